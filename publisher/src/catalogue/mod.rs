@@ -1,0 +1,76 @@
+//! What the database says of its tables: columns, types, keys and foreign keys. Read from PostgreSQL or SQLite,
+//! the same shape for both.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// All tables that documents may name.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    /// By the name that documents use: the bare name in the default schema, else `schema.table`.
+    pub tables: BTreeMap<String, Arc<Table>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// PostgreSQL schema; `None` on SQLite.
+    pub schema: Option<String>,
+    /// Exactly as in the catalogue.
+    pub name: String,
+    pub columns: Vec<Column>,
+    /// Indexes into `columns`, in key order; empty where there is none.
+    pub primary_key: Vec<usize>,
+    /// Column sets of unique indexes without expressions or predicates, the primary key excluded.
+    pub unique: Vec<Vec<usize>>,
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    pub name: String,
+    /// The database's own type name, usable in a cast (`numeric(10,2)`, `"public"."mood"`); SQLite: as declared.
+    pub sql_type: String,
+    pub kind: ColumnKind,
+    pub nullable: bool,
+}
+
+/// How a column becomes JSON, and which OpenSearch type it gets. A domain counts as its base type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ColumnKind {
+    Boolean,
+    Integer,
+    Float,
+    /// Scale where the type declares one.
+    Numeric { scale: Option<u32> },
+    Text,
+    Uuid,
+    Enum,
+    Date,
+    /// Without a zone.
+    Timestamp,
+    /// With a zone; `Z` in JSON.
+    TimestampTz,
+    Time,
+    Json,
+    Bytes,
+    Array,
+    /// Ranges, intervals and the rest: the database's text.
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// Indexes into `columns` of the table that holds the key.
+    pub columns: Vec<usize>,
+    /// Name in [`Catalogue::tables`] of the table that it names.
+    pub table: String,
+    /// Column names there, in the same order.
+    pub references: Vec<String>,
+}
+
+impl Table {
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+}

@@ -1,0 +1,4 @@
+//! The document language, capture, relay, publish and mirror.
+
+pub mod catalogue;
+pub mod document;

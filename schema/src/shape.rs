@@ -1,0 +1,249 @@
+//! What every worker must know of a document without reading its declaration: where its results go and which keys
+//! are its own. `apply` derives it from the declaration and stores it beside it in `definition`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The part of a definition that travels to workers which do not build documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    pub document: String,
+    /// Names of queues: the document's own name, or the group that it shares (`queue: group`).
+    pub queue: String,
+    pub key: KeyPattern,
+    /// By the target's name in the configuration.
+    pub targets: BTreeMap<String, Binding>,
+    /// `None`: as the configuration says.
+    pub sync: Option<SyncMode>,
+    /// Bodies over this many bytes travel as references; `None`: as the configuration says.
+    pub inline_limit: Option<usize>,
+    /// Properties of the OpenSearch mapping, derived from column types.
+    pub mapping: serde_json::Value,
+}
+
+/// How one document meets one target.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// OpenSearch: alias; the document's name where left out.
+    pub index: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncMode {
+    Queue,
+    Direct,
+}
+
+/// What a target sees of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collection {
+    pub document: String,
+    /// OpenSearch alias.
+    pub index: String,
+    pub key: KeyPattern,
+    /// OpenSearch mapping: the `properties` object.
+    pub mapping: serde_json::Value,
+}
+
+impl Shape {
+    /// The view of this document that the named target gets; `None` where it does not go there.
+    #[must_use]
+    pub fn collection(&self, target: &str) -> Option<Collection> {
+        let binding = self.targets.get(target)?;
+        Some(Collection {
+            document: self.document.clone(),
+            index: binding.index.clone().unwrap_or_else(|| self.document.clone()),
+            key: self.key.clone(),
+            mapping: self.mapping.clone(),
+        })
+    }
+}
+
+/// A key template with its columns taken out: tells which keys of a target are this document's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyPattern(pub Vec<KeyPart>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyPart {
+    Literal(String),
+    /// An encoded value; never holds the character that follows it in the template, nor one of `:{}`, white space
+    /// or control characters.
+    Value,
+}
+
+impl KeyPattern {
+    /// Whether this document could have made the key.
+    #[must_use]
+    pub fn matches(&self, key: &str) -> bool {
+        let mut rest = key;
+        for (i, part) in self.0.iter().enumerate() {
+            match part {
+                KeyPart::Literal(text) => match rest.strip_prefix(text.as_str()) {
+                    Some(after) => rest = after,
+                    None => return false,
+                },
+                KeyPart::Value => {
+                    let stop = match self.0.get(i + 1) {
+                        Some(KeyPart::Literal(text)) => text.chars().next(),
+                        _ => None,
+                    };
+                    let end = rest.find(|c: char| Some(c) == stop || !in_encoded_value(c)).unwrap_or(rest.len());
+                    rest = &rest[end..];
+                }
+            }
+        }
+        rest.is_empty()
+    }
+
+    /// The literal text before the first value.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        match self.0.first() {
+            Some(KeyPart::Literal(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// Whether some key could be made by both. Conservative: says yes where it cannot rule it out.
+    #[must_use]
+    pub fn collides(&self, other: &Self) -> bool {
+        overlap(&self.0, &other.0)
+    }
+}
+
+/// Characters that stand in a key as they are; the others are percent-encoded.
+#[must_use]
+pub fn in_encoded_value(c: char) -> bool {
+    !(matches!(c, ':' | '{' | '}') || c.is_whitespace() || c.is_control())
+}
+
+/// Percent-encodes a value for a key, as UTF-8 bytes: `%`, `:`, `{`, `}`, white space, control characters and the
+/// character that follows the value in its template. So different ids never share a key.
+pub fn encode_key_value(value: &str, follows: Option<char>, into: &mut String) {
+    use std::fmt::Write as _;
+    for c in value.chars() {
+        if c == '%' || Some(c) == follows || !in_encoded_value(c) {
+            let mut bytes = [0; 4];
+            for byte in c.encode_utf8(&mut bytes).bytes() {
+                let _ = write!(into, "%{byte:02X}");
+            }
+        } else {
+            into.push(c);
+        }
+    }
+}
+
+/// Whether two patterns can give one text: walks both as small automata over characters, a value standing for any
+/// run of characters that an encoded value may hold.
+fn overlap(a: &[KeyPart], b: &[KeyPart]) -> bool {
+    let (a, b) = (steps(a), steps(b));
+    let mut seen = std::collections::HashSet::new();
+    let mut open = vec![(0, 0)];
+    while let Some((i, j)) = open.pop() {
+        if !seen.insert((i, j)) {
+            continue;
+        }
+        match (a.get(i), b.get(j)) {
+            (None, None) => return true,
+            (Some(Step::Char(x)), Some(Step::Char(y))) => {
+                if x == y {
+                    open.push((i + 1, j + 1));
+                }
+            }
+            (Some(Step::Run(stop)), other) => {
+                open.push((i + 1, j));
+                match other {
+                    Some(Step::Char(y)) if in_encoded_value(*y) && *stop != Some(*y) => open.push((i, j + 1)),
+                    Some(Step::Run(_)) => open.push((i, j + 1)),
+                    _ => {}
+                }
+            }
+            (other, Some(Step::Run(stop))) => {
+                open.push((i, j + 1));
+                if let Some(Step::Char(x)) = other
+                    && in_encoded_value(*x)
+                    && *stop != Some(*x)
+                {
+                    open.push((i + 1, j));
+                }
+            }
+            (Some(_), None) | (None, Some(_)) => {}
+        }
+    }
+    false
+}
+
+enum Step {
+    Char(char),
+    Run(Option<char>),
+}
+
+fn steps(parts: &[KeyPart]) -> Vec<Step> {
+    let mut out = Vec::new();
+    for (i, part) in parts.iter().enumerate() {
+        match part {
+            KeyPart::Literal(text) => out.extend(text.chars().map(Step::Char)),
+            KeyPart::Value => out.push(Step::Run(match parts.get(i + 1) {
+                Some(KeyPart::Literal(text)) => text.chars().next(),
+                _ => None,
+            })),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(template: &str) -> KeyPattern {
+        let mut parts = Vec::new();
+        for piece in template.split_inclusive(['<', '>']) {
+            match piece.strip_suffix('>') {
+                Some(_) => parts.push(KeyPart::Value),
+                None => {
+                    let text = piece.trim_end_matches('<');
+                    if !text.is_empty() {
+                        parts.push(KeyPart::Literal(text.to_owned()));
+                    }
+                }
+            }
+        }
+        KeyPattern(parts)
+    }
+
+    #[test]
+    fn matches_only_its_own_keys() {
+        let p = pattern("product:<s>:<l>:<id>");
+        assert!(p.matches("product:DE:de_DE:7"));
+        assert!(p.matches("product:DE:de%3ADE:7"));
+        assert!(!p.matches("product:DE:7"));
+        assert!(!p.matches("product:DE:de_DE:7:more"));
+        assert!(!p.matches("price:DE:de_DE:7"));
+        assert!(pattern("a-<x>-b").matches("a-1-b"));
+        assert!(!pattern("a-<x>-b").matches("a-1-2-b"));
+    }
+
+    #[test]
+    fn collisions_are_seen() {
+        assert!(pattern("p:<id>").collides(&pattern("p:<id>")));
+        assert!(pattern("p:<id>").collides(&pattern("p:x<id>")));
+        assert!(!pattern("p:<id>").collides(&pattern("q:<id>")));
+        assert!(!pattern("p:<id>").collides(&pattern("p:<id>:x")));
+        assert!(pattern("<a>").collides(&pattern("p<b>")));
+        assert!(!pattern("p:<a>:<b>").collides(&pattern("p:<b>")));
+    }
+
+    #[test]
+    fn encoding_is_injective_around_separators() {
+        let mut out = String::new();
+        encode_key_value("a:b %{}é\n", None, &mut out);
+        assert_eq!(out, "a%3Ab%20%25%7B%7Dé%0A");
+        let mut out = String::new();
+        encode_key_value("a-b", Some('-'), &mut out);
+        assert_eq!(out, "a%2Db");
+    }
+}

@@ -1,0 +1,3 @@
+//! Targets, and everything between mirror and target.
+
+pub mod target;
