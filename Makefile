@@ -1,0 +1,48 @@
+# `make test` is the whole check; CI runs the same command.
+
+.DEFAULT_GOAL := help
+.PHONY: help test services services-stop fmt lint unit bench demo clean toolchain
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
+
+test: toolchain ## Start the services, check format and lints, build, run every test
+	docker/services up >/dev/null
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo build --locked -p pubsync
+	@eval "$$(docker/services env)"; set -x; cargo test --workspace --locked
+
+services: ## Start PostgreSQL, RabbitMQ, Redis and OpenSearch, print their addresses
+	@docker/services up
+
+services-stop: ## Stop them
+	@docker/services stop
+
+fmt: toolchain ## Format the code
+	cargo fmt --all
+
+lint: toolchain ## Check format and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+unit: ## Run the tests that need no services
+	cargo test --workspace --lib --locked
+
+bench: ## Measure against the real services, in release mode
+	docker/services up >/dev/null
+	@eval "$$(docker/services env)"; set -x; cargo run --release -p pubsync-bench --locked
+
+demo: ## Run the whole way of a change in one process, without services
+	cargo run --release --locked -p pubsync -- demo
+
+clean: ## Remove what builds and the demo leave behind
+	cargo clean
+	rm -rf pubsync-demo
+
+toolchain:
+	@for part in rustfmt clippy; do \
+	    cargo $${part#rust} --version >/dev/null 2>&1 || rustup component add $$part || { \
+	        echo "$$part is missing and rustup cannot add it: install it beside $$(cargo --version)" >&2; exit 1; \
+	    }; \
+	done

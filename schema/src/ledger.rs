@@ -1,0 +1,277 @@
+//! The ledger: every message has a row here that lives until the message's effect is durable. The broker may lose
+//! what it likes.
+//!
+//! A row is immutable but for where it stands: unclaimed → claimed (committed before it is sent) → sent → deleted by
+//! whoever made its effect durable. The sweeper takes claims back.
+
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+
+use crate::names::Lane;
+use crate::store::{Store, rows_parameter, scalar};
+
+/// A message to be. Which of publish or sync it is, `target` tells.
+#[derive(Debug, Clone)]
+pub struct NewEntry {
+    pub queue: String,
+    pub document: String,
+    /// `None`: publish work.
+    pub target: Option<String>,
+    pub lane: Lane,
+    /// JSON of `PublishWork` or `SyncWork`.
+    pub payload: String,
+    pub items: i64,
+    pub definition: i64,
+    pub run: Option<i64>,
+    /// Oldest change inside.
+    pub changed_at: i64,
+    pub attempts: i64,
+    pub trace: Option<String>,
+    /// The inserting process will send it (or do it) itself, right after the commit.
+    pub claimed: bool,
+}
+
+/// A row as it is taken for sending.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub id: i64,
+    pub queue: String,
+    pub document: String,
+    pub target: Option<String>,
+    pub lane: Lane,
+    pub payload: String,
+    pub definition: i64,
+    pub run: Option<i64>,
+    pub changed_at: i64,
+    pub attempts: i64,
+    pub trace: Option<String>,
+}
+
+/// How a queue stands in the ledger.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct QueueLoad {
+    pub queue: String,
+    pub document: String,
+    pub target: Option<String>,
+    pub rows: i64,
+    pub unclaimed: i64,
+    pub outstanding: i64,
+    pub oldest_changed_at: i64,
+    /// Oldest claim or send.
+    pub oldest_out: Option<i64>,
+}
+
+/// Inserts rows in one statement and gives their ids, in order.
+pub async fn insert(conn: &impl ConnectionTrait, store: &Store, entries: &[NewEntry]) -> Result<Vec<i64>, DbErr> {
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = |v: &str| Some(v.to_owned());
+    let rows = entries.iter().enumerate().map(|(i, e)| {
+        [
+            text(if e.target.is_some() { "sync" } else { "publish" }),
+            text(&e.queue),
+            text(&e.document),
+            e.target.clone(),
+            text(e.lane.as_str()),
+            text(&e.payload),
+            text(&e.items.to_string()),
+            text(&e.definition.to_string()),
+            e.run.map(|r| r.to_string()),
+            text(&e.changed_at.to_string()),
+            e.claimed.then(|| "1".to_owned()),
+            text(&e.attempts.to_string()),
+            e.trace.clone(),
+            text(&format!("{i:09}")),
+        ]
+    });
+    let dialect = store.dialect();
+    let sql = format!(
+        "INSERT INTO {ledger} (kind, queue, document, target, lane, payload, items, definition, run, changed_at, claimed_at, attempts, trace) \
+         SELECT c0, c1, c2, c3, c4, c5, CAST(c6 AS bigint), CAST(c7 AS bigint), CAST(c8 AS bigint), CAST(c9 AS bigint), \
+         CASE WHEN c10 IS NOT NULL THEN {now} END, CAST(c11 AS bigint), c12 FROM {rows} ORDER BY c13 RETURNING id",
+        ledger = store.names.table("ledger"),
+        now = dialect.now(),
+        rows = dialect.rows(1, 14, "n"),
+    );
+    let mut ids = ids(conn.query_all_raw(store.sql(sql, [rows_parameter(rows)])).await?)?;
+    // Ids are handed out in the order of the insertion; RETURNING promises no order.
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// Claims up to `limit` unclaimed rows, live lanes first, without more than `outstanding` rows of a queue out at a time.
+/// Sync rows of targets in `paused` stay. Commits by itself; the rows must be sent after that.
+pub async fn claim(store: &Store, limit: u64, outstanding: i64, paused: &[String], epoch: Option<&str>) -> Result<Vec<Entry>, DbErr> {
+    let dialect = store.dialect();
+    let sql = format!(
+        "UPDATE {ledger} SET claimed_at = {now}, epoch = $3 WHERE id IN (\
+           SELECT l.id FROM {ledger} l WHERE l.id IN (\
+             SELECT r.id FROM (SELECT id, queue, row_number() OVER (PARTITION BY queue ORDER BY id) AS place \
+               FROM {ledger} WHERE claimed_at IS NULL AND (target IS NULL OR target NOT IN (SELECT c0 FROM {rows}))) r \
+             LEFT JOIN (SELECT queue, count(*) AS n FROM {ledger} WHERE claimed_at IS NOT NULL GROUP BY queue) o ON o.queue = r.queue \
+             WHERE r.place <= $2 - coalesce(o.n, 0)) \
+           AND l.claimed_at IS NULL ORDER BY l.lane DESC, l.id LIMIT {limit}{lock}) \
+         RETURNING {COLUMNS}",
+        ledger = store.names.table("ledger"),
+        now = dialect.now(),
+        rows = dialect.rows(1, 1, "p"),
+        lock = dialect.for_update_skip_locked(),
+    );
+    let values = [rows_parameter(paused.iter().map(|t| [Some(t.clone())])), outstanding.into(), Value::from(epoch.map(str::to_owned))];
+    let rows = store.write.query_all_raw(store.sql(sql, values)).await?;
+    let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    entries.sort_unstable_by_key(|e| (e.lane, e.id));
+    Ok(entries)
+}
+
+const COLUMNS: &str = "id, queue, document, target, lane, payload, definition, run, changed_at, attempts, trace";
+
+/// Notes that the broker has stored these.
+pub async fn mark_sent(store: &Store, ids: &[i64]) -> Result<(), DbErr> {
+    let set = format!("sent_at = {}", store.dialect().now());
+    update(store, ids, &set).await
+}
+
+/// Gives claims back, so that the rows can be sent anew at once: for what was surely not stored.
+pub async fn unclaim(store: &Store, ids: &[i64]) -> Result<(), DbErr> {
+    update(store, ids, "claimed_at = NULL, sent_at = NULL").await
+}
+
+async fn update(store: &Store, ids: &[i64], set: &str) -> Result<(), DbErr> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let sql = format!("UPDATE {} SET {set} WHERE id IN ({})", store.names.table("ledger"), id_rows(store, 1));
+    store.write.execute_raw(store.sql(sql, [id_parameter(ids)])).await?;
+    Ok(())
+}
+
+/// Deletes rows whose effect is durable, or becomes so with this transaction. Gives the ids that stood: what is
+/// missing was settled by somebody else.
+pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> Result<Vec<i64>, DbErr> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Locked in id order: two workers that hold copies of the same messages must not deadlock.
+    let sql = format!(
+        "DELETE FROM {ledger} WHERE id IN (SELECT id FROM {ledger} WHERE id IN ({ids}) ORDER BY id{lock}) RETURNING id",
+        ledger = store.names.table("ledger"),
+        ids = id_rows(store, 1),
+        lock = store.dialect().for_update(),
+    );
+    self::ids(conn.query_all_raw(store.sql(sql, [id_parameter(ids)])).await?)
+}
+
+/// Which of these rows still stand.
+pub async fn standing(store: &Store, ids: &[i64]) -> Result<Vec<i64>, DbErr> {
+    let sql = format!("SELECT id FROM {} WHERE id IN ({})", store.names.table("ledger"), id_rows(store, 1));
+    self::ids(store.read.query_all_raw(store.sql(sql, [id_parameter(ids)])).await?)
+}
+
+/// Load per queue, for the sweeper, `status` and back-pressure.
+pub async fn load(store: &Store) -> Result<Vec<QueueLoad>, DbErr> {
+    let sql = format!(
+        "SELECT queue, document, target, count(*) AS total, count(*) - count(claimed_at) AS unclaimed, count(claimed_at) AS outstanding, \
+         min(changed_at) AS oldest, min(coalesce(sent_at, claimed_at)) AS oldest_out \
+         FROM {} GROUP BY queue, document, target ORDER BY queue",
+        store.names.table("ledger")
+    );
+    let rows = store.read.query_all_raw(store.sql(sql, [])).await?;
+    rows.iter()
+        .map(|r| {
+            Ok(QueueLoad {
+                queue: r.try_get("", "queue")?,
+                document: r.try_get("", "document")?,
+                target: r.try_get("", "target")?,
+                rows: r.try_get("", "total")?,
+                unclaimed: r.try_get("", "unclaimed")?,
+                outstanding: r.try_get("", "outstanding")?,
+                oldest_changed_at: r.try_get("", "oldest")?,
+                oldest_out: r.try_get("", "oldest_out")?,
+            })
+        })
+        .collect()
+}
+
+/// How long a claim may stand, in microseconds, before the sweeper takes it back.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Claimed and not sent: whoever claimed it has died or lost the broker.
+    pub unsent: i64,
+    /// Sent and not settled; doubles with every attempt up to 15 minutes.
+    pub sent: i64,
+}
+
+/// Takes back claims of a queue that waited too long, or that another epoch of an in-process broker holds. Gives how many.
+pub async fn take_back(store: &Store, queue: &str, patience: Patience, epoch: Option<&str>) -> Result<u64, DbErr> {
+    let now = store.dialect().now();
+    let sql = format!(
+        "UPDATE {ledger} SET claimed_at = NULL, sent_at = NULL, attempts = attempts + 1 WHERE queue = $1 AND claimed_at IS NOT NULL AND (\
+           (sent_at IS NULL AND claimed_at < {now} - $2) OR \
+           (sent_at IS NOT NULL AND sent_at < {now} - {sent}) OR \
+           (sent_at IS NOT NULL AND epoch IS NOT NULL AND epoch <> coalesce($4, '')))",
+        ledger = store.names.table("ledger"),
+        sent = match store.dialect() {
+            crate::dialect::Dialect::Postgres => "least($3 * (1::bigint << least(attempts, 10)::int), greatest($3, 900000000))",
+            crate::dialect::Dialect::Sqlite => "min($3 * (1 << min(attempts, 10)), max($3, 900000000))",
+        },
+    );
+    let values = [queue.into(), patience.unsent.into(), patience.sent.into(), Value::from(epoch.map(str::to_owned))];
+    Ok(store.write.execute_raw(store.sql(sql, values)).await?.rows_affected())
+}
+
+/// Whether a committed outbox or ledger row has a change older than this moment.
+pub async fn has_older(store: &Store, moment: i64) -> Result<bool, DbErr> {
+    let sql = format!(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM {} WHERE at < $1) OR EXISTS (SELECT 1 FROM {} WHERE changed_at < $1) \
+         THEN 1 ELSE 0 END AS v",
+        store.names.table("outbox"),
+        store.names.table("ledger")
+    );
+    // The writing pool: on SQLite it sees what its own process has just committed, without a stale reader between.
+    let v: i32 = match store.write.query_one_raw(store.sql(sql, [moment.into()])).await? {
+        Some(row) => row.try_get("", "v")?,
+        None => 0,
+    };
+    Ok(v != 0)
+}
+
+/// Rows in outbox and ledger that move by themselves: what belongs to paused documents or targets is left out.
+pub async fn moving(store: &Store, paused: &[String]) -> Result<i64, DbErr> {
+    let sql = format!(
+        "SELECT (SELECT count(*) FROM {}) + (SELECT count(*) FROM {} WHERE NOT (document IN (SELECT c0 FROM {rows}) \
+         OR coalesce(target, '') IN (SELECT c0 FROM {rows}))) AS v",
+        store.names.table("outbox"),
+        store.names.table("ledger"),
+        rows = store.dialect().rows(1, 1, "p"),
+    );
+    scalar(&store.write, store.sql(sql, [rows_parameter(paused.iter().map(|p| [Some(p.clone())]))])).await
+}
+
+fn id_rows(store: &Store, parameter: usize) -> String {
+    format!("SELECT CAST(c0 AS bigint) FROM {}", store.dialect().rows(parameter, 1, "i"))
+}
+
+fn id_parameter(ids: &[i64]) -> Value {
+    rows_parameter(ids.iter().map(|id| [Some(id.to_string())]))
+}
+
+fn ids(rows: Vec<QueryResult>) -> Result<Vec<i64>, DbErr> {
+    rows.iter().map(|row| row.try_get("", "id")).collect()
+}
+
+fn entry(row: &QueryResult) -> Result<Entry, DbErr> {
+    Ok(Entry {
+        id: row.try_get("", "id")?,
+        queue: row.try_get("", "queue")?,
+        document: row.try_get("", "document")?,
+        target: row.try_get("", "target")?,
+        lane: Lane::parse(&row.try_get::<String>("", "lane")?),
+        payload: row.try_get("", "payload")?,
+        definition: row.try_get("", "definition")?,
+        run: row.try_get("", "run")?,
+        changed_at: row.try_get("", "changed_at")?,
+        attempts: row.try_get("", "attempts")?,
+        trace: row.try_get("", "trace")?,
+    })
+}

@@ -1,0 +1,89 @@
+//! The outbox: captured changes, committed with the data that changed. Claimed by deleting; no reader remembers a
+//! last id, because ids do not commit in order.
+
+use sea_orm::{ConnectionTrait, DbErr};
+
+use crate::dialect::Dialect;
+use crate::names::Lane;
+use crate::store::Store;
+
+/// A captured statement (or up to 1,000 rows of one).
+#[derive(Debug, Clone)]
+pub struct OutboxRow {
+    pub id: i64,
+    pub kind: OutboxKind,
+    pub table: String,
+    /// JSON; what it holds depends on the kind.
+    pub changes: String,
+    pub lane: Lane,
+    /// Microseconds by the database clock.
+    pub at: i64,
+    pub trace: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutboxKind {
+    /// A list of `wire::RowChange`.
+    Rows,
+    /// The table was emptied.
+    Truncate,
+    /// The trigger could not do its work: `{"error", "state", "operation"}`.
+    Broken,
+    /// `pubsync.publish(document, ids)`: `{"document", "ids"}`.
+    Publish,
+}
+
+/// Most bytes of changes that one transaction takes, unless a single row has more.
+const MAX_BYTES: i64 = 8 * 1024 * 1024;
+
+/// Takes up to `limit` rows away, within the caller's transaction. Rows that others hold are skipped.
+pub async fn take(conn: &impl ConnectionTrait, store: &Store, limit: u64) -> Result<Vec<OutboxRow>, DbErr> {
+    let outbox = store.names.table("outbox");
+    let sized = format!(
+        "SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM locked) s WHERE before < {MAX_BYTES}"
+    );
+    let sql = match store.dialect() {
+        Dialect::Postgres => format!(
+            "WITH locked AS MATERIALIZED (SELECT id, length(changes) AS size FROM {outbox} ORDER BY id LIMIT {limit} FOR UPDATE SKIP LOCKED) \
+             DELETE FROM {outbox} WHERE id IN ({sized}) RETURNING id, kind, table_name, changes, lane, at, trace"
+        ),
+        Dialect::Sqlite => format!(
+            "DELETE FROM {outbox} WHERE id IN (WITH locked AS (SELECT id, length(changes) AS size FROM {outbox} ORDER BY id LIMIT {limit}) {sized}) \
+             RETURNING id, kind, table_name, changes, lane, at, trace"
+        ),
+    };
+    let rows = conn.query_all_raw(store.sql(sql, [])).await?;
+    let mut out = Vec::with_capacity(rows.len());
+    for row in rows {
+        let kind: String = row.try_get("", "kind")?;
+        out.push(OutboxRow {
+            id: row.try_get("", "id")?,
+            kind: OutboxKind::parse(&kind)?,
+            table: row.try_get("", "table_name")?,
+            changes: row.try_get("", "changes")?,
+            lane: Lane::parse(&row.try_get::<String>("", "lane")?),
+            at: row.try_get("", "at")?,
+            trace: row.try_get("", "trace")?,
+        });
+    }
+    out.sort_unstable_by_key(|row| row.id);
+    Ok(out)
+}
+
+/// Whether anything waits: cheap enough to ask many times a second.
+pub async fn waits(store: &Store) -> Result<bool, DbErr> {
+    let sql = format!("SELECT id FROM {} LIMIT 1", store.names.table("outbox"));
+    Ok(store.write.query_one_raw(store.sql(sql, [])).await?.is_some())
+}
+
+impl OutboxKind {
+    fn parse(text: &str) -> Result<Self, DbErr> {
+        Ok(match text {
+            "rows" => Self::Rows,
+            "truncate" => Self::Truncate,
+            "broken" => Self::Broken,
+            "publish" => Self::Publish,
+            other => return Err(DbErr::Custom(format!("outbox row of kind {other:?}: written by a newer pubsync? nothing is taken"))),
+        })
+    }
+}

@@ -1,0 +1,174 @@
+//! Connections to the one database that holds the sources and pubsync's own tables.
+
+use std::time::Duration;
+
+use sea_orm::{
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel,
+    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+};
+
+use crate::dialect::Dialect;
+use crate::names::Names;
+
+/// Two pools: one for transactions that lock and write, one for snapshots that read. They are apart so that tasks
+/// which hold their first connection and wait for the second cannot starve each other.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub names: Names,
+    pub write: DatabaseConnection,
+    pub read: DatabaseConnection,
+    /// Where it is, without the password.
+    pub address: String,
+}
+
+/// The database cannot be reached or refuses us.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("database {address}: {source}")]
+    Connect { address: String, source: DbErr },
+    #[error("database {address}: neither postgres:// nor sqlite: (fix `database` in pubsync.yaml)")]
+    Scheme { address: String },
+}
+
+impl Store {
+    /// Connects; `connections` bounds each of the two pools (SQLite: one writer, whatever is asked).
+    ///
+    /// # Errors
+    /// When the database does not answer within 5 s or refuses the login.
+    pub async fn connect(url: &str, name: &str, connections: u32) -> Result<Self, StoreError> {
+        let address = redact(url);
+        let dialect = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Dialect::Postgres
+        } else if url.starts_with("sqlite:") {
+            Dialect::Sqlite
+        } else {
+            return Err(StoreError::Scheme { address });
+        };
+        let at = |source| StoreError::Connect { address: address.clone(), source };
+        let writers = if dialect == Dialect::Sqlite { 1 } else { connections };
+        let write = Database::connect(options(url, dialect, writers, "pubsync")).await.map_err(at)?;
+        let read = Database::connect(options(url, dialect, connections, "pubsync/read")).await.map_err(at)?;
+        let store = Self { names: Names::new(name, dialect), write, read, address: address.clone() };
+        store.write.query_one_raw(store.sql("SELECT 1", [])).await.map_err(at)?;
+        Ok(store)
+    }
+
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.names.dialect()
+    }
+
+    /// A statement with bound values.
+    pub fn sql(&self, text: impl Into<String>, values: impl IntoIterator<Item = Value>) -> Statement {
+        Statement::from_sql_and_values(self.dialect().backend(), text, values)
+    }
+
+    /// A transaction that locks and writes: READ COMMITTED, on SQLite `BEGIN IMMEDIATE`.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let options = match self.dialect() {
+            // The server's default may be another level; asked for explicitly because law 2 rests on it.
+            Dialect::Postgres => {
+                TransactionOptions { isolation_level: Some(IsolationLevel::ReadCommitted), ..Default::default() }
+            }
+            Dialect::Sqlite => TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..Default::default()
+            },
+        };
+        self.write.begin_with_options(options).await
+    }
+
+    /// A read-only snapshot on the second pool. On SQLite the look happens inside the writing transaction instead,
+    /// which is lock and snapshot at once; this one serves readers that do not write (`verify`).
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        match self.dialect() {
+            Dialect::Postgres => {
+                self.read
+                    .begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly))
+                    .await
+            }
+            Dialect::Sqlite => self.read.begin().await,
+        }
+    }
+
+    /// Microseconds since 1970 by the database clock.
+    pub async fn now(&self) -> Result<i64, DbErr> {
+        scalar(&self.read, self.sql(format!("SELECT {} AS v", self.dialect().now()), [])).await
+    }
+}
+
+/// The single bigint that a statement gives under the name `v`.
+pub async fn scalar(conn: &impl ConnectionTrait, statement: Statement) -> Result<i64, DbErr> {
+    let row: Option<QueryResult> = conn.query_one_raw(statement).await?;
+    row.ok_or_else(|| DbErr::RecordNotFound("a row with v".to_owned()))?.try_get("", "v")
+}
+
+/// A batch of text rows as the one JSON parameter that [`Dialect::rows`] unpacks.
+pub fn rows_parameter<R, C>(rows: R) -> Value
+where
+    R: IntoIterator<Item = C>,
+    C: IntoIterator<Item = Option<String>>,
+{
+    let rows: Vec<Vec<Option<String>>> = rows.into_iter().map(|row| row.into_iter().collect()).collect();
+    Value::from(serde_json::Value::from_iter(rows.into_iter().map(serde_json::Value::from)).to_string())
+}
+
+/// A URL without its password, for messages.
+#[must_use]
+pub fn redact(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(authority_end);
+    // The last `@`: passwords may hold one.
+    match authority.rsplit_once('@') {
+        Some((login, host)) => {
+            let user = login.split(':').next().unwrap_or_default();
+            let at = if user.is_empty() { "" } else { "@" };
+            format!("{scheme}://{user}{at}{host}{path}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+fn options(url: &str, dialect: Dialect, connections: u32, application: &str) -> ConnectOptions {
+    let url = match dialect {
+        Dialect::Sqlite if !url.contains('?') => format!("{url}?mode=rwc"),
+        _ => url.to_owned(),
+    };
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(0)
+        .connect_timeout(Duration::from_secs(5))
+        .acquire_timeout(Duration::from_secs(30))
+        .idle_timeout(Duration::from_secs(60))
+        .sqlx_logging(false)
+        .test_before_acquire_if_idle_for(Duration::from_secs(30));
+    match dialect {
+        Dialect::Postgres => {
+            options.set_application_name(application);
+        }
+        Dialect::Sqlite => {
+            options.map_sqlx_sqlite_opts(|sqlite| {
+                sqlite
+                    .journal_mode(sea_orm::sqlx::sqlite::SqliteJournalMode::Wal)
+                    .synchronous(sea_orm::sqlx::sqlite::SqliteSynchronous::Full)
+                    .busy_timeout(Duration::from_secs(30))
+            });
+        }
+    }
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redact;
+
+    #[test]
+    fn passwords_are_taken_out() {
+        assert_eq!(redact("postgres://shop:s3cret@db:5432/shop"), "postgres://shop@db:5432/shop");
+        assert_eq!(redact("redis://:p@ss@host/0"), "redis://host/0");
+        assert_eq!(redact("amqp://localhost/%2f"), "amqp://localhost/%2f");
+        assert_eq!(redact("sqlite:shop.db"), "sqlite:shop.db");
+    }
+}
