@@ -1,0 +1,76 @@
+//! Long operations (`publish`, `resync`): how far they are, over all workers.
+
+use sea_orm::{ConnectionTrait, DbErr};
+
+use crate::store::Store;
+
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Run {
+    pub id: i64,
+    pub kind: String,
+    pub document: String,
+    pub target: Option<String>,
+    /// Items found so far.
+    pub total: i64,
+    pub done: i64,
+    pub failed: i64,
+    pub started_at: i64,
+    pub finished_at: Option<i64>,
+}
+
+/// Begins a run and gives its id.
+pub async fn begin(conn: &impl ConnectionTrait, store: &Store, kind: &str, document: &str, target: Option<&str>) -> Result<i64, DbErr> {
+    let sql = format!(
+        "INSERT INTO {} (kind, document, target, total, started_at) VALUES ($1, $2, $3, 0, {}) RETURNING id",
+        store.names.table("run"),
+        store.dialect().now()
+    );
+    let values = [kind.into(), document.into(), target.map(str::to_owned).into()];
+    conn.query_one_raw(store.sql(sql, values)).await?.ok_or(DbErr::RecordNotInserted)?.try_get("", "id")
+}
+
+/// Counts items found, done and failed, in the transaction that makes it so.
+pub async fn count(txn: &impl ConnectionTrait, store: &Store, run: i64, found: i64, done: i64, failed: i64) -> Result<(), DbErr> {
+    let sql = format!(
+        "UPDATE {} SET total = coalesce(total, 0) + $2, done = done + $3, failed = failed + $4 WHERE id = $1",
+        store.names.table("run")
+    );
+    txn.execute_raw(store.sql(sql, [run.into(), found.into(), done.into(), failed.into()])).await?;
+    Ok(())
+}
+
+/// Marks runs as finished that have no ledger row left.
+pub async fn finish_quiet(store: &Store) -> Result<(), DbErr> {
+    let sql = format!(
+        "UPDATE {run} SET finished_at = {now} WHERE finished_at IS NULL AND NOT EXISTS (SELECT 1 FROM {ledger} l WHERE l.run = {run}.id)",
+        run = store.names.table("run"),
+        ledger = store.names.table("ledger"),
+        now = store.dialect().now()
+    );
+    store.write.execute_raw(store.sql(sql, [])).await?;
+    Ok(())
+}
+
+/// The newest runs, at most `limit`.
+pub async fn list(conn: &impl ConnectionTrait, store: &Store, limit: u64) -> Result<Vec<Run>, DbErr> {
+    let sql = format!(
+        "SELECT id, kind, document, target, coalesce(total, 0) AS total, done, failed, started_at, finished_at FROM {} ORDER BY id DESC LIMIT {limit}",
+        store.names.table("run")
+    );
+    let rows = conn.query_all_raw(store.sql(sql, [])).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Run {
+                id: row.try_get("", "id")?,
+                kind: row.try_get("", "kind")?,
+                document: row.try_get("", "document")?,
+                target: row.try_get("", "target")?,
+                total: row.try_get("", "total")?,
+                done: row.try_get("", "done")?,
+                failed: row.try_get("", "failed")?,
+                started_at: row.try_get("", "started_at")?,
+                finished_at: row.try_get("", "finished_at")?,
+            })
+        })
+        .collect()
+}
