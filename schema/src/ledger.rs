@@ -7,6 +7,7 @@
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use crate::names::Lane;
+use crate::pause::Subject;
 use crate::store::{Store, rows_parameter, scalar};
 
 /// A message to be. Which of publish or sync it is, `target` tells.
@@ -100,24 +101,24 @@ pub async fn insert(conn: &impl ConnectionTrait, store: &Store, entries: &[NewEn
 }
 
 /// Claims up to `limit` unclaimed rows, live lanes first, without more than `outstanding` rows of a queue out at a time.
-/// Sync rows of targets in `paused` stay. Commits by itself; the rows must be sent after that.
-pub async fn claim(store: &Store, limit: u64, outstanding: i64, paused: &[String], epoch: Option<&str>) -> Result<Vec<Entry>, DbErr> {
+/// Work for what is paused stays. Commits by itself; the rows must be sent after that.
+pub async fn claim(store: &Store, limit: u64, outstanding: i64, paused: &[Subject]) -> Result<Vec<Entry>, DbErr> {
     let dialect = store.dialect();
     let sql = format!(
-        "UPDATE {ledger} SET claimed_at = {now}, epoch = $3 WHERE id IN (\
+        "UPDATE {ledger} SET claimed_at = {now} WHERE id IN (\
            SELECT l.id FROM {ledger} l WHERE l.id IN (\
              SELECT r.id FROM (SELECT id, queue, row_number() OVER (PARTITION BY queue ORDER BY id) AS place \
-               FROM {ledger} WHERE claimed_at IS NULL AND (target IS NULL OR target NOT IN (SELECT c0 FROM {rows}))) r \
+               FROM {ledger} WHERE claimed_at IS NULL AND NOT EXISTS (SELECT 1 FROM {rows} WHERE p.c0 = target OR (target IS NULL AND p.c1 = document))) r \
              LEFT JOIN (SELECT queue, count(*) AS n FROM {ledger} WHERE claimed_at IS NOT NULL GROUP BY queue) o ON o.queue = r.queue \
              WHERE r.place <= $2 - coalesce(o.n, 0)) \
            AND l.claimed_at IS NULL ORDER BY l.lane DESC, l.id LIMIT {limit}{lock}) \
          RETURNING {COLUMNS}",
         ledger = store.names.table("ledger"),
         now = dialect.now(),
-        rows = dialect.rows(1, 1, "p"),
+        rows = dialect.rows(1, 2, "p"),
         lock = dialect.for_update_skip_locked(),
     );
-    let values = [rows_parameter(paused.iter().map(|t| [Some(t.clone())])), outstanding.into(), Value::from(epoch.map(str::to_owned))];
+    let values = [paused_parameter(paused), outstanding.into()];
     let rows = store.write.query_all_raw(store.sql(sql, values)).await?;
     let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
     entries.sort_unstable_by_key(|e| (e.lane, e.id));
@@ -126,23 +127,24 @@ pub async fn claim(store: &Store, limit: u64, outstanding: i64, paused: &[String
 
 const COLUMNS: &str = "id, queue, document, target, lane, payload, definition, run, changed_at, attempts, trace";
 
-/// Notes that the broker has stored these.
-pub async fn mark_sent(store: &Store, ids: &[i64]) -> Result<(), DbErr> {
-    let set = format!("sent_at = {}", store.dialect().now());
-    update(store, ids, &set).await
+/// Notes that the broker has stored these; `epoch` names an in-process broker, whose messages die with it.
+pub async fn mark_sent(store: &Store, ids: &[i64], epoch: Option<&str>) -> Result<(), DbErr> {
+    let set = format!("sent_at = {}, epoch = $2", store.dialect().now());
+    update(store, ids, &set, [Value::from(epoch.map(str::to_owned))]).await
 }
 
 /// Gives claims back, so that the rows can be sent anew at once: for what was surely not stored.
 pub async fn unclaim(store: &Store, ids: &[i64]) -> Result<(), DbErr> {
-    update(store, ids, "claimed_at = NULL, sent_at = NULL").await
+    update(store, ids, "claimed_at = NULL, sent_at = NULL", []).await
 }
 
-async fn update(store: &Store, ids: &[i64], set: &str) -> Result<(), DbErr> {
+async fn update(store: &Store, ids: &[i64], set: &str, more: impl IntoIterator<Item = Value>) -> Result<(), DbErr> {
     if ids.is_empty() {
         return Ok(());
     }
     let sql = format!("UPDATE {} SET {set} WHERE id IN ({})", store.names.table("ledger"), id_rows(store, 1));
-    store.write.execute_raw(store.sql(sql, [id_parameter(ids)])).await?;
+    let values: Vec<Value> = std::iter::once(id_parameter(ids)).chain(more).collect();
+    store.write.execute_raw(store.sql(sql, values)).await?;
     Ok(())
 }
 
@@ -236,16 +238,23 @@ pub async fn has_older(store: &Store, moment: i64) -> Result<bool, DbErr> {
     Ok(v != 0)
 }
 
-/// Rows in outbox and ledger that move by themselves: what belongs to paused documents or targets is left out.
-pub async fn moving(store: &Store, paused: &[String]) -> Result<i64, DbErr> {
+/// Rows in outbox and ledger that move by themselves: what is paused is left out.
+pub async fn moving(store: &Store, paused: &[Subject]) -> Result<i64, DbErr> {
     let sql = format!(
-        "SELECT (SELECT count(*) FROM {}) + (SELECT count(*) FROM {} WHERE NOT (document IN (SELECT c0 FROM {rows}) \
-         OR coalesce(target, '') IN (SELECT c0 FROM {rows}))) AS v",
+        "SELECT (SELECT count(*) FROM {}) + (SELECT count(*) FROM {} \
+         WHERE NOT EXISTS (SELECT 1 FROM {rows} WHERE p.c0 = target OR (target IS NULL AND p.c1 = document))) AS v",
         store.names.table("outbox"),
         store.names.table("ledger"),
-        rows = store.dialect().rows(1, 1, "p"),
+        rows = store.dialect().rows(1, 2, "p"),
     );
-    scalar(&store.write, store.sql(sql, [rows_parameter(paused.iter().map(|p| [Some(p.clone())]))])).await
+    scalar(&store.write, store.sql(sql, [paused_parameter(paused)])).await
+}
+
+fn paused_parameter(paused: &[Subject]) -> Value {
+    rows_parameter(paused.iter().map(|subject| match subject {
+        Subject::Target(name) => [Some(name.clone()), None],
+        Subject::Document(name) => [None, Some(name.clone())],
+    }))
 }
 
 fn id_rows(store: &Store, parameter: usize) -> String {

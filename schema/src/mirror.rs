@@ -157,10 +157,15 @@ pub async fn bury_orphans(txn: &impl ConnectionTrait, store: &Store, document: &
     written(txn.query_all_raw(store.sql(sql, [parameter])).await?)
 }
 
-/// Who holds these keys live.
-pub async fn holders(conn: &impl ConnectionTrait, store: &Store, document: &str, keys: &[String]) -> Result<Vec<(String, Option<String>)>, DbErr> {
-    let found = by_keys(conn, store, document, keys).await?;
-    Ok(found.into_iter().map(|row| (row.key, row.root)).collect())
+/// Which of these keys stand live.
+pub async fn live(conn: &impl ConnectionTrait, store: &Store, document: &str, keys: &[String]) -> Result<Vec<String>, DbErr> {
+    let sql = format!(
+        "SELECT key FROM {} WHERE deleted_at IS NULL AND key IN (SELECT c0 FROM {})",
+        store.names.mirror(document),
+        store.dialect().rows(1, 1, "k")
+    );
+    let rows = conn.query_all_raw(store.sql(sql, [rows_parameter(keys.iter().map(|k| [Some(k.clone())]))])).await?;
+    rows.iter().map(|row| row.try_get("", "key")).collect()
 }
 
 /// Rows of now for these keys; absent keys are left out.

@@ -1,3 +1,14 @@
-//! Targets, and everything between mirror and target.
+//! Everything between mirror and target: the ledger sender and the sweeper, the synchronizer, direct sync, resync, and
+//! the targets themselves.
 
+pub mod apply;
+pub mod definitions;
+pub mod direct;
+pub mod message;
+pub mod resync;
+pub mod sender;
+pub mod settle;
+pub mod street;
+pub mod sweeper;
+pub mod synchronize;
 pub mod target;

@@ -8,6 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+#[cfg(test)]
+mod contract;
+mod feed;
 pub mod memory;
 pub mod rabbitmq;
 
@@ -53,7 +56,7 @@ pub struct Depth {
 }
 
 /// Errors of the road itself. No variant blames a message.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum BrokerError {
     /// The address does not answer, or the connection or channel was lost: connect again.
     #[error("broker {address}: {reason}")]

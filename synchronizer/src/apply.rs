@@ -1,0 +1,84 @@
+//! Applies a batch to its target until the target has answered: a target that is down is waited for, and burns
+//! nothing.
+
+use std::time::Duration;
+
+use pubsync_schema::pause::{self, Subject};
+use pubsync_schema::shape::Collection;
+use pubsync_worker::backoff::Backoff;
+use sea_orm::DbErr;
+use tokio_util::sync::CancellationToken;
+
+use crate::settle::{self, Batch, Tally};
+use crate::street::Street;
+use crate::target::{Accept, Target, TargetError};
+
+/// How long a pause that a worker writes lasts unless it is renewed, in seconds.
+const PAUSE: i64 = 15;
+
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(10) };
+
+/// Why a batch ended without being settled. Its ledger rows stand.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsettled {
+    #[error("stopped while target {0} was waited for")]
+    Stopped(String),
+    #[error("no longer a document of target {0}")]
+    Unbound(String),
+    #[error("database: {0}")]
+    Store(#[from] DbErr),
+}
+
+/// Applies and settles. While the target is down a pause row says so, and the rows of now are read again afterwards.
+///
+/// # Errors
+/// See [`Unsettled`].
+pub async fn apply(street: &Street, target: &dyn Target, batch: &mut Batch, stop: &CancellationToken) -> Result<Tally, Unsettled> {
+    let collection = collection(street, batch)?;
+    let accept = if batch.force { Accept::HigherOrEqual } else { Accept::Higher };
+    let mut attempt = 0;
+    loop {
+        match target.apply(&collection, &batch.writes(), accept).await {
+            Ok(outcomes) => {
+                if attempt > 0 {
+                    pause::end(&street.store.write, &street.store, &Subject::Target(batch.target.clone())).await?;
+                    tracing::info!(target_name = batch.target, "target is back");
+                }
+                return Ok(settle::settle(street, batch, &outcomes).await?);
+            }
+            Err(error) => {
+                note_down(street, &batch.target, &error).await?;
+                wait_until_up(street, target, &mut attempt, stop).await?;
+                batch.renew(street, |_| true).await?;
+            }
+        }
+    }
+}
+
+fn collection(street: &Street, batch: &Batch) -> Result<Collection, Unsettled> {
+    street
+        .definitions
+        .get(&batch.document)
+        .and_then(|d| d.shape.collection(&batch.target))
+        .ok_or_else(|| Unsettled::Unbound(batch.target.clone()))
+}
+
+/// Says in the database that the target does not take writes, so that nobody hammers it and `status` can tell.
+pub async fn note_down(street: &Street, name: &str, error: &TargetError) -> Result<(), DbErr> {
+    tracing::warn!(target_name = name, %error, "target does not take writes; waiting for it");
+    pause::set(&street.store.write, &street.store, &Subject::Target(name.to_owned()), &error.to_string(), Some(PAUSE)).await
+}
+
+async fn wait_until_up(street: &Street, target: &dyn Target, attempt: &mut u32, stop: &CancellationToken) -> Result<(), Unsettled> {
+    loop {
+        *attempt += 1;
+        let seed = u64::from(std::process::id()) ^ u64::from(*attempt);
+        if !pubsync_worker::backoff::wait(BACKOFF.delay(*attempt, seed), stop).await {
+            return Err(Unsettled::Stopped(target.name().to_owned()));
+        }
+        match target.ping().await {
+            Ok(()) => return Ok(()),
+            Err(error) => note_down(street, target.name(), &error).await?,
+        }
+    }
+}

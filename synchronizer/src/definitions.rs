@@ -1,0 +1,95 @@
+//! The definitions that this process knows, kept current: they are looked at every second, and at once when a
+//! transaction finds that its number is no longer the newest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pubsync_schema::definition::{self, Definition};
+use pubsync_schema::pause::{self, Subject};
+use pubsync_schema::store::Store;
+use sea_orm::DbErr;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// A shared view of `definition`. Cheap to clone.
+#[derive(Clone)]
+pub struct Definitions {
+    current: Arc<watch::Sender<Arc<Vec<Definition>>>>,
+    paused: Arc<watch::Sender<Arc<Vec<Subject>>>>,
+}
+
+impl Definitions {
+    /// Reads them for the first time.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn load(store: &Store) -> Result<Self, DbErr> {
+        let found = definition::all(&store.read, store).await?;
+        let paused = paused(store).await?;
+        Ok(Self {
+            current: Arc::new(watch::Sender::new(Arc::new(found))),
+            paused: Arc::new(watch::Sender::new(Arc::new(paused))),
+        })
+    }
+
+    /// Whether this stands still, as of the last look.
+    #[must_use]
+    pub fn is_paused(&self, subject: &Subject) -> bool {
+        self.paused.borrow().contains(subject)
+    }
+
+    /// Waits until [`Self::is_paused`] gives this for the subject.
+    pub async fn until_paused(&self, subject: &Subject, is: bool) {
+        // An error means that the sender is gone; it cannot be, we hold it.
+        let _ = self.paused.subscribe().wait_for(|all| all.contains(subject) == is).await;
+    }
+
+    #[must_use]
+    pub fn current(&self) -> Arc<Vec<Definition>> {
+        self.current.borrow().clone()
+    }
+
+    #[must_use]
+    pub fn get(&self, document: &str) -> Option<Definition> {
+        self.current.borrow().iter().find(|d| d.document == document).cloned()
+    }
+
+    /// Sees every change; the first value counts as seen.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Arc<Vec<Definition>>> {
+        self.current.subscribe()
+    }
+
+    /// Reads pauses, and definitions again where numbers differ. Gives whether they did.
+    pub async fn refresh(&self, store: &Store) -> Result<bool, DbErr> {
+        let known: Vec<(String, i64)> = self.current().iter().map(|d| (d.document.clone(), d.number)).collect();
+        let paused = paused(store).await?;
+        self.paused.send_if_modified(|all| {
+            let differs = **all != paused;
+            if differs {
+                *all = Arc::new(paused);
+            }
+            differs
+        });
+        if definition::numbers(&store.write, store).await? == known {
+            return Ok(false);
+        }
+        let found = definition::all(&store.write, store).await?;
+        tracing::info!(documents = found.len(), "definitions changed");
+        self.current.send_replace(Arc::new(found));
+        Ok(true)
+    }
+
+    /// Keeps them current until cancelled.
+    pub async fn follow(self, store: Store, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await.is_some() {
+            if let Err(error) = self.refresh(&store).await {
+                tracing::warn!(%error, "definitions cannot be read; going on with those known");
+            }
+        }
+    }
+}
+
+async fn paused(store: &Store) -> Result<Vec<Subject>, DbErr> {
+    Ok(pause::current(&store.write, store).await?.into_iter().map(|p| p.subject).collect())
+}

@@ -1,0 +1,108 @@
+//! Direct sync: a publisher hands the writes of its commit to the target in its own process. The ledger rows stand
+//! until the target has answered; what does not fit the buffer, or meets a target that is down, goes the way of the
+//! queue. A killed process loses nothing: the sweeper takes its claims back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pubsync_schema::ledger;
+use pubsync_worker::shutdown::Shutdown;
+use tokio::sync::mpsc;
+
+use crate::settle::{self, Batch};
+use crate::street::Street;
+use crate::target::{Accept, Target};
+
+/// Commits of publishers that wait for one target, at most; each holds at most a publisher's batch.
+const BUFFER: usize = 64;
+
+/// Most keys that go to a target in one call.
+const MOST: usize = 1000;
+
+/// Buffers to the targets of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Direct {
+    street: Street,
+    buffers: Arc<BTreeMap<String, mpsc::Sender<Batch>>>,
+}
+
+/// Starts one applier a target. They end when the last [`Direct`] is dropped and the buffers are empty.
+#[must_use]
+pub fn start(street: &Street, shutdown: &Shutdown) -> Direct {
+    let mut buffers = BTreeMap::new();
+    for (name, target) in street.targets.iter() {
+        let (sender, receiver) = mpsc::channel(BUFFER);
+        shutdown.spawn(applier(street.clone(), target.clone(), receiver));
+        buffers.insert(name.clone(), sender);
+    }
+    Direct { street: street.clone(), buffers: Arc::new(buffers) }
+}
+
+impl Direct {
+    /// Whether this process reaches the target.
+    #[must_use]
+    pub fn reaches(&self, target: &str) -> bool {
+        self.buffers.get(target).is_some_and(|buffer| buffer.capacity() > 0)
+    }
+
+    /// Hands over the writes of a commit, whose ledger rows are claimed. A full buffer sends them to the queue.
+    pub async fn hand_over(&self, batch: Batch) {
+        let refused = match self.buffers.get(&batch.target) {
+            Some(buffer) => buffer.try_send(batch).err().map(|e| match e {
+                mpsc::error::TrySendError::Full(batch) | mpsc::error::TrySendError::Closed(batch) => batch,
+            }),
+            None => Some(batch),
+        };
+        if let Some(batch) = refused {
+            to_queue(&self.street, &batch).await;
+        }
+    }
+}
+
+/// Frees the claims, so that any sender puts the rows on the queue.
+async fn to_queue(street: &Street, batch: &Batch) {
+    if let Err(error) = ledger::unclaim(&street.store, &batch.ids).await {
+        tracing::warn!(%error, "direct claims could not be freed; the sweeper will");
+    }
+}
+
+async fn applier(street: Street, target: Arc<dyn Target>, mut buffer: mpsc::Receiver<Batch>) {
+    let mut waiting = Vec::new();
+    while buffer.recv_many(&mut waiting, BUFFER).await > 0 {
+        for mut batch in merge(std::mem::take(&mut waiting)) {
+            batch.coalesce();
+            if let Err(error) = apply(&street, &*target, &batch).await {
+                tracing::debug!(target_name = target.name(), error, "direct sync goes to the queue");
+                to_queue(&street, &batch).await;
+            }
+        }
+    }
+}
+
+/// One attempt; waiting for a target is the synchronizer's work.
+async fn apply(street: &Street, target: &dyn Target, batch: &Batch) -> Result<(), String> {
+    let collection = street.definitions.get(&batch.document).and_then(|d| d.shape.collection(&batch.target));
+    let collection = collection.ok_or_else(|| format!("{} no longer goes to {}", batch.document, batch.target))?;
+    let outcomes = target.apply(&collection, &batch.writes(), Accept::Higher).await.map_err(|e| e.to_string())?;
+    settle::settle(street, batch, &outcomes).await.map_err(|e| e.to_string())?;
+    Ok(())
+}
+
+/// Commits of one document become one batch, up to [`MOST`] keys.
+fn merge(waiting: Vec<Batch>) -> Vec<Batch> {
+    let mut merged: Vec<Batch> = Vec::new();
+    for batch in waiting {
+        let fits = |m: &&mut Batch| {
+            m.document == batch.document && m.run == batch.run && m.states.len() + batch.states.len() <= MOST
+        };
+        match merged.iter_mut().find(fits) {
+            Some(into) => {
+                into.ids.extend(batch.ids);
+                into.states.extend(batch.states);
+                into.changed_at = into.changed_at.min(batch.changed_at);
+            }
+            None => merged.push(batch),
+        }
+    }
+    merged
+}

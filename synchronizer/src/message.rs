@@ -1,0 +1,163 @@
+//! Ledger rows to messages. A sync row holds keys only; bodies come from the mirror when the message is made, so every
+//! sending carries the row of now.
+
+use std::collections::HashMap;
+
+use pubsync_schema::ledger::Entry;
+use pubsync_schema::mirror;
+use pubsync_schema::store::Store;
+use pubsync_schema::wire::{MAX_BYTES, SyncBody, SyncItem, SyncKey, SyncMessage, SyncOp, SyncWork, VERSION};
+use pubsync_worker::broker::Outgoing;
+use sea_orm::DbErr;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// A document's newest state, as publishers have it in memory and the mirror has it stored.
+#[derive(Debug, Clone)]
+pub struct State {
+    pub key: String,
+    pub revision: i64,
+    /// `None`: a tombstone.
+    pub body: Option<String>,
+}
+
+/// What a message says of its ledger row.
+#[derive(Debug, Clone)]
+pub struct Envelope<'a> {
+    pub id: i64,
+    pub document: &'a str,
+    pub attempt: i64,
+    pub changed_at: i64,
+    pub run: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Publish<'a> {
+    v: u32,
+    id: i64,
+    document: &'a str,
+    attempt: i64,
+    changed_at: i64,
+    run: Option<i64>,
+    work: &'a RawValue,
+}
+
+/// A message of publish work; the payload goes over as it stands in the ledger.
+///
+/// # Errors
+/// Where the payload is not JSON.
+pub fn publish(envelope: &Envelope<'_>, payload: &str) -> Result<Vec<u8>, serde_json::Error> {
+    let work: &RawValue = serde_json::from_str(payload)?;
+    let Envelope { id, document, attempt, changed_at, run } = *envelope;
+    serde_json::to_vec(&Publish { v: VERSION, id, document, attempt, changed_at, run, work })
+}
+
+/// A message of sync items. Bodies over the limit, and those that would make the message larger than 1 MiB, travel
+/// as references.
+///
+/// # Errors
+/// Where a body is not JSON.
+pub fn items(envelope: &Envelope<'_>, target: &str, force: bool, states: &[State], inline_limit: usize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut room = MAX_BYTES;
+    let mut list = Vec::with_capacity(states.len());
+    for state in states {
+        let size = state.body.as_ref().map_or(0, String::len);
+        let body = match &state.body {
+            Some(body) if size <= inline_limit && (size <= room || list.is_empty()) => {
+                room = room.saturating_sub(size);
+                Some(serde_json::from_str::<&RawValue>(body)?)
+            }
+            _ => None,
+        };
+        let op = if state.body.is_some() { SyncOp::Put } else { SyncOp::Delete };
+        list.push(SyncItem { key: state.key.clone(), revision: state.revision, op, body });
+    }
+    serde_json::to_vec(&message(envelope, target, SyncBody::Items { force, items: list }))
+}
+
+fn message<'a>(envelope: &Envelope<'_>, target: &str, work: SyncBody<'a>) -> SyncMessage<'a> {
+    SyncMessage {
+        v: VERSION,
+        id: envelope.id,
+        document: envelope.document.to_owned(),
+        target: target.to_owned(),
+        attempt: envelope.attempt,
+        changed_at: envelope.changed_at,
+        run: envelope.run,
+        work,
+    }
+}
+
+/// A ledger row whose message cannot be made.
+#[derive(Debug)]
+pub struct Unmakeable {
+    pub entry: Entry,
+    pub error: String,
+}
+
+/// Makes the messages of these rows: one mirror query a document, whatever the number of rows.
+///
+/// # Errors
+/// Of the database.
+pub async fn compose(store: &Store, entries: Vec<Entry>, inline_limit: impl Fn(&str) -> usize) -> Result<(Vec<Outgoing>, Vec<Unmakeable>), DbErr> {
+    let mut wanted: HashMap<&str, Vec<String>> = HashMap::new();
+    let works: Vec<Option<Result<SyncWork, serde_json::Error>>> =
+        entries.iter().map(|e| e.target.is_some().then(|| serde_json::from_str(&e.payload))).collect();
+    for (entry, work) in entries.iter().zip(&works) {
+        if let Some(Ok(SyncWork::Items { items, .. })) = work {
+            wanted.entry(&entry.document).or_default().extend(items.iter().map(|i| i.key.clone()));
+        }
+    }
+    let mut rows: HashMap<(String, String), mirror::Row> = HashMap::new();
+    for (document, keys) in wanted {
+        for row in mirror::by_keys(&store.write, store, document, &keys).await? {
+            rows.insert((document.to_owned(), row.key.clone()), row);
+        }
+    }
+    let (mut out, mut unmakeable) = (Vec::with_capacity(entries.len()), Vec::new());
+    for (entry, work) in entries.into_iter().zip(works) {
+        let made = match work {
+            None => publish(&envelope(&entry), &entry.payload),
+            Some(Err(error)) => Err(error),
+            Some(Ok(work)) => sync(&entry, work, &rows, inline_limit(&entry.document)),
+        };
+        match made {
+            Ok(body) => out.push(Outgoing { id: entry.id, queue: entry.queue, body, trace: entry.trace }),
+            Err(error) => unmakeable.push(Unmakeable { error: error.to_string(), entry }),
+        }
+    }
+    Ok((out, unmakeable))
+}
+
+fn envelope(entry: &Entry) -> Envelope<'_> {
+    Envelope { id: entry.id, document: &entry.document, attempt: entry.attempts, changed_at: entry.changed_at, run: entry.run }
+}
+
+fn sync(entry: &Entry, work: SyncWork, rows: &HashMap<(String, String), mirror::Row>, limit: usize) -> Result<Vec<u8>, serde_json::Error> {
+    let target = entry.target.as_deref().unwrap_or_default();
+    match work {
+        SyncWork::Items { items: keys, force } => {
+            let states: Vec<State> =
+                keys.into_iter().map(|key| state_of_now(rows.get(&(entry.document.clone(), key.key.clone())), key)).collect();
+            items(&envelope(entry), target, force, &states, limit)
+        }
+        SyncWork::Resync { after, since, roots } => {
+            serde_json::to_vec(&message(&envelope(entry), target, SyncBody::Resync { after, since, roots }))
+        }
+        SyncWork::Orphans { cursor } => serde_json::to_vec(&message(&envelope(entry), target, SyncBody::Orphans { cursor })),
+    }
+}
+
+/// The mirror's row of now for a key; no row means that the key was buried and purged: a delete at the revision that
+/// the message knew.
+#[must_use]
+pub fn state_of_now(row: Option<&mirror::Row>, known: SyncKey) -> State {
+    match row {
+        Some(row) => State {
+            key: known.key,
+            revision: row.revision,
+            body: (!row.deleted).then(|| row.body.clone()),
+        },
+        None => State { key: known.key, revision: known.revision, body: None },
+    }
+}

@@ -1,0 +1,199 @@
+//! Puts ledger rows on the road: those that this process has just inserted and claimed, and (in the relay) any that
+//! nobody has claimed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pubsync_schema::failure::{self, NewFailure, Stage};
+use pubsync_schema::ledger;
+use pubsync_schema::pause;
+use pubsync_worker::broker::{BrokerError, Outgoing, SendOutcome};
+use sea_orm::DbErr;
+use tokio::sync::mpsc;
+use pubsync_worker::shutdown::Shutdown;
+use tokio_util::sync::CancellationToken;
+
+use crate::message::{self, Unmakeable};
+use crate::street::Street;
+
+/// Messages sent and awaited together.
+const WINDOW: usize = 500;
+
+/// Where publishers hand in what they have inserted as claimed. Cheap to clone.
+#[derive(Clone)]
+pub struct Outbound {
+    fresh: mpsc::Sender<Outgoing>,
+    room: Arc<Mutex<HashMap<String, i64>>>,
+    outstanding: i64,
+}
+
+impl Outbound {
+    /// Whether so many more messages may be out on this queue; if so they are counted as out. What does not fit is
+    /// inserted unclaimed and waits in the ledger.
+    #[must_use]
+    pub fn reserve(&self, queue: &str, messages: i64) -> bool {
+        if self.fresh.capacity() < usize::try_from(messages).unwrap_or(usize::MAX) {
+            return false;
+        }
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let out = room.entry(queue.to_owned()).or_insert(0);
+        let fits = *out + messages <= self.outstanding;
+        if fits {
+            *out += messages;
+        }
+        fits
+    }
+
+    /// Hands a claimed row over, after its transaction has committed. Where the buffer is full the row stays claimed
+    /// and unsent; the sweeper takes it back.
+    pub fn hand_over(&self, message: Outgoing) {
+        if let Err(error) = self.fresh.try_send(message) {
+            tracing::debug!(%error, "a fresh message waits for the sweeper");
+        }
+    }
+}
+
+/// Starts the sender of this process.
+#[must_use]
+pub fn start(street: &Street, shutdown: &Shutdown) -> Outbound {
+    let (fresh, receiver) = mpsc::channel(2 * WINDOW);
+    let room = Arc::new(Mutex::new(HashMap::new()));
+    let outbound = Outbound { fresh, room: room.clone(), outstanding: street.settings.outstanding };
+    shutdown.spawn(send_fresh(street.clone(), receiver));
+    shutdown.spawn(measure_room(street.clone(), room, shutdown.taking().clone()));
+    outbound
+}
+
+/// Sends what publishers hand over until the last of them is gone.
+async fn send_fresh(street: Street, mut fresh: mpsc::Receiver<Outgoing>) {
+    let mut window = Vec::with_capacity(WINDOW);
+    while fresh.recv_many(&mut window, WINDOW).await > 0 {
+        if let Err(error) = send(&street, &window).await {
+            tracing::warn!(%error, messages = window.len(), "could not send; the relay will");
+        }
+        window.clear();
+    }
+}
+
+/// Reads how many messages of each queue are out, over all processes.
+async fn measure_room(street: Street, room: Arc<Mutex<HashMap<String, i64>>>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(Duration::from_millis(250))).await.is_some() {
+        match ledger::load(&street.store).await {
+            Ok(load) => {
+                let fresh = load.into_iter().fold(HashMap::new(), |mut by_queue, l| {
+                    *by_queue.entry(l.queue).or_insert(0) += l.outstanding;
+                    by_queue
+                });
+                *room.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+            }
+            Err(error) => tracing::warn!(%error, "ledger load cannot be read"),
+        }
+    }
+}
+
+/// Why a window was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error("ledger: {0}")]
+    Ledger(#[from] DbErr),
+}
+
+/// Sends claimed rows and notes what became of each.
+async fn send(street: &Street, window: &[Outgoing]) -> Result<(), SendError> {
+    let outcomes = match street.broker.send(window).await {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            ledger::unclaim(&street.store, &window.iter().map(|m| m.id).collect::<Vec<_>>()).await?;
+            return Err(error.into());
+        }
+    };
+    let (mut sent, mut back, mut large, mut absent) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (message, outcome) in window.iter().zip(outcomes) {
+        match outcome {
+            SendOutcome::Confirmed => sent.push(message.id),
+            SendOutcome::Returned => {
+                absent.push(message.queue.clone());
+                back.push(message.id);
+            }
+            SendOutcome::Refused => back.push(message.id),
+            // It may have arrived: the claim stands until the sweeper finds it too old.
+            SendOutcome::Unknown => {}
+            SendOutcome::TooLarge => large.push(message),
+        }
+    }
+    ledger::mark_sent(&street.store, &sent, street.broker.epoch()).await?;
+    if !absent.is_empty() {
+        absent.sort_unstable();
+        absent.dedup();
+        street.broker.declare(&absent).await?;
+    }
+    ledger::unclaim(&street.store, &back).await?;
+    for message in large {
+        too_large(street, message).await?;
+    }
+    Ok(())
+}
+
+async fn too_large(street: &Street, message: &Outgoing) -> Result<(), DbErr> {
+    let error = format!(
+        "message for {} has {} bytes, more than the broker takes; lower inline_limit or make the document smaller",
+        message.queue,
+        message.body.len()
+    );
+    give_up(street, message.id, "", Stage::Message, "size", &error, None).await
+}
+
+async fn give_up(street: &Street, id: i64, document: &str, stage: Stage, class: &str, error: &str, payload: Option<String>) -> Result<(), DbErr> {
+    tracing::error!(id, document, class, error, "message given up");
+    let txn = street.store.begin().await?;
+    if !ledger::delete(&txn, &street.store, &[id]).await?.is_empty() {
+        let failure = NewFailure {
+            stage,
+            document: document.to_owned(),
+            root: None,
+            key: None,
+            target: None,
+            class: class.to_owned(),
+            error: error.to_owned(),
+            payload,
+            revision: None,
+            changed_at: 0,
+        };
+        failure::record(&txn, &street.store, &[failure]).await?;
+    }
+    txn.commit().await
+}
+
+/// Claims unclaimed rows of any queue and sends them. Gives how many were claimed.
+///
+/// # Errors
+/// Of broker and ledger; then nothing is lost, the rows are free again or will be taken back.
+pub async fn send_unclaimed(street: &Street) -> Result<usize, SendError> {
+    if street.broker.blocked() {
+        return Ok(0);
+    }
+    let paused = pause::current(&street.store.read, &street.store).await?;
+    let paused: Vec<_> = paused.into_iter().map(|p| p.subject).collect();
+    let (limit, outstanding) = (WINDOW as u64, street.settings.outstanding);
+    let entries = ledger::claim(&street.store, limit, outstanding, &paused).await?;
+    let claimed = entries.len();
+    if claimed == 0 {
+        return Ok(0);
+    }
+    let limits = |document: &str| inline_limit(street, document);
+    let (window, unmakeable) = message::compose(&street.store, entries, limits).await?;
+    for Unmakeable { entry, error } in unmakeable {
+        give_up(street, entry.id, &entry.document, Stage::Message, "payload", &error, Some(entry.payload)).await?;
+    }
+    send(street, &window).await?;
+    Ok(claimed)
+}
+
+/// The largest body of this document that travels inside messages, in bytes.
+#[must_use]
+pub fn inline_limit(street: &Street, document: &str) -> usize {
+    street.definitions.get(document).and_then(|d| d.shape.inline_limit).unwrap_or(street.settings.inline_limit)
+}

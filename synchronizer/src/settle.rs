@@ -1,0 +1,187 @@
+//! From what a target answered to what stands in the database: ledger rows away, failures noted, what is still open in
+//! a row of its own.
+
+use std::collections::HashMap;
+
+use pubsync_schema::failure::{self, NewFailure, Stage};
+use pubsync_schema::ledger::{self, NewEntry};
+use pubsync_schema::names::Lane;
+use pubsync_schema::wire::{SyncKey, SyncWork};
+use pubsync_schema::{mirror, run};
+use sea_orm::DbErr;
+
+use crate::message::{State, state_of_now};
+use crate::street::Street;
+use crate::target::{Operation, Outcome, Write};
+
+/// A batch of writes to one target, and the ledger rows that ask for them.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    pub document: String,
+    pub target: String,
+    pub queue: String,
+    pub lane: Lane,
+    /// Ledger rows that are settled together.
+    pub ids: Vec<i64>,
+    pub states: Vec<State>,
+    pub force: bool,
+    pub changed_at: i64,
+    pub run: Option<i64>,
+}
+
+impl Batch {
+    /// Keeps the newest revision of each key: targets get a key once in a batch.
+    pub fn coalesce(&mut self) {
+        let mut newest: HashMap<String, State> = HashMap::with_capacity(self.states.len());
+        for state in self.states.drain(..) {
+            match newest.get(&state.key) {
+                Some(known) if known.revision >= state.revision => {}
+                _ => {
+                    newest.insert(state.key.clone(), state);
+                }
+            }
+        }
+        self.states = newest.into_values().collect();
+        self.states.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    }
+
+    /// Replaces what these keys held by the mirror's rows of now: a second attempt never brings the past back (law 9).
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn renew(&mut self, street: &Street, only: impl Fn(&State) -> bool) -> Result<(), DbErr> {
+        let keys: Vec<String> = self.states.iter().filter(|s| only(s)).map(|s| s.key.clone()).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let rows = mirror::by_keys(&street.store.write, &street.store, &self.document, &keys).await?;
+        let rows: HashMap<&str, &mirror::Row> = rows.iter().map(|r| (r.key.as_str(), r)).collect();
+        for state in self.states.iter_mut().filter(|s| only(s)) {
+            let known = SyncKey { key: state.key.clone(), revision: state.revision };
+            *state = state_of_now(rows.get(state.key.as_str()).copied(), known);
+        }
+        Ok(())
+    }
+
+    #[must_use]
+    pub fn writes(&self) -> Vec<Write> {
+        self.states
+            .iter()
+            .map(|state| Write {
+                key: state.key.clone(),
+                revision: state.revision,
+                operation: match &state.body {
+                    Some(body) => Operation::Put(body.as_str().into()),
+                    None => Operation::Delete,
+                },
+            })
+            .collect()
+    }
+}
+
+/// What a settled batch amounts to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    pub applied: usize,
+    pub stale: usize,
+    pub retry: usize,
+    pub failed: usize,
+}
+
+/// Makes the outcomes of a batch durable, in one transaction: its ledger rows go; what may succeed later gets a row of
+/// its own with a new id; what was refused becomes a failure.
+///
+/// # Errors
+/// Of the database; then nothing is settled.
+pub async fn settle(street: &Street, batch: &Batch, outcomes: &[Outcome]) -> Result<Tally, DbErr> {
+    let store = &street.store;
+    let mut tally = Tally::default();
+    let (mut open, mut failures, mut well) = (Vec::new(), Vec::new(), Vec::new());
+    for (state, outcome) in batch.states.iter().zip(outcomes) {
+        match outcome {
+            Outcome::Applied => {
+                tally.applied += 1;
+                well.push(state.key.clone());
+            }
+            Outcome::Stale => {
+                tally.stale += 1;
+                well.push(state.key.clone());
+            }
+            Outcome::Retry(error) => {
+                tally.retry += 1;
+                tracing::debug!(key = state.key, error, "to be tried again");
+                open.push(SyncKey { key: state.key.clone(), revision: state.revision });
+            }
+            Outcome::Failed { class, error } => {
+                tally.failed += 1;
+                failures.push(refused(batch, state, class, error));
+            }
+        }
+    }
+    let simple = open.is_empty() && failures.is_empty() && batch.run.is_none();
+    if simple {
+        ledger::delete(&store.write, store, &batch.ids).await?;
+        failure::clear_keys(&store.write, store, &batch.document, &batch.target, &well).await?;
+        return Ok(tally);
+    }
+    let txn = store.begin().await?;
+    let stood = !ledger::delete(&txn, store, &batch.ids).await?.is_empty();
+    failure::clear_keys(&txn, store, &batch.document, &batch.target, &well).await?;
+    failure::record(&txn, store, &failures).await?;
+    if stood {
+        // Where no row stood, another copy of the messages has settled them, with an open row of its own.
+        if !open.is_empty() {
+            ledger::insert(&txn, store, &[again(street, batch, open)?]).await?;
+        }
+        if let Some(run) = batch.run {
+            run::count(&txn, store, run, 0, well.len() as i64, tally.failed as i64).await?;
+        }
+    }
+    txn.commit().await?;
+    Ok(tally)
+}
+
+fn refused(batch: &Batch, state: &State, class: &str, error: &str) -> NewFailure {
+    tracing::warn!(target_name = batch.target, document = batch.document, key = state.key, class, error, "refused");
+    NewFailure {
+        stage: Stage::Sync,
+        document: batch.document.clone(),
+        root: None,
+        key: Some(state.key.clone()),
+        target: Some(batch.target.clone()),
+        class: class.to_owned(),
+        error: error.to_owned(),
+        payload: None,
+        revision: Some(state.revision),
+        changed_at: batch.changed_at,
+    }
+}
+
+fn again(street: &Street, batch: &Batch, open: Vec<SyncKey>) -> Result<NewEntry, DbErr> {
+    let definition = street.definitions.get(&batch.document).map_or(0, |d| d.number);
+    let entry = sync_entry(batch, definition, open, batch.force)?;
+    Ok(NewEntry { attempts: 1, ..entry })
+}
+
+/// A ledger row that asks for these keys.
+///
+/// # Errors
+/// Never in practice: the work is plain data.
+pub fn sync_entry(batch: &Batch, definition: i64, keys: Vec<SyncKey>, force: bool) -> Result<NewEntry, DbErr> {
+    let items = keys.len() as i64;
+    let payload = serde_json::to_string(&SyncWork::Items { items: keys, force }).map_err(|e| DbErr::Json(e.to_string()))?;
+    Ok(NewEntry {
+        queue: batch.queue.clone(),
+        document: batch.document.clone(),
+        target: Some(batch.target.clone()),
+        lane: batch.lane,
+        payload,
+        items,
+        definition,
+        run: batch.run,
+        changed_at: batch.changed_at,
+        attempts: 0,
+        trace: None,
+        claimed: false,
+    })
+}

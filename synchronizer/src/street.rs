@@ -1,0 +1,61 @@
+//! What every station of the street is built on. Made once, by hand, and passed down.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pubsync_schema::shape::SyncMode;
+use pubsync_schema::store::Store;
+use pubsync_worker::broker::Broker;
+
+use crate::definitions::Definitions;
+use crate::target::Target;
+
+/// The collaborators of one process. Cheap to clone.
+#[derive(Clone)]
+pub struct Street {
+    pub store: Store,
+    pub broker: Arc<dyn Broker>,
+    /// By their names in the configuration.
+    pub targets: Arc<BTreeMap<String, Arc<dyn Target>>>,
+    pub definitions: Definitions,
+    pub settings: Settings,
+    /// Who holds leases and claims: unique for each process.
+    pub process: Arc<str>,
+}
+
+/// What the configuration may change. Defaults are the documented ones.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Messages of one queue that are out at a time; more wait in the ledger, where they are merged and counted.
+    pub outstanding: i64,
+    /// How long a sent message may stay unsettled before it is sent again (doubling up to 15 minutes).
+    pub resend_after: Duration,
+    /// How long a claimed message may stay unsent: its process is gone or has lost the broker.
+    pub unsent_after: Duration,
+    /// Bodies over this many bytes travel as references; 0: all do.
+    pub inline_limit: usize,
+    /// How documents synchronize that do not say it themselves.
+    pub sync: SyncMode,
+    /// Consumers per queue and process.
+    pub concurrency: usize,
+    /// Outbox rows that a relay takes at once.
+    pub relay_batch: u64,
+    /// Roots that a publisher builds in one transaction.
+    pub publisher_batch: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            outstanding: 64,
+            resend_after: Duration::from_secs(60),
+            unsent_after: Duration::from_secs(5),
+            inline_limit: 256 * 1024,
+            sync: SyncMode::Queue,
+            concurrency: 2,
+            relay_batch: 500,
+            publisher_batch: 100,
+        }
+    }
+}

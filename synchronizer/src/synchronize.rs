@@ -1,0 +1,251 @@
+//! The synchronizer: messages of a sync queue → coalesce → apply → settle. One consumer task reads one queue.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pubsync_schema::failure::{self, NewFailure, Stage};
+use pubsync_schema::names::Lane;
+use pubsync_schema::wire::{SyncBody, SyncItem, SyncMessage, SyncOp, VERSION};
+use pubsync_worker::backoff::{self, Backoff};
+use pubsync_worker::broker::{BrokerError, Delivery, Settlement};
+use pubsync_worker::lanes::{LaneKind, Lanes};
+use sea_orm::DbErr;
+use tokio_util::sync::CancellationToken;
+
+use crate::apply::{self, Unsettled};
+use crate::message::State;
+use crate::resync;
+use crate::settle::Batch;
+use crate::street::Street;
+use crate::target::Target;
+
+/// Messages of a queue that are with a consumer unsettled.
+pub const PREFETCH: u16 = 32;
+
+/// Messages that go into one batch; each holds at most 100 items and 1 MiB.
+const BATCH: usize = 16;
+
+/// How long a batch waits for company.
+const LINGER: Duration = Duration::from_millis(1);
+
+/// Messages older than this are applied from the mirror's row of now: a quarter of the shortest time that a target
+/// remembers a delete (OpenSearch, 1 h), in microseconds.
+const FRESH: i64 = 15 * 60 * 1_000_000;
+
+const RECONNECT: Backoff = Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(5) };
+
+/// A consumer of one sync queue.
+pub struct Synchronizer {
+    pub street: Street,
+    pub target: Arc<dyn Target>,
+    /// The document's name, or the group that documents share.
+    pub queue: String,
+    /// First signal: finish the batch, then end.
+    pub stop: CancellationToken,
+}
+
+impl Synchronizer {
+    /// Consumes until stopped; lost connections are made again.
+    pub async fn run(self) {
+        let mut attempt = 0;
+        while !self.stop.is_cancelled() {
+            match self.consume(&mut attempt).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(queue = self.queue, %error, "synchronizer reconnects");
+                    backoff::wait(RECONNECT.delay(attempt, u64::from(std::process::id())), &self.stop).await;
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    async fn consume(&self, attempt: &mut u32) -> Result<(), BrokerError> {
+        let names = &self.street.store.names;
+        let live = names.sync_queue(self.target.name(), &self.queue, Lane::Live);
+        let bulk = names.sync_queue(self.target.name(), &self.queue, Lane::Bulk);
+        let mut lanes = Lanes::new(
+            Some(self.street.broker.subscribe(&live, PREFETCH).await?),
+            Some(self.street.broker.subscribe(&bulk, PREFETCH).await?),
+        );
+        *attempt = 0;
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
+                batch = lanes.next_batch(BATCH, LINGER) => batch?,
+            };
+            let (lane, queue) = match batch.0 {
+                LaneKind::Live => (Lane::Live, &live),
+                LaneKind::Bulk => (Lane::Bulk, &bulk),
+            };
+            self.handle(lane, queue, batch.1).await;
+        }
+    }
+
+    /// Handles a batch and settles its deliveries. What fails stays with the ledger, and with the broker.
+    async fn handle(&self, lane: Lane, queue: &str, deliveries: Vec<Delivery>) {
+        let mut groups: BTreeMap<(String, bool), Group> = BTreeMap::new();
+        for delivery in deliveries {
+            match Received::read(&delivery) {
+                Ok(received) => self.sort(&mut groups, lane, queue, received, delivery).await,
+                Err(error) => self.unreadable(delivery, &error).await,
+            }
+        }
+        for mut group in groups.into_values() {
+            match self.work(&mut group).await {
+                Ok(()) => settle_all(group.deliveries, Settlement::Ack),
+                Err(error) => {
+                    tracing::warn!(queue, %error, "batch goes back");
+                    settle_all(group.deliveries, Settlement::Requeue);
+                }
+            }
+        }
+    }
+
+    async fn work(&self, group: &mut Group) -> Result<(), Unsettled> {
+        let second = std::mem::take(&mut group.second);
+        group.batch.coalesce();
+        group.batch.renew(&self.street, |state| second.contains(&state.key)).await?;
+        let tally = apply::apply(&self.street, &*self.target, &mut group.batch, &self.stop).await?;
+        let (document, target) = (&group.batch.document, self.target.name());
+        tracing::debug!(document, target, applied = tally.applied, stale = tally.stale, failed = tally.failed, "synchronized");
+        Ok(())
+    }
+
+    /// Puts items where they are applied together; walks are done at once.
+    async fn sort(&self, groups: &mut BTreeMap<(String, bool), Group>, lane: Lane, queue: &str, received: Received, delivery: Delivery) {
+        let header = received.header;
+        match received.work {
+            Work::Items { force, states, second } => {
+                let group = groups.entry((header.document.clone(), force)).or_insert_with(|| Group {
+                    batch: self.batch(lane, queue, &header, force),
+                    second: std::collections::HashSet::new(),
+                    deliveries: Vec::new(),
+                });
+                group.batch.ids.push(header.id);
+                group.batch.changed_at = group.batch.changed_at.min(header.changed_at);
+                group.second.extend(second);
+                group.batch.states.extend(states);
+                group.deliveries.push(delivery);
+            }
+            Work::Walk(walk) => {
+                let batch = Batch { ids: vec![header.id], ..self.batch(lane, queue, &header, true) };
+                match resync::step(&self.street, &*self.target, batch, walk).await {
+                    Ok(()) => delivery.settle(Settlement::Ack),
+                    Err(error) => {
+                        tracing::warn!(queue, %error, "walk goes back");
+                        backoff::wait(RECONNECT.delay(0, 0), &self.stop).await;
+                        delivery.settle(Settlement::Requeue);
+                    }
+                }
+            }
+        }
+    }
+
+    fn batch(&self, lane: Lane, queue: &str, header: &Header, force: bool) -> Batch {
+        Batch {
+            document: header.document.clone(),
+            target: self.target.name().to_owned(),
+            queue: queue.to_owned(),
+            lane,
+            ids: Vec::new(),
+            states: Vec::new(),
+            force,
+            changed_at: header.changed_at,
+            run: header.run,
+        }
+    }
+
+    async fn unreadable(&self, delivery: Delivery, error: &str) {
+        match note_unreadable(&self.street, &delivery.body, error).await {
+            Ok(()) => delivery.settle(Settlement::Ack),
+            Err(store) => {
+                tracing::error!(%store, error, "message cannot be read, and that cannot be noted");
+                delivery.settle(Settlement::Requeue);
+            }
+        }
+    }
+}
+
+/// Notes a message that nobody can read as a failure, with its beginning.
+///
+/// # Errors
+/// Of the database.
+pub async fn note_unreadable(street: &Street, body: &[u8], error: &str) -> Result<(), DbErr> {
+    tracing::error!(error, bytes = body.len(), "message cannot be read");
+    let failure = NewFailure {
+        stage: Stage::Message,
+        document: String::new(),
+        root: None,
+        key: None,
+        target: None,
+        class: "unreadable".to_owned(),
+        error: error.to_owned(),
+        payload: Some(String::from_utf8_lossy(&body[..body.len().min(4096)]).replace('\0', "\u{fffd}")),
+        revision: None,
+        changed_at: street.store.now().await?,
+    };
+    failure::record(&street.store.write, &street.store, &[failure]).await
+}
+
+fn settle_all(deliveries: Vec<Delivery>, settlement: Settlement) {
+    for delivery in deliveries {
+        delivery.settle(settlement);
+    }
+}
+
+/// Items of one document that are applied together.
+struct Group {
+    batch: Batch,
+    /// Keys that must come from the mirror's row of now.
+    second: std::collections::HashSet<String>,
+    deliveries: Vec<Delivery>,
+}
+
+struct Header {
+    id: i64,
+    document: String,
+    changed_at: i64,
+    run: Option<i64>,
+}
+
+struct Received {
+    header: Header,
+    work: Work,
+}
+
+enum Work {
+    Items { force: bool, states: Vec<State>, second: Vec<String> },
+    Walk(resync::Walk),
+}
+
+impl Received {
+    fn read(delivery: &Delivery) -> Result<Self, String> {
+        let message: SyncMessage<'_> = serde_json::from_slice(&delivery.body).map_err(|e| e.to_string())?;
+        if message.v != VERSION {
+            return Err(format!("message version {}, this pubsync reads {VERSION}", message.v));
+        }
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_micros() as i64);
+        let second = message.attempt > 0 || delivery.redelivered || now - message.changed_at > FRESH;
+        let header = Header { id: message.id, document: message.document, changed_at: message.changed_at, run: message.run };
+        let work = match message.work {
+            SyncBody::Items { force, items } => {
+                let keys = items.iter().filter(|i| second || is_reference(i)).map(|i| i.key.clone()).collect();
+                Work::Items { force, states: items.into_iter().map(state).collect(), second: keys }
+            }
+            SyncBody::Resync { after, since, roots } => Work::Walk(resync::Walk::Mirror { after, since, roots }),
+            SyncBody::Orphans { cursor } => Work::Walk(resync::Walk::Target { cursor }),
+        };
+        Ok(Self { header, work })
+    }
+}
+
+fn is_reference(item: &SyncItem<'_>) -> bool {
+    item.op == SyncOp::Put && item.body.is_none()
+}
+
+fn state(item: SyncItem<'_>) -> State {
+    State { key: item.key, revision: item.revision, body: item.body.map(|b| b.get().to_owned()) }
+}
