@@ -159,8 +159,17 @@ pub async fn bury_orphans(txn: &impl ConnectionTrait, store: &Store, document: &
 
 /// Which of these keys stand live.
 pub async fn live(conn: &impl ConnectionTrait, store: &Store, document: &str, keys: &[String]) -> Result<Vec<String>, DbErr> {
+    keys_where(conn, store, document, keys, "deleted_at IS NULL").await
+}
+
+/// Which of these keys have a row, tombstones included.
+pub async fn existing(conn: &impl ConnectionTrait, store: &Store, document: &str, keys: &[String]) -> Result<Vec<String>, DbErr> {
+    keys_where(conn, store, document, keys, "true").await
+}
+
+async fn keys_where(conn: &impl ConnectionTrait, store: &Store, document: &str, keys: &[String], condition: &str) -> Result<Vec<String>, DbErr> {
     let sql = format!(
-        "SELECT key FROM {} WHERE deleted_at IS NULL AND key IN (SELECT c0 FROM {})",
+        "SELECT key FROM {} WHERE {condition} AND key IN (SELECT c0 FROM {})",
         store.names.mirror(document),
         store.dialect().rows(1, 1, "k")
     );

@@ -6,9 +6,12 @@ use std::collections::HashSet;
 
 use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::mirror::{self, Page};
+use pubsync_schema::names::Lane;
 use pubsync_schema::run;
+use pubsync_schema::shape::Shape;
+use pubsync_schema::store::Store;
 use pubsync_schema::wire::{MAX_ITEMS, SyncKey, SyncWork};
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
 use crate::settle::{Batch, sync_entry};
 use crate::street::Street;
@@ -104,6 +107,26 @@ async fn finish(street: &Street, txn: DatabaseTransaction, batch: &Batch, found:
         run::count(&txn, store, run, count, 0, 0).await?;
     }
     txn.commit().await
+}
+
+/// Begins a resync of one document to one target: makes its run, and gives the ledger row to insert in the same
+/// transaction. `since`: only rows changed since then (microseconds); `roots`: only these.
+///
+/// # Errors
+/// Of the database.
+pub async fn start(txn: &impl ConnectionTrait, store: &Store, shape: &Shape, definition: i64, target: &str, since: Option<i64>, roots: Option<Vec<String>>) -> Result<NewEntry, DbErr> {
+    let batch = Batch {
+        document: shape.document.clone(),
+        target: target.to_owned(),
+        queue: store.names.sync_queue(target, &shape.queue, Lane::Bulk),
+        lane: Lane::Bulk,
+        ids: Vec::new(),
+        states: Vec::new(),
+        force: true,
+        changed_at: store.now().await?,
+        run: Some(run::begin(txn, store, "resync", &shape.document, Some(target)).await?),
+    };
+    walk_entry(&batch, definition, &SyncWork::Resync { after: None, since, roots })
 }
 
 /// A ledger row that asks for a step of a walk.

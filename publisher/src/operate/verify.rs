@@ -1,0 +1,248 @@
+//! `verify`: source against mirror against every target, in pages, without holding more than a page. What differs is
+//! looked at a second time after the street was quiet, so that work in flight is no difference.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pubsync_schema::mirror::{self, Row};
+use pubsync_schema::shape::Collection;
+use pubsync_schema::store::Store;
+use pubsync_synchronizer::street::Street;
+use pubsync_synchronizer::target::{Target, TargetError};
+use sea_orm::DbErr;
+
+use crate::build::{BuildError, Built};
+use crate::publisher::RootPage;
+use crate::registry::Compiled;
+
+/// Roots, mirror rows or keys of one page.
+const PAGE: u64 = 500;
+
+/// Most keys that a report names for one document, target and kind; all are counted.
+const NAMED: usize = 100;
+
+/// How two stations differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Should be there and is not.
+    Missing,
+    /// Is there with other content, or an older revision.
+    Stale,
+    /// Is there and should not be.
+    Orphaned,
+    /// The target holds a higher revision than the mirror.
+    Ahead,
+    /// Cannot be built; `failures` says why.
+    Failed,
+}
+
+/// Differences of one kind between two stations.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Finding {
+    pub document: String,
+    /// `None`: between source and mirror.
+    pub target: Option<String>,
+    pub kind: Kind,
+    pub count: u64,
+    /// Some of the keys.
+    pub keys: Vec<String>,
+}
+
+/// What `verify` saw.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct Report {
+    pub roots: u64,
+    pub documents: u64,
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Whether source, mirror and targets are equal.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    #[error("database: {0}")]
+    Store(#[from] DbErr),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
+/// Compares one document everywhere. `progress` hears of every page: roots and rows so far.
+///
+/// # Errors
+/// Where a station cannot be read.
+pub async fn document(street: &Street, compiled: &Compiled, progress: &(dyn Fn(u64) + Sync)) -> Result<Report, VerifyError> {
+    let mut report = Report::default();
+    let mut findings = Findings::default();
+    source(street, compiled, &mut report, &mut findings, progress).await?;
+    for name in compiled.definition.shape.targets.keys() {
+        let (Some(target), Some(collection)) = (street.targets.get(name), compiled.definition.shape.collection(name)) else {
+            continue;
+        };
+        against_mirror(street, &**target, &collection, &mut report, &mut findings, progress).await?;
+        orphans(street, &**target, &collection, &mut findings).await?;
+    }
+    report.findings = findings.into_list(&compiled.definition.document);
+    Ok(report)
+}
+
+/// Whether nothing older than now waits on the street: then differences are real.
+///
+/// # Errors
+/// Of the database.
+pub async fn is_settled(store: &Store) -> Result<bool, DbErr> {
+    let now = store.now().await?;
+    Ok(!pubsync_schema::ledger::has_older(store, now).await?)
+}
+
+/// All roots, source and mirror, built anew and compared.
+async fn source(street: &Street, compiled: &Compiled, report: &mut Report, findings: &mut Findings, progress: &(dyn Fn(u64) + Sync)) -> Result<(), VerifyError> {
+    let store = &street.store;
+    let document = &compiled.definition.document;
+    let mut after: Option<String> = None;
+    loop {
+        // One snapshot for both sides: what a publisher commits meanwhile is seen on both or on neither.
+        let snapshot = store.snapshot().await?;
+        let page = RootPage { after: after.as_deref(), limit: PAGE };
+        let roots = compiled.publisher.all(&snapshot, page).await?;
+        let built = compiled.publisher.build(&snapshot, &roots).await?;
+        let known = mirror::of_roots(&snapshot, store, document, &roots).await?;
+        snapshot.rollback().await?;
+        report.roots += roots.len() as u64;
+        compare(&known, built, findings);
+        progress(report.roots + report.documents);
+        if (roots.len() as u64) < PAGE {
+            return Ok(());
+        }
+        after = roots.last().cloned();
+    }
+}
+
+fn compare(known: &[mirror::Known], built: Vec<Built>, findings: &mut Findings) {
+    let live: BTreeMap<&str, &mirror::Known> = known.iter().filter(|k| !k.deleted).map(|k| (k.key.as_str(), k)).collect();
+    let mut answered = BTreeSet::new();
+    let mut spared = BTreeSet::new();
+    for built in built {
+        for document in built.documents {
+            match document {
+                Ok(document) => {
+                    match live.get(document.key.as_str()) {
+                        None => findings.add(None, Kind::Missing, &document.key),
+                        Some(row) if row.hash != document.hash => findings.add(None, Kind::Stale, &document.key),
+                        Some(_) => {}
+                    }
+                    answered.insert(document.key);
+                }
+                Err(failure) => {
+                    findings.add(None, Kind::Failed, failure.key.as_deref().unwrap_or(&built.root));
+                    match failure.key {
+                        Some(key) => answered.insert(key),
+                        None => spared.insert(built.root.clone()),
+                    };
+                }
+            }
+        }
+    }
+    for (key, row) in live {
+        if !answered.contains(key) && row.root.as_ref().is_none_or(|root| !spared.contains(root)) {
+            findings.add(None, Kind::Orphaned, key);
+        }
+    }
+}
+
+/// Every mirror row against what the target holds for its key.
+async fn against_mirror(
+    street: &Street,
+    target: &dyn Target,
+    collection: &Collection,
+    report: &mut Report,
+    findings: &mut Findings,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), VerifyError> {
+    let mut after = String::new();
+    loop {
+        let rows = mirror::full_page(&street.store.read, &street.store, &collection.document, &after, PAGE).await?;
+        let keys: Vec<String> = rows.iter().map(|r| r.key.clone()).collect();
+        let versions = target.versions(collection, &keys).await?;
+        let bodies = target.bodies(collection, &keys).await?;
+        for ((row, held), body) in rows.iter().zip(versions).zip(bodies) {
+            let held = held.filter(|h| !h.deleted).map(|h| h.revision);
+            if let Some(kind) = difference(row, held, body.as_deref()) {
+                findings.add(Some(target.name()), kind, &row.key);
+            }
+        }
+        report.documents += rows.iter().filter(|r| !r.deleted).count() as u64;
+        progress(report.roots + report.documents);
+        match rows.last() {
+            Some(last) if rows.len() as u64 == PAGE => after.clone_from(&last.key),
+            _ => return Ok(()),
+        }
+    }
+}
+
+fn difference(row: &Row, held: Option<i64>, body: Option<&str>) -> Option<Kind> {
+    match (row.deleted, held) {
+        (true, None) => None,
+        (true, Some(_)) => Some(Kind::Orphaned),
+        (false, None) => Some(Kind::Missing),
+        (false, Some(revision)) if revision > row.revision => Some(Kind::Ahead),
+        (false, Some(revision)) if revision < row.revision => Some(Kind::Stale),
+        (false, Some(_)) => (body != Some(row.body.as_str())).then_some(Kind::Stale),
+    }
+}
+
+/// What the target shows and the mirror has no row for. Rows that are buried were seen by [`against_mirror`].
+async fn orphans(street: &Street, target: &dyn Target, collection: &Collection, findings: &mut Findings) -> Result<(), VerifyError> {
+    let mut cursor = None;
+    loop {
+        let page = target.scan(collection, cursor, PAGE as usize).await?;
+        let keys: Vec<String> = page.keys.into_iter().map(|k| k.0).collect();
+        let known = mirror::existing(&street.store.read, &street.store, &collection.document, &keys).await?;
+        let known: BTreeSet<String> = known.into_iter().collect();
+        for key in keys.iter().filter(|k| !known.contains(*k)) {
+            findings.add(Some(target.name()), Kind::Orphaned, key);
+        }
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Counts all, names some.
+#[derive(Default)]
+struct Findings {
+    found: BTreeMap<(Option<String>, Kind), (u64, BTreeSet<String>)>,
+}
+
+impl Findings {
+    fn add(&mut self, target: Option<&str>, kind: Kind, key: &str) {
+        let entry = self.found.entry((target.map(str::to_owned), kind)).or_default();
+        if entry.1.len() < NAMED {
+            // A scan may give a key twice.
+            if entry.1.insert(key.to_owned()) {
+                entry.0 += 1;
+            }
+        } else if !entry.1.contains(key) {
+            entry.0 += 1;
+        }
+    }
+
+    fn into_list(self, document: &str) -> Vec<Finding> {
+        let finding = |((target, kind), (count, keys)): ((Option<String>, Kind), (u64, BTreeSet<String>))| Finding {
+            document: document.to_owned(),
+            target,
+            kind,
+            count,
+            keys: keys.into_iter().collect(),
+        };
+        self.found.into_iter().map(finding).collect()
+    }
+}

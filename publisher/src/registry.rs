@@ -1,0 +1,112 @@
+//! Definitions compiled for work: what this process can build, relay and find roots for.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use pubsync_schema::definition::Definition;
+use pubsync_schema::pause::{self, Subject};
+use pubsync_synchronizer::street::Street;
+use sea_orm::DbErr;
+
+use crate::catalogue::{self, Catalogue};
+use crate::declarative::Declarative;
+use crate::language::{self, SourceFile};
+use crate::plan::{DocumentPlan, TableUse};
+use crate::publisher::Publisher;
+
+/// A document that this process can work on.
+pub struct Compiled {
+    pub definition: Definition,
+    pub plan: Arc<DocumentPlan>,
+    pub publisher: Arc<dyn Publisher>,
+}
+
+impl Compiled {
+    /// What the document uses of a table.
+    #[must_use]
+    pub fn uses(&self, table: &str) -> Option<&TableUse> {
+        self.plan.uses.get(table)
+    }
+}
+
+type Documents = BTreeMap<String, Arc<Compiled>>;
+
+/// All compiled documents of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    street: Street,
+    documents: Arc<RwLock<Arc<Documents>>>,
+}
+
+impl Registry {
+    /// Compiles what is defined now.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn load(street: &Street) -> Result<Self, DbErr> {
+        let registry = Self { street: street.clone(), documents: Arc::default() };
+        registry.refresh().await?;
+        Ok(registry)
+    }
+
+    #[must_use]
+    pub fn get(&self, document: &str) -> Option<Arc<Compiled>> {
+        self.all().get(document).cloned()
+    }
+
+    #[must_use]
+    pub fn all(&self) -> Arc<Documents> {
+        self.documents.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Compiles definitions that are new or changed. One that cannot be compiled pauses its document; the others go
+    /// on.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn refresh(&self) -> Result<(), DbErr> {
+        let wanted = self.street.definitions.current();
+        let known = self.all();
+        let unchanged = |d: &Definition| known.get(&d.document).is_some_and(|c| c.definition.number == d.number);
+        if known.len() == wanted.len() && wanted.iter().all(unchanged) {
+            return Ok(());
+        }
+        let store = &self.street.store;
+        let catalogue = catalogue::introspect(&store.read, store.dialect(), store.names.name()).await?;
+        let mut documents = Documents::new();
+        for definition in wanted.iter() {
+            let kept = known.get(&definition.document).filter(|c| c.definition.number == definition.number);
+            let compiled = match kept {
+                Some(compiled) => compiled.clone(),
+                None => match compile(&self.street, &catalogue, definition) {
+                    Ok(compiled) => Arc::new(compiled),
+                    Err(reason) => {
+                        self.stand_still(&definition.document, &reason).await?;
+                        continue;
+                    }
+                },
+            };
+            documents.insert(definition.document.clone(), compiled);
+        }
+        *self.documents.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(documents);
+        Ok(())
+    }
+
+    async fn stand_still(&self, document: &str, reason: &str) -> Result<(), DbErr> {
+        tracing::error!(document, reason, "definition cannot be used; document paused");
+        let store = &self.street.store;
+        pause::set(&store.write, store, &Subject::Document(document.to_owned()), reason, None).await
+    }
+}
+
+/// From stored YAML to a plan, against the tables of now.
+fn compile(street: &Street, catalogue: &Catalogue, definition: &Definition) -> Result<Compiled, String> {
+    let file = SourceFile { name: format!("{}.yaml", definition.document), text: definition.yaml.clone() };
+    let targets: Vec<&String> = definition.shape.targets.keys().collect();
+    let documents = language::check(&[file], catalogue, &targets)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let document = documents.into_iter().next().ok_or_else(|| "the definition is empty".to_owned())?;
+    let plan = Arc::new(DocumentPlan::new(document, catalogue, &street.store.names));
+    let publisher = Arc::new(Declarative::new(plan.clone(), street.store.dialect()));
+    Ok(Compiled { definition: definition.clone(), plan, publisher })
+}

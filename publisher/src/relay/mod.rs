@@ -1,0 +1,135 @@
+//! The relay: outbox rows → ledger rows, in one transaction that never waits for the broker. Routes by table and
+//! column, keeps each image once.
+
+pub mod images;
+mod route;
+
+use std::time::Duration;
+
+use pubsync_schema::failure;
+use pubsync_schema::pause::{self, Subject};
+use pubsync_schema::{definition, ledger, outbox};
+use pubsync_schema::ledger::NewEntry;
+use pubsync_synchronizer::message::{self, Envelope};
+use pubsync_synchronizer::sender::{self, Outbound};
+use pubsync_synchronizer::street::Street;
+use pubsync_worker::backoff::{self, Backoff};
+use pubsync_worker::broker::Outgoing;
+use sea_orm::DbErr;
+use tokio_util::sync::CancellationToken;
+
+use crate::registry::Registry;
+use route::Routed;
+
+/// Between two looks while there is traffic, and when there is none.
+const BUSY: Duration = Duration::from_millis(5);
+const IDLE: Duration = Duration::from_millis(25);
+
+const RETRY: Backoff = Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(5) };
+
+/// A relay role of one process.
+#[derive(Clone)]
+pub struct Relay {
+    pub street: Street,
+    pub registry: Registry,
+    pub outbound: Outbound,
+}
+
+impl Relay {
+    /// Moves outbox rows until stopped.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut attempt = 0;
+        let mut wait = IDLE;
+        while stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
+            match self.once().await {
+                Ok(0) => {
+                    attempt = 0;
+                    wait = IDLE;
+                }
+                Ok(_) => {
+                    attempt = 0;
+                    wait = BUSY;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "relay waits for the database");
+                    wait = RETRY.delay(attempt, u64::from(std::process::id()));
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    /// Sends what nobody has claimed, until stopped.
+    pub async fn send(self, stop: CancellationToken) {
+        let mut attempt = 0;
+        let mut wait = IDLE;
+        while backoff::wait(wait, &stop).await {
+            match sender::send_unclaimed(&self.street).await {
+                Ok(sent) => {
+                    attempt = 0;
+                    wait = if sent > 0 { BUSY } else { IDLE };
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "relay cannot send; its rows wait in the ledger");
+                    wait = RETRY.delay(attempt, u64::from(std::process::id()));
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    /// Takes one batch of outbox rows. Gives how many.
+    ///
+    /// # Errors
+    /// Of the database; then nothing has happened.
+    pub async fn once(&self) -> Result<usize, DbErr> {
+        let store = &self.street.store;
+        if !outbox::waits(store).await? {
+            return Ok(0);
+        }
+        let txn = store.begin().await?;
+        let numbers = definition::hold_all(&txn, store).await?;
+        let documents = self.registry.all();
+        let known = |(document, number): &(String, i64)| {
+            // A document that cannot be compiled is paused; its rows must not be taken by a relay that cannot route
+            // them, so the relay stands until it can.
+            documents.get(document).is_some_and(|c| c.definition.number == *number)
+        };
+        if numbers.len() != documents.len() || !numbers.iter().all(known) {
+            txn.rollback().await?;
+            self.street.definitions.refresh(store).await?;
+            self.registry.refresh().await?;
+            return Ok(0);
+        }
+        let rows = outbox::take(&txn, store, self.street.settings.relay_batch).await?;
+        if rows.is_empty() {
+            txn.rollback().await?;
+            return Ok(0);
+        }
+        let taken = rows.len();
+        let routed = route::route(&documents, &store.names, rows)?;
+        let Routed { mut entries, broken, failures } = routed;
+        // What fits on the road is claimed here and sent right after the commit; the rest waits in the ledger.
+        for entry in &mut entries {
+            entry.claimed = self.outbound.reserve(&entry.queue, 1);
+        }
+        let ids = ledger::insert(&txn, store, &entries).await?;
+        failure::record(&txn, store, &failures).await?;
+        for (document, reason) in &broken {
+            pause::set(&txn, store, &Subject::Document(document.clone()), reason, None).await?;
+        }
+        txn.commit().await?;
+        tracing::debug!(rows = taken, messages = entries.len(), "relayed");
+        for (entry, id) in entries.into_iter().zip(ids).filter(|(entry, _)| entry.claimed) {
+            self.outbound.hand_over(outgoing(entry, id)?);
+        }
+        Ok(taken)
+    }
+}
+
+fn outgoing(entry: NewEntry, id: i64) -> Result<Outgoing, DbErr> {
+    let envelope =
+        Envelope { id, document: &entry.document, attempt: 0, changed_at: entry.changed_at, run: entry.run };
+    let body = message::publish(&envelope, &entry.payload).map_err(|e| DbErr::Json(e.to_string()))?;
+    Ok(Outgoing { id, queue: entry.queue, body, trace: entry.trace })
+}

@@ -1,0 +1,193 @@
+//! Which documents a captured change concerns, and the ledger rows that say so. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pubsync_schema::failure::{NewFailure, Stage};
+use pubsync_schema::ledger::NewEntry;
+use pubsync_schema::names::{Lane, Names};
+use pubsync_schema::outbox::{OutboxKind, OutboxRow};
+use pubsync_schema::wire::{MAX_ITEMS, PublishWork, RowChange};
+use sea_orm::DbErr;
+
+use super::images::Images;
+use crate::plan::TableUse;
+use crate::registry::Compiled;
+
+/// What a batch of outbox rows comes to.
+#[derive(Debug, Default)]
+pub struct Routed {
+    pub entries: Vec<NewEntry>,
+    /// Documents that must stand still, with the reason.
+    pub broken: Vec<(String, String)>,
+    pub failures: Vec<NewFailure>,
+}
+
+/// What one document gets of a batch, by lane.
+#[derive(Default)]
+struct Share {
+    images: Images,
+    roots: Vec<String>,
+    all: bool,
+    changed_at: Option<i64>,
+    trace: Option<String>,
+}
+
+impl Share {
+    fn note(&mut self, row: &OutboxRow) {
+        self.changed_at = Some(self.changed_at.map_or(row.at, |at| at.min(row.at)));
+        if self.trace.is_none() {
+            self.trace.clone_from(&row.trace);
+        }
+    }
+}
+
+type Shares<'a> = BTreeMap<(&'a str, Lane), Share>;
+
+/// Routes rows to documents.
+///
+/// # Errors
+/// [`DbErr::Json`] where a row cannot be read: it was written by a newer version, and is not taken.
+pub fn route(documents: &BTreeMap<String, Arc<Compiled>>, names: &Names, rows: Vec<OutboxRow>) -> Result<Routed, DbErr> {
+    let mut routed = Routed::default();
+    let mut shares = Shares::new();
+    for row in &rows {
+        match row.kind {
+            OutboxKind::Rows => changes(documents, row, &mut shares)?,
+            OutboxKind::Truncate => {
+                for document in users(documents, &row.table) {
+                    share(&mut shares, document, Lane::Bulk, row).all = true;
+                }
+            }
+            OutboxKind::Publish => announced(documents, row, &mut shares, &mut routed)?,
+            OutboxKind::Broken => broken(documents, row, &mut routed),
+        }
+    }
+    for ((document, lane), share) in shares {
+        if let Some(compiled) = documents.get(document) {
+            entries(compiled, names, lane, share, &mut routed.entries)?;
+        }
+    }
+    Ok(routed)
+}
+
+fn share<'a, 's>(shares: &'s mut Shares<'a>, document: &'a str, lane: Lane, row: &OutboxRow) -> &'s mut Share {
+    let share = shares.entry((document, lane)).or_default();
+    share.note(row);
+    share
+}
+
+fn users<'a>(documents: &'a BTreeMap<String, Arc<Compiled>>, table: &str) -> impl Iterator<Item = &'a str> {
+    documents.iter().filter(move |d| d.1.uses(table).is_some()).map(|d| d.0.as_str())
+}
+
+fn changes<'a>(documents: &'a BTreeMap<String, Arc<Compiled>>, row: &OutboxRow, shares: &mut Shares<'a>) -> Result<(), DbErr> {
+    let changes: Vec<RowChange> = serde_json::from_str(&row.changes)
+        .map_err(|e| DbErr::Json(format!("outbox row {} of table {}: {e}", row.id, row.table)))?;
+    for (document, compiled) in documents {
+        let Some(used) = compiled.uses(&row.table) else { continue };
+        let columns: Vec<String> = used.carried.iter().map(|&c| used.table.columns[c].name.clone()).collect();
+        for change in changes.iter().filter(|c| concerns(used, c)) {
+            let share = share(shares, document, row.lane, row);
+            for image in [&change.o, &change.n].into_iter().flatten() {
+                let text = |name: &String| image.get(name).and_then(|v| v.as_str()).map(str::to_owned);
+                share.images.add(&row.table, &columns, columns.iter().map(text).collect());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Inserts and deletes always; updates where a column changed that this document watches.
+fn concerns(used: &TableUse, change: &RowChange) -> bool {
+    let Some(changed) = &change.c else { return true };
+    changed.iter().any(|name| used.watched.iter().any(|&c| used.table.columns[c].name == *name))
+}
+
+#[derive(serde::Deserialize)]
+struct Announced {
+    document: String,
+    ids: Vec<String>,
+}
+
+fn announced<'a>(documents: &'a BTreeMap<String, Arc<Compiled>>, row: &OutboxRow, shares: &mut Shares<'a>, routed: &mut Routed) -> Result<(), DbErr> {
+    let announced: Announced =
+        serde_json::from_str(&row.changes).map_err(|e| DbErr::Json(format!("outbox row {}: {e}", row.id)))?;
+    match documents.get_key_value(&announced.document) {
+        Some((document, _)) => share(shares, document, row.lane, row).roots.extend(announced.ids),
+        None => routed.failures.push(failure(
+            row,
+            &announced.document,
+            "unknown document",
+            format!("publish() was called for document {:?}, which is not defined", announced.document),
+        )),
+    }
+    Ok(())
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Broken {
+    error: String,
+    operation: String,
+}
+
+fn broken(documents: &BTreeMap<String, Arc<Compiled>>, row: &OutboxRow, routed: &mut Routed) {
+    let broken: Broken = serde_json::from_str(&row.changes).unwrap_or_default();
+    let reason = format!(
+        "table {} was changed under its trigger ({}: {}): changes since then are not captured; \
+         adapt the document or the table, then `pubsync apply` (it rebuilds what was missed)",
+        row.table, broken.operation, broken.error
+    );
+    for document in users(documents, &row.table) {
+        routed.failures.push(failure(row, document, "capture", reason.clone()));
+        routed.broken.push((document.to_owned(), reason.clone()));
+    }
+}
+
+fn failure(row: &OutboxRow, document: &str, class: &str, error: String) -> NewFailure {
+    NewFailure {
+        stage: Stage::Capture,
+        document: document.to_owned(),
+        root: None,
+        key: None,
+        target: None,
+        class: class.to_owned(),
+        error,
+        payload: None,
+        revision: None,
+        changed_at: row.at,
+    }
+}
+
+fn entries(compiled: &Compiled, names: &Names, lane: Lane, share: Share, into: &mut Vec<NewEntry>) -> Result<(), DbErr> {
+    let mut works = Vec::new();
+    if share.all {
+        works.push((PublishWork::All { after: None }, 1));
+    } else {
+        for roots in share.roots.chunks(MAX_ITEMS) {
+            works.push((PublishWork::Roots(roots.to_vec()), roots.len()));
+        }
+        for tables in share.images.cut(MAX_ITEMS) {
+            let items = tables.iter().map(|t| t.rows.len()).sum();
+            works.push((PublishWork::Changes { tables, after: None }, items));
+        }
+    }
+    for (work, items) in works {
+        into.push(NewEntry {
+            queue: names.publish_queue(&compiled.definition.shape.queue, lane),
+            document: compiled.definition.document.clone(),
+            target: None,
+            lane,
+            payload: serde_json::to_string(&work).map_err(|e| DbErr::Json(e.to_string()))?,
+            items: items as i64,
+            definition: compiled.definition.number,
+            run: None,
+            changed_at: share.changed_at.unwrap_or_default(),
+            attempts: 0,
+            trace: share.trace.clone(),
+            claimed: false,
+        });
+    }
+    Ok(())
+}

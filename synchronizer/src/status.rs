@@ -1,0 +1,134 @@
+//! `status`: where everything stands, from the database alone. Its first sentence answers the question.
+
+use pubsync_schema::ledger::{self, QueueLoad};
+use pubsync_schema::pause::{self, Pause};
+use pubsync_schema::run::{self, Run};
+use pubsync_schema::store::{Store, scalar};
+use pubsync_schema::{definition, mirror};
+use sea_orm::{ConnectionTrait, DbErr};
+
+/// Everything at a glance.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Status {
+    /// Nothing on its way, nothing failed, nothing paused.
+    pub in_sync: bool,
+    pub sentence: String,
+    pub outbox_rows: i64,
+    /// Seconds since the oldest captured change that no relay has taken.
+    pub outbox_oldest_age_seconds: f64,
+    pub ledger_rows: i64,
+    pub ledger_oldest_age_seconds: f64,
+    pub queues: Vec<QueueLoad>,
+    pub failures: Vec<FailureGroup>,
+    pub paused: Vec<Pause>,
+    pub documents: Vec<DocumentStatus>,
+    /// Those that go on.
+    pub runs: Vec<Run>,
+}
+
+/// Failures with one cause.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct FailureGroup {
+    pub stage: String,
+    pub document: String,
+    pub target: Option<String>,
+    pub class: String,
+    pub count: i64,
+    /// One of them.
+    pub error: String,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct DocumentStatus {
+    pub document: String,
+    pub definition: i64,
+    /// Live rows of the mirror.
+    pub documents: i64,
+    pub tombstones: i64,
+}
+
+/// Looks.
+///
+/// # Errors
+/// Of the database.
+pub async fn status(store: &Store) -> Result<Status, DbErr> {
+    let now = store.now().await?;
+    let age = |oldest: i64| if oldest == 0 { 0.0 } else { (now - oldest).max(0) as f64 / 1e6 };
+    let outbox = store.names.table("outbox");
+    let outbox_rows = scalar(&store.read, store.sql(format!("SELECT count(*) AS v FROM {outbox}"), [])).await?;
+    let oldest = scalar(&store.read, store.sql(format!("SELECT coalesce(min(at), 0) AS v FROM {outbox}"), [])).await?;
+    let queues = ledger::load(store).await?;
+    let ledger_rows = queues.iter().map(|q| q.rows).sum();
+    let ledger_oldest = queues.iter().map(|q| q.oldest_changed_at).min().unwrap_or(0);
+    let failures = failure_groups(store).await?;
+    let paused = pause::current(&store.read, store).await?;
+    let mut documents = Vec::new();
+    for definition in definition::all(&store.read, store).await? {
+        let (live, dead) = mirror::counts(&store.read, store, &definition.document).await?;
+        documents.push(DocumentStatus {
+            document: definition.document,
+            definition: definition.number,
+            documents: live,
+            tombstones: dead,
+        });
+    }
+    let runs = run::list(&store.read, store, 50).await?.into_iter().filter(|r| r.finished_at.is_none()).collect();
+    let failed: i64 = failures.iter().map(|f| f.count).sum();
+    let sentence = sentence(outbox_rows, ledger_rows, failed, &paused);
+    Ok(Status {
+        in_sync: outbox_rows == 0 && ledger_rows == 0 && failed == 0 && paused.is_empty(),
+        sentence,
+        outbox_rows,
+        outbox_oldest_age_seconds: age(oldest),
+        ledger_rows,
+        ledger_oldest_age_seconds: age(ledger_oldest),
+        queues,
+        failures,
+        paused,
+        documents,
+        runs,
+    })
+}
+
+fn sentence(outbox: i64, ledger: i64, failed: i64, paused: &[Pause]) -> String {
+    let mut why = Vec::new();
+    if outbox > 0 {
+        why.push(format!("{outbox} captured changes wait for a relay"));
+    }
+    if ledger > 0 {
+        why.push(format!("{ledger} messages are on their way"));
+    }
+    if failed > 0 {
+        why.push(format!("{failed} failures are open"));
+    }
+    if !paused.is_empty() {
+        why.push(format!("{} paused", paused.len()));
+    }
+    if why.is_empty() { "in sync: nothing waits, nothing failed".to_owned() } else { format!("not in sync: {}", why.join(", ")) }
+}
+
+async fn failure_groups(store: &Store) -> Result<Vec<FailureGroup>, DbErr> {
+    let rows = failure_group_rows(store).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(FailureGroup {
+                stage: row.try_get("", "stage")?,
+                document: row.try_get("", "document")?,
+                target: row.try_get("", "target")?,
+                class: row.try_get("", "class")?,
+                count: row.try_get("", "n")?,
+                error: row.try_get("", "error")?,
+            })
+        })
+        .collect()
+}
+
+async fn failure_group_rows(store: &Store) -> Result<Vec<sea_orm::QueryResult>, DbErr> {
+    let sql = format!(
+        "SELECT stage, document, target, class, count(*) AS n, min(error) AS error FROM {} GROUP BY stage, document, target, class \
+         ORDER BY n DESC",
+        store.names.table("failure")
+    );
+    store.read.query_all_raw(store.sql(sql, [])).await
+}
+
