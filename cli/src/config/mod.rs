@@ -1,7 +1,7 @@
 //! The configuration: `pubsync.yaml`, with `PUBSYNC_…` environment variables over it.
 //!
-//! [`Config::load`] reads both, puts `${NAME}` in, and gives checked types or one error with its place. It opens no
-//! connection. To add a setting: a field with its default here; file, environment and errors then know it.
+//! [`Config::load`] reads both, puts `${NAME}` in, and gives checked types or one error with its place. It opens
+//! no connection. To add a setting: a field with its default here; file, environment and errors then know it.
 
 mod error;
 mod layers;
@@ -28,7 +28,7 @@ pub use values::{Broker, Database, TargetConfig};
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The schema of pubsync's own tables, and the prefix of its queues unless it is `pubsync`. Default `pubsync`.
+    /// The schema of pubsync's own tables, and the prefix of its queues unless it is `pubsync` (default).
     #[serde(default = "default_name")]
     pub name: String,
     /// `postgres://…`, or `sqlite:path`. Sources and pubsync's own tables share it.
