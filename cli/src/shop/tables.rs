@@ -25,78 +25,104 @@ pub struct Table {
 
 /// All tables, in an order that foreign keys allow.
 pub fn all(shop: Shop) -> Vec<Table> {
-    let brands = (shop.products / PRODUCTS_OF_A_BRAND).max(4);
-    let departments = words::DEPARTMENTS.len() as u32;
-    let categories = departments * (1 + words::SHELVES.len() as u32);
-    let of_products = move |rows: fn(Of) -> Vec<String>| -> Box<dyn Iterator<Item = String> + Send> {
-        Box::new((1..=shop.products).flat_map(move |product| {
-            rows(Of {
-                seed: shop.seed,
-                product,
-                brands,
-                departments,
-                categories,
-            })
-        }))
+    let sizes = Sizes {
+        brands: (shop.products / PRODUCTS_OF_A_BRAND).max(4),
+        departments: words::DEPARTMENTS.len() as u32,
+        categories: (words::DEPARTMENTS.len() * (1 + words::SHELVES.len())) as u32,
     };
-    let table = |name, columns, rows| Table { name, columns, rows };
+    let mut tables = around_products(sizes);
+    tables.extend(of_products(shop, sizes));
+    tables
+}
+
+fn around_products(sizes: Sizes) -> Vec<Table> {
+    let categories = (1..=sizes.categories).map(move |id| category(id, sizes.departments));
     vec![
-        table("store", "id, code", fixed(&["(1,'DE')", "(2,'AT')", "(3,'US')"])),
-        table("locale", "id, code", fixed(&["(1,'de_DE')", "(2,'en_US')"])),
-        table("store_locale", "store_id, locale_id", Box::new(store_locales())),
-        table("brand", "id, name, logo_url", Box::new((1..=brands).map(brand))),
         table(
-            "category",
-            "id, name, parent_id, position",
-            Box::new((1..=categories).map(move |id| category(id, departments))),
+            "store",
+            "id, code",
+            ["(1,'DE')", "(2,'AT')", "(3,'US')"].map(String::from).into_iter(),
         ),
         table(
-            "product",
-            "id, sku, name, description, brand_id, is_active, attributes, created_at",
-            of_products(product),
+            "locale",
+            "id, code",
+            ["(1,'de_DE')", "(2,'en_US')"].map(String::from).into_iter(),
         ),
+        table("store_locale", "store_id, locale_id", store_locales()),
+        table("brand", "id, name, logo_url", (1..=sizes.brands).map(brand)),
+        table("category", "id, name, parent_id, position", categories),
+    ]
+}
+
+fn of_products(shop: Shop, sizes: Sizes) -> Vec<Table> {
+    let each = move |name, columns, rows: fn(Of) -> Vec<String>| {
+        let of = move |product| Of {
+            seed: shop.seed,
+            product,
+            sizes,
+        };
         table(
+            name,
+            columns,
+            (1..=shop.products).flat_map(move |product| rows(of(product))),
+        )
+    };
+    let columns = "id, sku, name, description, brand_id, is_active, attributes, created_at";
+    vec![
+        each("product", columns, product),
+        each(
             "product_category",
             "product_id, category_id, position",
-            of_products(product_categories),
+            product_categories,
         ),
-        table(
-            "product_store",
-            "product_id, store_id",
-            of_products(product_stores),
-        ),
-        table(
+        each("product_store", "product_id, store_id", product_stores),
+        each(
             "product_text",
             "product_id, locale_id, name, description",
-            of_products(product_texts),
+            product_texts,
         ),
-        table(
+        each(
             "price",
             "id, product_id, store_id, currency, kind, amount",
-            of_products(prices),
+            prices,
         ),
-        table("image", "id, product_id, url, position", of_products(images)),
-        table("stock", "product_id, quantity", of_products(stock)),
+        each("image", "id, product_id, url, position", images),
+        each("stock", "product_id, quantity", stock),
     ]
+}
+
+fn table(
+    name: &'static str,
+    columns: &'static str,
+    rows: impl Iterator<Item = String> + Send + 'static,
+) -> Table {
+    Table {
+        name,
+        columns,
+        rows: Box::new(rows),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Sizes {
+    brands: u32,
+    /// Categories without one above them.
+    departments: u32,
+    /// Departments included.
+    categories: u32,
 }
 
 /// One product, and what it must know of the shop around it.
 struct Of {
     seed: u64,
     product: u32,
-    brands: u32,
-    departments: u32,
-    categories: u32,
+    sizes: Sizes,
 }
 
 impl Of {
     fn random(&self, name: &str) -> Random {
         Random::new(self.seed, name, self.product)
     }
-}
-
-fn fixed(rows: &'static [&'static str]) -> Box<dyn Iterator<Item = String> + Send> {
-    Box::new(rows.iter().map(|row| (*row).to_owned()))
 }
 
 fn store_locales() -> impl Iterator<Item = String> + Send {
@@ -145,7 +171,7 @@ fn product(of: Of) -> Vec<String> {
     let brand = if random.percent(5) {
         "NULL".to_owned()
     } else {
-        (1 + random.below(of.brands)).to_string()
+        (1 + random.below(of.sizes.brands)).to_string()
     };
     let is_active = random.percent(97);
     let attributes = attributes(random);
@@ -188,12 +214,16 @@ fn attributes(random: &mut Random) -> String {
 /// A shelf, and for one product in seven a second one.
 fn product_categories(of: Of) -> Vec<String> {
     let random = &mut of.random("category");
-    let shelves = of.categories - of.departments;
+    let shelves = of.sizes.categories - of.sizes.departments;
     let first = random.below(shelves);
-    let mut rows = vec![format!("({},{},1)", of.product, of.departments + 1 + first)];
+    let mut rows = vec![format!("({},{},1)", of.product, of.sizes.departments + 1 + first)];
     if random.percent(14) {
         let second = (first + 1 + random.below(shelves - 1)) % shelves;
-        rows.push(format!("({},{},2)", of.product, of.departments + 1 + second));
+        rows.push(format!(
+            "({},{},2)",
+            of.product,
+            of.sizes.departments + 1 + second
+        ));
     }
     rows
 }
