@@ -1,0 +1,214 @@
+//! The configuration: `pubsync.yaml`, with `PUBSYNC_…` environment variables over it.
+//!
+//! [`Config::load`] reads both, puts `${NAME}` in, and gives checked types or one error with its place. It opens
+//! no connection. To add a setting: a field with its default here; file, environment and errors then know it.
+
+mod error;
+mod layers;
+mod number;
+mod places;
+mod redact;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use pubsync_schema::shape::SyncMode;
+use serde::{Deserialize, Serialize};
+
+pub use error::{ConfigError, Place};
+pub use layers::Environment;
+pub use values::{Broker, Database, TargetConfig};
+
+/// What `pubsync.yaml` says, checked. Paths are already relative to the working directory.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The schema of pubsync's own tables, and the prefix of its queues unless it is `pubsync` (default).
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// `postgres://…`, or `sqlite:path`. Sources and pubsync's own tables share it.
+    pub database: Database,
+    /// `amqp://…`, or `embedded`.
+    pub broker: Broker,
+    /// Folder of document files. Default `documents`.
+    #[serde(default = "default_documents")]
+    pub documents: PathBuf,
+    /// By the name that documents use.
+    pub targets: BTreeMap<String, TargetConfig>,
+    /// How writes reach targets where a document does not say: `queue` (default) or `direct`.
+    #[serde(default = "default_sync")]
+    pub sync: SyncMode,
+    /// Bytes. A larger body travels as a reference and is read from the mirror; 0: all of them. Default 262144.
+    #[serde(default = "default_inline_limit", deserialize_with = "number::any")]
+    pub inline_limit: usize,
+    #[serde(default)]
+    pub relay: RelayConfig,
+    #[serde(default)]
+    pub publisher: PublisherConfig,
+    #[serde(default)]
+    pub synchronizer: SynchronizerConfig,
+}
+
+/// Outbox to queues, and the sweeper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RelayConfig {
+    /// Outbox rows that one transaction takes. Default 500.
+    #[serde(deserialize_with = "number::positive")]
+    pub batch: usize,
+    /// Seconds after which a message that was sent and not settled is sent again. Default 60.
+    #[serde(deserialize_with = "number::positive")]
+    pub resend_after: u64,
+}
+
+/// Changes to mirror.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PublisherConfig {
+    /// Batches that one process works on at a time; each holds two database connections. Default 4.
+    #[serde(deserialize_with = "number::positive")]
+    pub concurrency: usize,
+    /// Roots that one transaction rebuilds. Default 100.
+    #[serde(deserialize_with = "number::positive")]
+    pub batch: usize,
+}
+
+/// Mirror to targets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SynchronizerConfig {
+    /// Batches that one process works on at a time. Default 4.
+    #[serde(deserialize_with = "number::positive")]
+    pub concurrency: usize,
+    /// Most documents that one request to a target carries. Default 500.
+    #[serde(deserialize_with = "number::positive")]
+    pub batch: usize,
+}
+
+impl Config {
+    /// The file that is read where no other is named.
+    pub const FILE: &str = "pubsync.yaml";
+
+    /// Reads `path`, else the file that `PUBSYNC_CONFIG` names, else `pubsync.yaml`, and the environment over it.
+    ///
+    /// # Errors
+    /// The file is missing or unreadable, or a setting is wrong; says where.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::load_with(path, &Environment::of_process())
+    }
+
+    /// As [`Self::load`], with these environment variables and no others.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with(path: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        let path = path
+            .or(environment.config_file())
+            .unwrap_or(Path::new(Self::FILE));
+        let mut config = layers::read(path, environment)?;
+        config.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    /// For people and logs: passwords are `***`.
+    #[must_use]
+    pub fn redacted(&self) -> serde_json::Value {
+        redact::value(serde_json::to_value(self).unwrap_or_default())
+    }
+
+    /// Relative paths are relative to the configuration file, wherever they were written.
+    fn resolve_paths(&mut self, base: &Path) {
+        self.documents = base.join(&self.documents);
+        if let Database::Sqlite { path } = &mut self.database {
+            *path = base.join(&*path);
+        }
+        for target in self.targets.values_mut() {
+            if let TargetConfig::Local { path } = target {
+                *path = base.join(&*path);
+            }
+        }
+    }
+
+    /// What single values cannot tell: the setting that is wrong, and why.
+    fn check(&self) -> Result<(), (Vec<String>, String)> {
+        let wrong_name = |name: &str| {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(plain) || name.len() > 30
+        };
+        if wrong_name(&self.name) {
+            let text =
+                "must be lower-case letters, digits and _, start with a letter, and have at most 30 of them";
+            return Err((vec!["name".into()], text.into()));
+        }
+        if matches!(self.name.as_str(), "public" | "information_schema") || self.name.starts_with("pg_") {
+            let text = "must be a schema of pubsync's own: `uninstall` drops it";
+            return Err((vec!["name".into()], text.into()));
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        match self
+            .targets
+            .keys()
+            .find(|name| name.is_empty() || !name.chars().all(plain))
+        {
+            Some(name) => {
+                let text = "must be a name of letters, digits, _ and -";
+                Err((vec!["targets".into(), name.clone()], text.into()))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Config {}", self.redacted())
+    }
+}
+
+impl Default for RelayConfig {
+    fn default() -> Self {
+        Self {
+            batch: 500,
+            resend_after: 60,
+        }
+    }
+}
+
+impl Default for PublisherConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: 4,
+            batch: 100,
+        }
+    }
+}
+
+impl Default for SynchronizerConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: 4,
+            batch: 500,
+        }
+    }
+}
+
+fn default_name() -> String {
+    "pubsync".to_owned()
+}
+
+fn default_documents() -> PathBuf {
+    PathBuf::from("documents")
+}
+
+fn default_sync() -> SyncMode {
+    SyncMode::Queue
+}
+
+fn default_inline_limit() -> usize {
+    262_144
+}
