@@ -8,6 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+#[cfg(test)]
+mod contract;
+mod feed;
 pub mod memory;
 pub mod rabbitmq;
 
@@ -53,7 +56,7 @@ pub struct Depth {
 }
 
 /// Errors of the road itself. No variant blames a message.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum BrokerError {
     /// The address does not answer, or the connection or channel was lost: connect again.
     #[error("broker {address}: {reason}")]
@@ -152,7 +155,12 @@ impl Subscription {
     }
 
     /// What has arrived already, without waiting for more than `linger` after the first, at most `max` deliveries.
-    pub async fn more(&mut self, batch: &mut Vec<Delivery>, max: usize, linger: Duration) -> Result<(), BrokerError> {
+    pub async fn more(
+        &mut self,
+        batch: &mut Vec<Delivery>,
+        max: usize,
+        linger: Duration,
+    ) -> Result<(), BrokerError> {
         let deadline = tokio::time::Instant::now() + linger;
         while batch.len() < max {
             match tokio::time::timeout_at(deadline, self.deliveries.recv()).await {
