@@ -43,7 +43,15 @@ impl MemoryBroker {
     }
 
     fn open(&self) -> Result<&Inner, BrokerError> {
+<<<<<<< HEAD
         if self.0.closed.is_cancelled() { Err(BrokerError::Closed) } else { Ok(&self.0) }
+=======
+        if self.0.closed.is_cancelled() {
+            Err(BrokerError::Closed)
+        } else {
+            Ok(&self.0)
+        }
+>>>>>>> worker
     }
 }
 
@@ -78,7 +86,16 @@ impl Broker for MemoryBroker {
         queue.state().consumers += 1;
         let prefetch = prefetch.max(1);
         let (subscription, feed) = feed::subscription(prefetch);
+<<<<<<< HEAD
         let consumer = Consumer { queue, unsettled: VecDeque::new(), prefetch: prefetch.into(), next_tag: 0 };
+=======
+        let consumer = Consumer {
+            queue,
+            unsettled: VecDeque::new(),
+            prefetch: prefetch.into(),
+            next_tag: 0,
+        };
+>>>>>>> worker
         tokio::spawn(consumer.run(feed, inner.closed.clone()));
         Ok(subscription)
     }
@@ -86,7 +103,14 @@ impl Broker for MemoryBroker {
     async fn depth(&self, queue: &str) -> Result<Option<Depth>, BrokerError> {
         Ok(self.open()?.queue(queue).map(|queue| {
             let state = queue.state();
+<<<<<<< HEAD
             Depth { ready: state.ready.len() as u64, consumers: state.consumers }
+=======
+            Depth {
+                ready: state.ready.len() as u64,
+                consumers: state.consumers,
+            }
+>>>>>>> worker
         }))
     }
 
@@ -119,7 +143,14 @@ impl Inner {
     }
 
     fn declare(&self, name: &str) -> Arc<Queue> {
+<<<<<<< HEAD
         lock(&self.queues).entry(name.to_owned()).or_insert_with(|| Arc::new(Queue::new(name))).clone()
+=======
+        lock(&self.queues)
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(Queue::new(name)))
+            .clone()
+>>>>>>> worker
     }
 
     fn send(&self, message: &Outgoing) -> SendOutcome {
@@ -182,14 +213,29 @@ impl Queue {
         state.held += 1;
         state.held_bytes += message.body.len();
         let (body, trace) = (message.body.clone(), message.trace.clone());
+<<<<<<< HEAD
         state.ready.push_back(Stored { body, trace, redelivered: false });
+=======
+        state.ready.push_back(Stored {
+            body,
+            trace,
+            redelivered: false,
+        });
+>>>>>>> worker
         self.arrived.notify_one();
         true
     }
 
     /// Puts a message back to the front: it is older than all that wait.
     fn put_back(&self, message: Stored) {
+<<<<<<< HEAD
         self.state().ready.push_front(Stored { redelivered: true, ..message });
+=======
+        self.state().ready.push_front(Stored {
+            redelivered: true,
+            ..message
+        });
+>>>>>>> worker
         self.arrived.notify_one();
     }
 
@@ -264,13 +310,31 @@ impl Consumer {
     fn deliver(&mut self, feed: &Feed, message: Stored) {
         let tag = self.next_tag;
         self.next_tag += 1;
+<<<<<<< HEAD
         feed.deliver(tag, message.body.clone(), message.redelivered, message.trace.clone());
+=======
+        feed.deliver(
+            tag,
+            message.body.clone(),
+            message.redelivered,
+            message.trace.clone(),
+        );
+>>>>>>> worker
         self.unsettled.push_back((tag, message));
     }
 
     fn settle(&mut self, tag: u64, settlement: Settlement) {
+<<<<<<< HEAD
         let Some(position) = self.unsettled.iter().position(|(unsettled, _)| *unsettled == tag) else { return };
         let Some((_, message)) = self.unsettled.remove(position) else { return };
+=======
+        let Some(position) = self.unsettled.iter().position(|(unsettled, _)| *unsettled == tag) else {
+            return;
+        };
+        let Some((_, message)) = self.unsettled.remove(position) else {
+            return;
+        };
+>>>>>>> worker
         match settlement {
             Settlement::Ack => self.queue.release(&message),
             Settlement::Requeue => self.queue.put_back(message),
@@ -279,7 +343,14 @@ impl Consumer {
 
     fn queue_deleted(&self) -> BrokerError {
         let reason = format!("the queue {} was deleted", self.queue.name);
+<<<<<<< HEAD
         BrokerError::Unreachable { address: ADDRESS.to_owned(), reason }
+=======
+        BrokerError::Unreachable {
+            address: ADDRESS.to_owned(),
+            reason,
+        }
+>>>>>>> worker
     }
 }
 
@@ -296,3 +367,103 @@ impl Drop for Consumer {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+<<<<<<< HEAD
+=======
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUEUE: &str = "sync.shop.product";
+
+    async fn send(broker: &MemoryBroker, size: usize) -> SendOutcome {
+        let message = Outgoing {
+            id: 1,
+            queue: QUEUE.to_owned(),
+            body: vec![b'x'; size],
+            trace: None,
+        };
+        broker.send(&[message]).await.unwrap().remove(0)
+    }
+
+    async fn fill(broker: &MemoryBroker, size: usize, count: usize) {
+        broker.declare(&[QUEUE.to_owned()]).await.unwrap();
+        for _ in 0..count {
+            assert_eq!(send(broker, size).await, SendOutcome::Confirmed);
+        }
+        assert_eq!(send(broker, size).await, SendOutcome::Refused);
+    }
+
+    /// Settlements are carried out in the background.
+    async fn until_taken(broker: &MemoryBroker, size: usize) {
+        while send(broker, size).await == SendOutcome::Refused {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_queue_is_bounded_by_count_unsettled_ones_included() {
+        let broker = MemoryBroker::new(3);
+        fill(&broker, 1, 3).await;
+        let mut subscription = broker.subscribe(QUEUE, 2).await.unwrap();
+        let delivery = subscription.next().await.unwrap();
+        assert_eq!(
+            send(&broker, 1).await,
+            SendOutcome::Refused,
+            "nothing is settled yet"
+        );
+        delivery.settle(Settlement::Ack);
+        until_taken(&broker, 1).await;
+        assert_eq!(send(&broker, 1).await, SendOutcome::Refused);
+    }
+
+    #[tokio::test]
+    async fn a_queue_is_bounded_by_bytes() {
+        let broker = MemoryBroker::new(1000);
+        fill(&broker, MAX_BODY, MAX_QUEUE_BYTES / MAX_BODY).await;
+        let mut subscription = broker.subscribe(QUEUE, 1).await.unwrap();
+        subscription.next().await.unwrap().settle(Settlement::Ack);
+        until_taken(&broker, MAX_BODY).await;
+        assert_eq!(send(&broker, 1).await, SendOutcome::Refused);
+    }
+
+    #[tokio::test]
+    async fn every_waiting_consumer_is_woken() {
+        let broker = MemoryBroker::new(1000);
+        let mut waiting = Vec::new();
+        for _ in 0..10 {
+            let mut subscription = broker.subscribe(QUEUE, 1).await.unwrap();
+            waiting.push(tokio::spawn(async move {
+                (subscription.next().await.unwrap(), subscription)
+            }));
+        }
+        tokio::task::yield_now().await;
+        let message = Outgoing {
+            id: 1,
+            queue: QUEUE.to_owned(),
+            body: vec![],
+            trace: None,
+        };
+        broker.send(&vec![message; 10]).await.unwrap();
+        // Each holds its delivery, so each has to get one of its own.
+        let mut held = Vec::new();
+        for task in waiting {
+            held.push(task.await.unwrap());
+        }
+        assert_eq!(
+            broker.depth(QUEUE).await.unwrap(),
+            Some(Depth {
+                ready: 0,
+                consumers: 10
+            })
+        );
+    }
+
+    #[test]
+    fn every_broker_has_an_epoch_of_its_own() {
+        let (one, other) = (MemoryBroker::new(1), MemoryBroker::new(1));
+        assert_eq!(one.epoch(), one.clone().epoch());
+        assert_ne!(one.epoch(), other.epoch());
+    }
+}
+>>>>>>> worker

@@ -155,7 +155,12 @@ impl Subscription {
     }
 
     /// What has arrived already, without waiting for more than `linger` after the first, at most `max` deliveries.
-    pub async fn more(&mut self, batch: &mut Vec<Delivery>, max: usize, linger: Duration) -> Result<(), BrokerError> {
+    pub async fn more(
+        &mut self,
+        batch: &mut Vec<Delivery>,
+        max: usize,
+        linger: Duration,
+    ) -> Result<(), BrokerError> {
         let deadline = tokio::time::Instant::now() + linger;
         while batch.len() < max {
             match tokio::time::timeout_at(deadline, self.deliveries.recv()).await {
