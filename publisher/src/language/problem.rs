@@ -97,7 +97,15 @@ impl<'a> Report<'a> {
         self.fail(at, "not_supported", format!("{what} is not supported yet"))
     }
 
-    pub fn into_problems(self) -> Vec<Problem> {
+    /// How many are noted so far.
+    pub fn count(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// In the order of the lines, each once: what an alias copies is looked at twice.
+    pub fn into_problems(mut self) -> Vec<Problem> {
+        self.problems.sort_by_key(|problem| (problem.line, problem.column));
+        self.problems.dedup();
         self.problems
     }
 }

@@ -11,7 +11,7 @@ pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -
     candidates
         .into_iter()
         .map(|candidate| (distance(&wrong, &letters(candidate)), candidate))
-        .filter(|(slips, candidate)| *slips <= candidate.chars().count().max(wrong.len()).div_ceil(3).min(4))
+        .filter(|(slips, candidate)| *slips <= (candidate.chars().count().max(wrong.len()) / 3).min(3))
         .min_by_key(|(slips, _)| *slips)
         .map(|(_, candidate)| candidate)
 }

@@ -39,6 +39,8 @@ pub struct Scope {
     pub link: Link,
     pub conditions: Vec<Condition>,
     pub optional: bool,
+    /// No part of it is left out for a problem.
+    pub whole: bool,
 }
 
 /// How rows are found.

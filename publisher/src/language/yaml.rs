@@ -95,12 +95,14 @@ impl Scalar {
     }
 }
 
-/// Decimal numbers, as JSON writes them but for a leading `+` or zeros.
+/// `[-+] digits [. digits] [e [-+] digits]`
 fn is_number(text: &str) -> bool {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    digits.starts_with(|c: char| c.is_ascii_digit())
-        && digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'))
-        && digits.parse::<f64>().is_ok_and(f64::is_finite)
+    let unsigned = |text: &str| text.strip_prefix(['-', '+']).unwrap_or(text).to_owned();
+    let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let mantissa = unsigned(mantissa);
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((&mantissa, "0"));
+    digits(whole) && digits(fraction) && digits(&unsigned(exponent))
 }
 
 struct Reader<I> {
@@ -147,8 +149,13 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, granit_parser::Span), ScanError>>
             };
             let (event, span) = next.map_err(|error| broken(&error))?;
             self.last = place(span.start);
-            if is_structure(&event) {
-                return Ok((event, self.last));
+            match event {
+                // What is left out; the parser gives it the text of a null.
+                Event::Scalar(_, ScalarStyle::Plain, anchor, tag) if span.is_empty() => {
+                    return Ok((Event::Scalar("".into(), ScalarStyle::Plain, anchor, tag), self.last));
+                }
+                event if is_structure(&event) => return Ok((event, self.last)),
+                _ => {}
             }
         }
     }

@@ -60,7 +60,7 @@ impl Checker<'_, '_> {
         let id = self.sources.len();
         self.sources.push(Source { joins, ..source(table, Role::Node { parent, via }) });
         // The right sides of `match` stand in the enclosing row, where bare names are its columns.
-        let around = Place { bare: parent, via: None, parent: Some(parent) };
+        let around = Place { bare: parent, via: None, parent: Some(parent), constants: true };
         if let Link::Match(conditions) = &rows.link {
             self.sources[id].joins = self.match_joins(conditions, id, around);
         }
@@ -71,7 +71,7 @@ impl Checker<'_, '_> {
             Kind::One => Some(1),
             Kind::Many => rows.limit,
         };
-        Some(Place { bare: id, via, parent: Some(parent) })
+        Some(Place { bare: id, via, ..around })
     }
 
     /// A foreign key names at most one row: nothing to limit, nothing to order.

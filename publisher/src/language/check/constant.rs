@@ -18,7 +18,7 @@ pub fn constant(text: &str, column: &Column) -> Result<Constant, String> {
         ColumnKind::Time => is_time(text),
         ColumnKind::Text | ColumnKind::Enum | ColumnKind::Other => true,
         ColumnKind::Json | ColumnKind::Bytes | ColumnKind::Array => {
-            return Err(format!("\"{}\" is {}, which meets no constant", column.name, noun(&column.kind)));
+            return Err(format!("\"{}\" is {}, which no constant can equal", column.name, noun(&column.kind)));
         }
     };
     if good && !text.contains('\0') {
@@ -46,7 +46,7 @@ fn is_number(kind: &ColumnKind) -> bool {
 
 pub fn noun(kind: &ColumnKind) -> &'static str {
     match kind {
-        ColumnKind::Boolean => "a boolean",
+        ColumnKind::Boolean => "a boolean (true or false)",
         ColumnKind::Integer => "an integer",
         ColumnKind::Float | ColumnKind::Numeric { .. } => "a number",
         ColumnKind::Text => "text",

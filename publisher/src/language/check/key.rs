@@ -30,7 +30,7 @@ impl Checker<'_, '_> {
     fn segment(&mut self, piece: &Piece, key: &At<Vec<Piece>>) -> Option<KeySegment> {
         match piece {
             Piece::Literal(text) => Some(KeySegment::Literal(text.clone())),
-            Piece::Column(name) => self.resolve(name, key.at, Place::TOP).map(KeySegment::Column),
+            Piece::Column(name) => self.resolve(name, key.at, Place::KEY).map(KeySegment::Column),
         }
     }
 }

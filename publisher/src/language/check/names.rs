@@ -19,10 +19,13 @@ pub struct Place {
     pub via: Option<SourceId>,
     /// The enclosing row; `None` at the top.
     pub parent: Option<SourceId>,
+    /// Whether a constant could stand here as well.
+    pub constants: bool,
 }
 
 impl Place {
-    pub const TOP: Self = Self { bare: 0, via: None, parent: None };
+    pub const TOP: Self = Self { bare: 0, via: None, parent: None, constants: true };
+    pub const KEY: Self = Self { constants: false, ..Self::TOP };
 }
 
 impl Checker<'_, '_> {
@@ -103,17 +106,21 @@ impl Checker<'_, '_> {
                 .report
                 .not_supported(at, &format!("\"{qualifier}.{column}\", a column through a foreign key,"));
         }
-        let table = self.table(place.bare);
-        let message = format!("nothing is called \"{qualifier}\" here");
-        let help = if self.tables.name_of(&table) == qualifier {
-            format!("columns of the node's own table are written without it: {column}")
-        } else {
-            let reachable = self.reachable(place);
-            did_you_mean(qualifier, reachable.iter().map(String::as_str)).unwrap_or_else(|| {
-                format!("names here start with {}; text of this form that is no column is written {{ value: \"{qualifier}.{column}\" }}", reachable.join(", "))
-            })
-        };
-        self.report.fail_with(at, "unknown_name", message, help)
+        let help = self.instead_of(qualifier, column, place);
+        self.report.fail_with(at, "unknown_name", format!("nothing is called \"{qualifier}\" here"), help)
+    }
+
+    fn instead_of(&self, qualifier: &str, column: &str, place: Place) -> String {
+        if self.tables.name_of(&self.sources[place.bare].table) == qualifier {
+            return format!("columns of the node's own table are written without it: {column}");
+        }
+        let reachable = self.reachable(place);
+        let meant = did_you_mean(qualifier, reachable.iter().map(String::as_str));
+        meant.or_else(|| self.tables.as_table(qualifier).filter(|_| place.constants)).unwrap_or_else(|| {
+            let names = format!("names here start with {}", reachable.join(", "));
+            let constant = format!("; a constant is written {{ value: \"{qualifier}.{column}\" }}");
+            names + if place.constants { &constant } else { "" }
+        })
     }
 
     /// Whether the word is a step of `t.x`: a table that a foreign key names, or a column of a foreign key.

@@ -17,13 +17,12 @@ pub struct CheckedScope {
     pub several: bool,
 }
 
-/// How a scope meets the rows before it.
+/// How a scope meets the rows before it; by default it takes every row.
+#[derive(Default)]
 struct Linked {
     via: Option<SourceId>,
     joins: Vec<Join>,
     to_one: bool,
-    /// The join could not be found; the problem is noted.
-    broken: bool,
 }
 
 impl Checker<'_, '_> {
@@ -41,6 +40,8 @@ impl Checker<'_, '_> {
     fn scope(&mut self, scope: &Scope) -> Option<CheckedScope> {
         let table = self.tables.table(scope.table.as_ref()?, self.report)?;
         let linked = self.link_scope(scope, &table);
+        let whole = scope.whole && linked.is_some();
+        let linked = linked.unwrap_or_default();
         let id = self.sources.len();
         let name = scope.name.is.clone();
         let role = Role::Scope { name: name.clone(), optional: scope.optional, via: linked.via };
@@ -50,33 +51,36 @@ impl Checker<'_, '_> {
         }
         let place = Place { via: linked.via, ..Place::TOP };
         self.sources[id].filters = self.filters(&scope.conditions, id, linked.via, place);
-        let several = !linked.broken && !linked.to_one && !self.gives_one_row(id, linked.via);
+        let whole = whole && self.is_whole(scope, id);
+        let several = whole && !linked.to_one && !self.gives_one_row(id, linked.via);
         Some(CheckedScope { name, source: id, several })
     }
 
-    fn link_scope(&mut self, scope: &Scope, table: &Arc<Table>) -> Linked {
-        let nothing = Linked { via: None, joins: Vec::new(), to_one: false, broken: false };
-        let found = match &scope.link {
-            Link::Match(_) => return nothing,
-            Link::Broken => None,
-            Link::Via(via) => {
-                let found = self.through(via, &self.starts(), table);
-                found.map(|(via, joins)| Linked { via: Some(via), joins, ..nothing })
-            }
-            Link::Inferred => self.infer_scope(scope, table),
+    /// Whether no condition is left out for a problem. Otherwise nobody can say how many rows the scope gives.
+    fn is_whole(&self, scope: &Scope, id: SourceId) -> bool {
+        let joined = match &scope.link {
+            Link::Match(conditions) => self.sources[id].joins.len() == conditions.len(),
+            _ => true,
         };
-        found.unwrap_or(Linked { via: None, joins: Vec::new(), to_one: false, broken: true })
+        joined && self.sources[id].filters.len() == scope.conditions.len()
     }
 
-    fn infer_scope(&mut self, scope: &Scope, table: &Arc<Table>) -> Option<Linked> {
-        let choices = self.direct(&self.starts(), table, Direction::Either);
-        match choices.as_slice() {
-            [] => Some(Linked { via: None, joins: Vec::new(), to_one: false, broken: false }),
-            [one] => Some(Linked { via: None, joins: one.near_joins(), to_one: one.to_one, broken: false }),
-            several => {
-                let what = format!("the scope \"{}\" can be joined", scope.name.is);
-                self.ambiguous(scope.name.at, &what, several)
+    fn link_scope(&mut self, scope: &Scope, table: &Arc<Table>) -> Option<Linked> {
+        match &scope.link {
+            Link::Match(_) => Some(Linked::default()),
+            Link::Broken => None,
+            Link::Via(via) => {
+                let (via, joins) = self.through(via, &self.starts(), table)?;
+                Some(Linked { via: Some(via), joins, to_one: false })
             }
+            Link::Inferred => match self.direct(&self.starts(), table, Direction::Either).as_slice() {
+                [] => Some(Linked::default()),
+                [choice] => Some(Linked { via: None, joins: choice.near_joins(), to_one: choice.to_one }),
+                several => {
+                    let what = format!("the scope \"{}\" can be joined", scope.name.is);
+                    self.ambiguous(scope.name.at, &what, several)
+                }
+            },
         }
     }
 

@@ -63,12 +63,13 @@ impl<'a> Tables<'a> {
             return Some(found);
         }
         let help = did_you_mean(column, table.columns.iter().map(|column| column.name.as_str()))
-            .or_else(|| self.table_in_place_of_column(column));
+            .or_else(|| self.as_table(column));
         let message = format!("no column \"{column}\" in table \"{}\"", self.name_of(table));
         report.fail_with(at, "unknown_column", message, help)
     }
 
-    fn table_in_place_of_column(self, name: &str) -> Option<String> {
+    /// What to do with the name of a table where a column is expected.
+    pub fn as_table(self, name: &str) -> Option<String> {
         self.0.tables.contains_key(name).then(|| {
             format!("\"{name}\" is a table: {{ one: {name}, body: … }} is a row of it, {{ many: {name}, body: … }} are its rows")
         })

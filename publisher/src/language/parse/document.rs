@@ -52,6 +52,8 @@ pub fn declaration(tree: &Node, report: &mut Report<'_>) -> Option<Declaration> 
 fn required<'a>(entries: &'a [Entry], key: &str, at: Span, report: &mut Report<'_>) -> Option<&'a Node> {
     match get(entries, key) {
         Some(entry) => Some(&entry.value),
+        // A slip in the key itself is noted already.
+        None if entries.iter().any(|entry| DOCUMENT.takes_for(&entry.key) == Some(key)) => None,
         None => report.fail(at, "missing_key", format!("the document has no \"{key}\"")),
     }
 }
@@ -94,6 +96,7 @@ fn scope(entry: &Entry, report: &mut Report<'_>) -> Option<Scope> {
         let help = "letters, digits and _ make one, and it starts with no digit".to_owned();
         return report.fail_with(*at, "scope_name", format!("\"{key}\" is no name for a scope"), help);
     }
+    let problems = report.count();
     let options = map(value, &format!("the scope \"{key}\""), report).unwrap_or_default();
     SCOPE.check(options, report);
     let table = match get(options, "table") {
@@ -103,14 +106,16 @@ fn scope(entry: &Entry, report: &mut Report<'_>) -> Option<Scope> {
         }
         None => None,
     };
+    let link = rows::link(options, report);
+    let conditions = get(options, "where").map(|entry| rows::filters(&entry.value, report)).unwrap_or_default();
+    let optional = get(options, "optional").and_then(|entry| boolean(&entry.value, "\"optional\"", report));
     Some(Scope {
         name: At { at: *at, is: key.clone() },
         table,
-        link: rows::link(options, report),
-        conditions: get(options, "where").map(|entry| rows::filters(&entry.value, report)).unwrap_or_default(),
-        optional: get(options, "optional")
-            .and_then(|entry| boolean(&entry.value, "\"optional\"", report))
-            .unwrap_or_default(),
+        link,
+        conditions,
+        optional: optional.unwrap_or_default(),
+        whole: report.count() == problems,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::language::name::Name;
 use crate::language::problem::Report;
-use crate::language::suggest::did_you_mean;
+use crate::language::suggest::nearest;
 use crate::language::syntax::At;
 use crate::language::yaml::{Content, Entry, Node, Plain, Scalar, Span};
 
@@ -16,6 +16,12 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// The known key that an unknown one is taken for.
+    pub fn takes_for(&self, key: &str) -> Option<&'static str> {
+        let unknown = !self.known.contains(&key) && !self.later.contains(&key);
+        nearest(key, self.known.iter().chain(self.later).copied()).filter(|_| unknown)
+    }
+
     /// Notes keys that are unknown or not there yet.
     pub fn check(&self, entries: &[Entry], report: &mut Report<'_>) {
         let help = format!("it may hold: {}", self.known.join(", "));
@@ -28,9 +34,9 @@ impl Keys {
             if self.later.contains(&key.as_str()) {
                 report.not_supported::<()>(*at, &format!("\"{key}\""));
             } else if !self.known.contains(&key.as_str()) {
-                let all = self.known.iter().chain(self.later).copied();
-                let help = did_you_mean(key, all).unwrap_or_else(|| help(key));
-                report.fail_with::<()>(*at, "unknown_key", format!("{} has no \"{key}\"", self.of), help);
+                let meant = self.takes_for(key).map(|near| format!("did you mean \"{near}\"?"));
+                let help = meant.unwrap_or_else(|| help(key));
+                report.fail_with::<()>(*at, "unknown_key", format!("unknown key \"{key}\" in {}", self.of), help);
             }
         }
     }
@@ -91,8 +97,10 @@ pub fn whole_number(node: &Node, what: &str, least: u64, report: &mut Report<'_>
 
 /// The name of a column or a table.
 pub fn name(node: &Node, what: &str, report: &mut Report<'_>) -> Option<At<Name>> {
-    let text = text(node, what, report)?;
-    parse_name(&text.is, text.at, report)
+    match &node.value {
+        Content::Scalar(scalar) if scalar.meaning() == Plain::Text => parse_name(&scalar.text, node.at, report),
+        _ => wrong(node, what, "a name", report),
+    }
 }
 
 /// A list of names.

@@ -21,7 +21,7 @@ pub fn link(options: &[Entry], report: &mut Report<'_>) -> Link {
             Link::Broken
         }
         (Some(entry), None) => via(&entry.value, report).map_or(Link::Broken, Link::Via),
-        (None, Some(entry)) => matches(&entry.value, report).map_or(Link::Broken, Link::Match),
+        (None, Some(entry)) => Link::Match(matches(&entry.value, report)),
         (None, None) => Link::Inferred,
     }
 }
@@ -45,21 +45,18 @@ fn via(node: &Node, report: &mut Report<'_>) -> Option<Via> {
     }
 }
 
-/// Entries of `match`; `None` where one is broken, since the others alone would join too many rows.
-fn matches(node: &Node, report: &mut Report<'_>) -> Option<Vec<Condition>> {
-    let entries = map(node, "\"match\"", report)?;
+/// Entries of `match`.
+fn matches(node: &Node, report: &mut Report<'_>) -> Vec<Condition> {
+    let Some(entries) = map(node, "\"match\"", report) else { return Vec::new() };
     if entries.is_empty() {
-        return report.fail(node.at, "wrong_shape", "\"match\" is empty");
+        report.fail::<()>(node.at, "wrong_shape", "\"match\" is empty");
     }
-    let conditions: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            let column = parse_name(&entry.key, entry.at, report);
-            let equals = match_right(&entry.value, report);
-            Some(Condition { column: column?, equals: equals? })
-        })
-        .collect();
-    conditions.into_iter().collect()
+    let condition = |entry: &Entry| {
+        let column = parse_name(&entry.key, entry.at, report);
+        let equals = match_right(&entry.value, report);
+        Some(Condition { column: column?, equals: equals? })
+    };
+    entries.iter().filter_map(condition).collect()
 }
 
 fn match_right(node: &Node, report: &mut Report<'_>) -> Option<At<Right>> {

@@ -89,7 +89,7 @@ fn parent_is_the_enclosing_row() {
 fn keyword_members_in_plain_objects() {
     check_product("text: sku\none: name", "{text: 0.sku, one: 0.name}", "");
     check_product("o: { body: { text: sku, many: name } }", "{o: {text: 0.sku, many: 0.name}}", "");
-    check_product("o: { body: { body: { first: sku } } }", "{o: {body: 0.sku}}", "");
+    check_product("o: { body: { body: { text: sku } } }", "{o: {body: text 0.sku}}", "");
     check_product("o: { body: sku }", "{o: {body: 0.sku}}", "");
     check_product("o: { where: sku, limit: id }", "{o: {where: 0.sku, limit: 0.id}}", "");
     check_product("body: { id: id }", "{body: {id: 0.id}}", "");
@@ -108,7 +108,11 @@ fn constants_text_and_first() {
         r#"{x: value {"a":[1,-2.50,true,null,null,"yes","3","0x1",""],"b":{"c":"d.e"}}}"#,
         "",
     );
-    check_product("x: { value: 1e400 }", "{x: value \"1e400\"}", "");
+    check_product(
+        "x: { value: [1e400, 123456789012345678901234567890.10, 1.2.3] }",
+        "{x: value [1e400,123456789012345678901234567890.10,\"1.2.3\"]}",
+        "",
+    );
     check_product(
         "x: { first: [name, root.sku, { value: none }, { one: brand, body: name }] }",
         "{x: first [0.name, 0.sku, value \"none\", one 1 1.name]}",

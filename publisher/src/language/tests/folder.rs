@@ -22,8 +22,8 @@ impl Drop for Folder {
     }
 }
 
-fn message(folder: &Path) -> String {
-    load_folder(folder).unwrap_err().to_string().replace(folder.to_str().unwrap(), "documents")
+fn message(path: &Path, folder: &Folder) -> String {
+    load_folder(path).unwrap_err().to_string().replace(folder.0.to_str().unwrap(), "documents")
 }
 
 #[test]
@@ -41,13 +41,13 @@ fn yaml_files_come_by_name() {
 #[test]
 fn a_folder_that_gives_nothing_says_why() {
     let folder = Folder::new("nothing");
-    assert_eq!(message(&folder.0), "no .yaml or .yml file is in the folder documents");
-    assert_eq!(message(&folder.0.join("none")), "there is no folder documents/none");
+    assert_eq!(message(&folder.0, &folder), "no .yaml or .yml file is in the folder documents");
+    assert_eq!(message(&folder.0.join("none"), &folder), "there is no folder documents/none");
     fs::write(folder.0.join("a.yaml"), [0xff, 0xfe]).unwrap();
-    assert_eq!(message(&folder.0), "documents/a.yaml is not UTF-8 text");
-    assert_eq!(message(&folder.0.join("a.yaml")), "documents/a.yaml is no folder");
+    assert_eq!(message(&folder.0, &folder), "documents/a.yaml is not UTF-8 text");
+    assert_eq!(message(&folder.0.join("a.yaml"), &folder), "documents/a.yaml is no folder");
     // What ends in .yaml and is no file.
     fs::remove_file(folder.0.join("a.yaml")).unwrap();
     std::os::unix::fs::symlink("/nowhere", folder.0.join("a.yaml")).unwrap();
-    assert_eq!(message(&folder.0), "cannot read documents/a.yaml");
+    assert_eq!(message(&folder.0, &folder), "cannot read documents/a.yaml");
 }

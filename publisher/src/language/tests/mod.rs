@@ -4,7 +4,6 @@ mod catalogue;
 mod constructs;
 mod folder;
 mod mistakes;
-mod mistakes_of_syntax;
 mod render;
 mod spans;
 
@@ -44,13 +43,5 @@ fn good(text: &str) -> Document {
     match documents(&[text]) {
         Ok(documents) => documents.into_iter().next().unwrap_or_else(|| panic!("no document")),
         Err(problems) => panic!("{}\n{text}", problems.join("\n")),
-    }
-}
-
-/// The problems of a text.
-fn bad(text: &str) -> Vec<String> {
-    match documents(&[text]) {
-        Ok(_) => panic!("no problem is found in\n{text}"),
-        Err(problems) => problems,
     }
 }
