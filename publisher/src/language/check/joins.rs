@@ -137,28 +137,16 @@ impl Checker<'_, '_> {
         junction: &Arc<Table>,
         (from, to): (Option<&[usize]>, Option<&[usize]>),
     ) -> Vec<Choice> {
+        let keys_to = |table, columns| {
+            let keys = keys(self.tables, junction, table).into_iter();
+            keys.filter(move |(held, _)| wanted(columns, held)).collect::<Vec<_>>()
+        };
+        let ends = keys_to(table, to);
         let mut choices = Vec::new();
         for start in starts {
-            let start_table = &self.sources[start.source].table;
-            for (near, near_named) in
-                keys(self.tables, junction, start_table).into_iter().filter(|key| wanted(from, &key.0))
-            {
-                for (far, far_named) in keys(self.tables, junction, table).into_iter().filter(|key| wanted(to, &key.0))
-                {
-                    if near == far {
-                        continue;
-                    }
-                    let (a, b) = (written_columns(junction, &near), written_columns(junction, &far));
-                    let origin =
-                        start.prefix.strip_suffix('.').map(|scope| format!(" (from {scope})")).unwrap_or_default();
-                    choices.push(Choice {
-                        start: start.source,
-                        near: near.iter().copied().zip(near_named.iter().copied()).collect(),
-                        far: far_named.into_iter().zip(far).collect(),
-                        to_one: false,
-                        written: format!("via: {{ table: {}, from: {a}, to: {b} }}{origin}", via.table.is),
-                    });
-                }
+            for near in keys_to(&self.sources[start.source].table, from) {
+                let ends = ends.iter().filter(|far| far.0 != near.0);
+                choices.extend(ends.map(|far| junction_choice(via, start, junction, &near, far)));
             }
         }
         choices
@@ -171,6 +159,10 @@ impl Checker<'_, '_> {
         table: &Arc<Table>,
         junction: &Arc<Table>,
     ) -> Option<T> {
+        // It may have started from a scope that has a problem of its own.
+        if starts.iter().any(|start| !start.prefix.is_empty()) && self.has_broken_scope() {
+            return None;
+        }
         let far = self.tables.name_of(table);
         let near: Vec<_> = starts.iter().map(|start| &self.sources[start.source].table).collect();
         let reaches_near = near.iter().any(|near| !keys(self.tables, junction, near).is_empty());
@@ -193,9 +185,23 @@ impl Checker<'_, '_> {
     }
 }
 
-/// The foreign keys by which one table names another: columns that hold them, columns that they name. A constraint
-/// that says the same as another counts once.
-pub fn keys(tables: Tables<'_>, holder: &Table, named: &Arc<Table>) -> Vec<(Vec<usize>, Vec<usize>)> {
+fn junction_choice(via: &Via, start: &Start, junction: &Table, near: &Key, far: &Key) -> Choice {
+    let (from, to) = (written_columns(junction, &near.0), written_columns(junction, &far.0));
+    let origin = start.prefix.strip_suffix('.').map(|scope| format!(" (from {scope})")).unwrap_or_default();
+    Choice {
+        start: start.source,
+        near: near.0.iter().copied().zip(near.1.iter().copied()).collect(),
+        far: far.1.iter().copied().zip(far.0.iter().copied()).collect(),
+        to_one: false,
+        written: format!("via: {{ table: {}, from: {from}, to: {to} }}{origin}", via.table.is),
+    }
+}
+
+/// Columns that hold a foreign key, and columns that it names.
+type Key = (Vec<usize>, Vec<usize>);
+
+/// The foreign keys by which one table names another. A constraint that says the same as another counts once.
+pub fn keys(tables: Tables<'_>, holder: &Table, named: &Arc<Table>) -> Vec<Key> {
     let mut keys: Vec<_> = holder
         .foreign_keys
         .iter()

@@ -74,6 +74,7 @@ impl Checker<'_, '_> {
                 Some(Linked { via: Some(via), joins, to_one: false })
             }
             Link::Inferred => match self.direct(&self.starts(), table, Direction::Either).as_slice() {
+                [] if self.has_broken_scope() => None,
                 [] => Some(Linked::default()),
                 [choice] => Some(Linked { via: None, joins: choice.near_joins(), to_one: choice.to_one }),
                 several => {
@@ -82,6 +83,11 @@ impl Checker<'_, '_> {
                 }
             },
         }
+    }
+
+    /// Whether a scope so far has a problem of its own, so that joins to it cannot be found.
+    pub fn has_broken_scope(&self) -> bool {
+        self.scopes.iter().any(|(_, state)| *state == ScopeState::Broken)
     }
 
     /// The root and the scopes so far.

@@ -70,9 +70,9 @@ impl<'a> Tables<'a> {
 
     /// What to do with the name of a table where a column is expected.
     pub fn as_table(self, name: &str) -> Option<String> {
-        self.0.tables.contains_key(name).then(|| {
-            format!("\"{name}\" is a table: {{ one: {name}, body: … }} is a row of it, {{ many: {name}, body: … }} are its rows")
-        })
+        let row = format!("{{ one: {name}, body: … }} is a row of it");
+        let rows = format!("{{ many: {name}, body: … }} are its rows");
+        self.0.tables.contains_key(name).then(|| format!("\"{name}\" is a table: {row}, {rows}"))
     }
 }
 

@@ -184,6 +184,15 @@ fn many_joins() {
 }
 
 #[test]
+fn match_compares_columns_of_one_family() {
+    check_product(
+        "p: { many: product, match: { created: day, price: id, mood: mood, attributes: attributes }, body: id }",
+        "{p: many 1 1.id}",
+        "1 node in 0: product on created = 0.day and price = 0.id and mood = 0.mood and attributes = 0.attributes",
+    );
+}
+
+#[test]
 fn composite_keys_join_over_all_columns() {
     let document = |body: &str| {
         good(&format!("document: d\nroot: line\nkey: \"{{order_id}}:{{number}}\"\nbody:\n{}", indented(body)))

@@ -83,3 +83,21 @@ a.yaml:5:10: no column \"nmae\" in table \"product\"
     assert!(format!("{:#}", problems[1]).contains("\n6 |   x:\t{ one: review, body: id }\n  |     \t       ^\n"));
     assert_eq!((problems[0].line, problems[0].column, problems[0].code), (5, 10, "unknown_column"));
 }
+
+#[test]
+fn a_text_that_ends_anywhere_or_lacks_a_letter_is_no_panic() {
+    let text = include_str!("product.yaml");
+    for (i, c) in text.char_indices() {
+        for broken in [text[..i].to_owned(), format!("{}{}", &text[..i], &text[i + c.len_utf8()..])] {
+            let found = check(&files(&[&broken]), &shop(), &TARGETS);
+            found.unwrap_or_else(|problems| panic_free(&problems));
+        }
+    }
+}
+
+/// Writes them in their long form.
+fn panic_free(problems: &[Problem]) -> Vec<Document> {
+    assert!(!problems.is_empty());
+    problems.iter().for_each(|problem| assert!(!format!("{problem:#}").is_empty()));
+    Vec::new()
+}
