@@ -1,0 +1,81 @@
+//! One declaration, from its root to its targets.
+
+use std::sync::Arc;
+
+use pubsync_schema::shape::Binding;
+
+use crate::catalogue::Table;
+use crate::document::{Document, Role, Source, SourceId};
+use crate::language::problem::Report;
+use crate::language::suggest::did_you_mean;
+use crate::language::syntax::{At, Declaration, TargetUse};
+
+use super::names::Place;
+use super::tables::Tables;
+
+/// What is known so far while a declaration is gone through.
+pub struct Checker<'a, 'r> {
+    pub tables: Tables<'a>,
+    pub report: &'a mut Report<'r>,
+    /// As in [`Document::sources`].
+    pub sources: Vec<Source>,
+    /// All that are declared, in their order.
+    pub scopes: Vec<(String, ScopeState)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScopeState {
+    /// Below the scope that is looked at.
+    Later,
+    Known(SourceId),
+    /// Its table is not known; the problem is noted.
+    Broken,
+}
+
+/// `None` where a problem keeps the document from being one; all problems go into the report.
+pub fn check(
+    declaration: &Declaration,
+    tables: Tables<'_>,
+    targets: &[&str],
+    report: &mut Report<'_>,
+) -> Option<Document> {
+    let uses = declaration.targets.as_ref().map(|uses| bindings(uses, targets, report));
+    let root = tables.table(declaration.root.as_ref()?, report)?;
+    let scopes = declaration.scopes.iter().map(|scope| (scope.name.is.clone(), ScopeState::Later)).collect();
+    let mut checker = Checker { tables, report, sources: vec![source(root, Role::Root)], scopes };
+
+    let root_id = checker.root_id(declaration);
+    let scopes = checker.scopes(&declaration.scopes);
+    let filters = checker.root_filters(&declaration.conditions);
+    let key = declaration.key.as_ref().and_then(|key| checker.key(key, &scopes));
+    let body = checker.members(&declaration.body, Place::TOP);
+    Some(Document {
+        name: declaration.name.as_ref()?.is.clone(),
+        sources: checker.sources,
+        scopes: scopes.iter().map(|scope| scope.source).collect(),
+        root_id: root_id?,
+        key: key?,
+        filters,
+        body,
+        targets: uses,
+        sync: declaration.sync,
+        queue: declaration.queue.clone(),
+        inline_limit: declaration.inline_limit,
+    })
+}
+
+pub fn source(table: Arc<Table>, role: Role) -> Source {
+    Source { table, role, joins: Vec::new(), filters: Vec::new(), order: Vec::new(), limit: None }
+}
+
+fn bindings(uses: &[TargetUse], configured: &[&str], report: &mut Report<'_>) -> Vec<(String, Binding)> {
+    for TargetUse { name: At { at, is: name }, .. } in uses {
+        if !configured.contains(&name.as_str()) {
+            let help = did_you_mean(name, configured.iter().copied())
+                .unwrap_or_else(|| format!("configured are: {}", configured.join(", ")));
+            report.fail_with::<()>(*at, "unknown_target", format!("no target \"{name}\" is configured"), help);
+        }
+    }
+    let binding = |used: &TargetUse| Binding { index: used.index.as_ref().map(|index| index.is.clone()) };
+    uses.iter().map(|used| (used.name.is.clone(), binding(used))).collect()
+}

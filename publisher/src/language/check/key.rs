@@ -1,0 +1,36 @@
+//! The key template: its columns, and whether every row that makes a document shows in it.
+
+use crate::document::KeySegment;
+use crate::language::syntax::At;
+use crate::language::template::Piece;
+
+use super::document::Checker;
+use super::names::Place;
+use super::scopes::CheckedScope;
+
+impl Checker<'_, '_> {
+    pub fn key(&mut self, key: &At<Vec<Piece>>, scopes: &[CheckedScope]) -> Option<Vec<KeySegment>> {
+        let segments: Vec<_> = key.is.iter().map(|piece| self.segment(piece, key)).collect();
+        let segments = segments.into_iter().collect::<Option<Vec<_>>>()?;
+        let holds = |wanted| {
+            segments.iter().any(|segment| matches!(segment, KeySegment::Column(column) if column.source == wanted))
+        };
+        if !holds(0) {
+            let message = "the key holds no column of the root, so its documents would share one key";
+            self.report.fail::<()>(key.at, "key_template", message);
+        }
+        for scope in scopes.iter().filter(|scope| scope.several && !holds(scope.source)) {
+            let message =
+                format!("the key holds no column of the scope \"{}\", which can give several rows", scope.name);
+            self.report.fail::<()>(key.at, "key_template", message);
+        }
+        Some(segments)
+    }
+
+    fn segment(&mut self, piece: &Piece, key: &At<Vec<Piece>>) -> Option<KeySegment> {
+        match piece {
+            Piece::Literal(text) => Some(KeySegment::Literal(text.clone())),
+            Piece::Column(name) => self.resolve(name, key.at, Place::KEY).map(KeySegment::Column),
+        }
+    }
+}

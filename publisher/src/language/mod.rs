@@ -1,0 +1,58 @@
+//! The document language: YAML files to checked [`Document`]s.
+//!
+//! A text goes through four steps, and a problem in one does not keep the others from finding theirs: [`yaml`] makes
+//! a tree of nodes with their places, [`parse`] knows the constructs, [`check()`] looks every name up in the
+//! catalogue and finds the joins, and documents are then held against each other. What the constructs mean is in
+//! LANGUAGE.md.
+
+mod check;
+mod folder;
+mod name;
+mod parse;
+mod problem;
+mod suggest;
+mod syntax;
+mod template;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
+mod yaml;
+
+use pubsync_schema::shape::{KeyPart, KeyPattern};
+
+use crate::catalogue::Catalogue;
+use crate::document::{Document, KeySegment};
+
+pub use folder::{FolderError, load_folder};
+pub use problem::Problem;
+
+/// A document file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// As problems show it: `documents/product.yaml`.
+    pub name: String,
+    pub text: String,
+}
+
+/// Checks all documents together. `targets` are the names of the configured targets.
+///
+/// # Errors
+/// All problems of all files, in the order of the files and their lines.
+pub fn check<T: AsRef<str>>(
+    files: &[SourceFile],
+    catalogue: &Catalogue,
+    targets: &[T],
+) -> Result<Vec<Document>, Vec<Problem>> {
+    let targets: Vec<&str> = targets.iter().map(AsRef::as_ref).collect();
+    check::check(files, catalogue, &targets)
+}
+
+/// The document's key template with its columns taken out.
+#[must_use]
+pub fn key_pattern(document: &Document) -> KeyPattern {
+    let part = |segment: &KeySegment| match segment {
+        KeySegment::Literal(text) => KeyPart::Literal(text.clone()),
+        KeySegment::Column(_) => KeyPart::Value,
+    };
+    KeyPattern(document.key.iter().map(part).collect())
+}

@@ -1,0 +1,24 @@
+//! Text to a [`Declaration`]: knows every construct and every keyword, no table. Goes on after a problem, so that one
+//! run finds them all.
+//!
+//! One more top-level key: [`document`]. One more construct in a body: [`body`] and [`super::syntax::Value`]. One more
+//! option of a node: [`rows`].
+
+mod body;
+mod document;
+mod fields;
+mod json;
+mod rows;
+
+use super::problem::Report;
+use super::syntax::Declaration;
+use super::yaml;
+
+/// `None` where the text is no YAML map at all; all problems go into the report.
+pub fn parse(text: &str, report: &mut Report<'_>) -> Option<Declaration> {
+    let (tree, faults) = yaml::parse(text);
+    for fault in faults {
+        report.fail::<()>(fault.at, "yaml", fault.message);
+    }
+    document::declaration(&tree?, report)
+}

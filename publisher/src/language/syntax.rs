@@ -1,0 +1,132 @@
+//! A document as it is written: every construct known, no name looked up. What comes out of [`super::parse`] and goes
+//! into [`super::check`].
+
+use pubsync_schema::shape::SyncMode;
+
+use super::name::Name;
+use super::template::Piece;
+use super::yaml::{Scalar, Span};
+
+/// A thing with its place in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At<T> {
+    pub at: Span,
+    pub is: T,
+}
+
+/// What is `None` though it is required was left out or broken; the problem is noted already.
+#[derive(Debug, Clone)]
+pub struct Declaration {
+    pub name: Option<At<String>>,
+    pub root: Option<At<Name>>,
+    pub id: Option<At<Vec<At<Name>>>>,
+    pub scopes: Vec<Scope>,
+    pub key: Option<At<Vec<Piece>>>,
+    pub conditions: Vec<Condition>,
+    pub body: Vec<Member>,
+    pub targets: Option<Vec<TargetUse>>,
+    pub sync: Option<SyncMode>,
+    pub queue: Option<String>,
+    pub inline_limit: Option<usize>,
+}
+
+/// An entry of `each`.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    pub name: At<String>,
+    /// `None`: broken, the name stays known.
+    pub table: Option<At<Name>>,
+    pub link: Link,
+    pub conditions: Vec<Condition>,
+    pub optional: bool,
+    /// No part of it is left out for a problem.
+    pub whole: bool,
+}
+
+/// How rows are found.
+#[derive(Debug, Clone)]
+pub enum Link {
+    /// By the foreign keys of the catalogue.
+    Inferred,
+    Via(Via),
+    /// Column of the table, and what it equals.
+    Match(Vec<Condition>),
+    /// The problem is noted already.
+    Broken,
+}
+
+#[derive(Debug, Clone)]
+pub struct Via {
+    pub at: Span,
+    pub table: At<Name>,
+    /// Columns of the junction that point at the current row.
+    pub from: Option<Vec<At<Name>>>,
+    /// Columns of the junction that point at the joined row.
+    pub to: Option<Vec<At<Name>>>,
+}
+
+/// An entry of `where` or `match`.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    pub column: At<Name>,
+    pub equals: At<Right>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Right {
+    Name(Name),
+    Constant(Scalar),
+    Null,
+}
+
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub name: String,
+    pub value: At<Value>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Value {
+    Name(Name),
+    /// `{ text: … }`
+    Text(At<Name>),
+    /// `{ value: … }`: JSON text.
+    Constant(String),
+    Object(Vec<Member>),
+    One {
+        rows: Rows,
+        body: Box<At<Value>>,
+    },
+    Many {
+        rows: Rows,
+        body: Box<At<Value>>,
+        by: Vec<At<Name>>,
+    },
+    Count {
+        rows: Rows,
+    },
+    First(Vec<At<Value>>),
+}
+
+/// The rows of a node.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    pub table: At<Name>,
+    pub link: Link,
+    pub conditions: Vec<Condition>,
+    pub order: Vec<OrderBy>,
+    pub limit: Option<u64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct OrderBy {
+    pub column: At<Name>,
+    pub descending: bool,
+}
+
+/// An entry of `targets`.
+#[derive(Debug, Clone)]
+pub struct TargetUse {
+    pub name: At<String>,
+    pub index: Option<At<String>>,
+}

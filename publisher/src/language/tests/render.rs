@@ -1,0 +1,104 @@
+//! Documents as text, so that a test can say what it expects in a few lines.
+
+use std::fmt::Write as _;
+
+use crate::document::{ColumnRef, Document, Filter, KeySegment, Operand, Role, Source, Test, Value};
+
+/// One line for each source: `2 scope store via 1: id = 1.store_id`.
+pub fn sources(document: &Document) -> String {
+    let line = |(id, source): (usize, &Source)| {
+        let mut line = format!("{id} {} {}", role(&source.role), source.table.name);
+        let joins: Vec<_> = source
+            .joins
+            .iter()
+            .map(|join| format!("{} = {}", source.table.columns[join.column].name, operand(document, &join.to)))
+            .collect();
+        let filters: Vec<_> = source.filters.iter().map(|item| filter(document, item)).collect();
+        for (word, items) in [("on", joins), ("where", filters)] {
+            if !items.is_empty() {
+                let _ = write!(line, " {word} {}", items.join(" and "));
+            }
+        }
+        for order in &source.order {
+            let _ =
+                write!(line, " order {}{}", if order.descending { "-" } else { "" }, column(document, order.column));
+        }
+        if let Some(limit) = source.limit {
+            let _ = write!(line, " limit {limit}");
+        }
+        line
+    };
+    document.sources.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn role(role: &Role) -> String {
+    let via = |via: &Option<usize>| via.map(|via| format!(" via {via}")).unwrap_or_default();
+    match role {
+        Role::Root => "root".to_owned(),
+        Role::Scope { name, optional, via: junction } => {
+            format!("scope{} {name}{}:", if *optional { "?" } else { "" }, via(junction))
+        }
+        Role::Via { parent } => format!("via from {parent}:"),
+        Role::Node { parent, via: junction } => format!("node in {parent}{}:", via(junction)),
+    }
+}
+
+pub fn filters(document: &Document) -> Vec<String> {
+    document.filters.iter().map(|item| filter(document, item)).collect()
+}
+
+fn filter(document: &Document, filter: &Filter) -> String {
+    let left = column(document, filter.column);
+    match &filter.test {
+        Test::IsNull => format!("{left} is null"),
+        Test::Equals(right) => format!("{left} = {}", operand(document, right)),
+    }
+}
+
+fn operand(document: &Document, operand: &Operand) -> String {
+    match operand {
+        Operand::Column(right) => column(document, *right),
+        Operand::Constant(constant) => format!("'{}'", constant.0),
+    }
+}
+
+fn column(document: &Document, column: ColumnRef) -> String {
+    format!("{}.{}", column.source, document.sources[column.source].table.columns[column.column].name)
+}
+
+pub fn key(document: &Document) -> String {
+    let segment = |segment: &KeySegment| match segment {
+        KeySegment::Literal(text) => text.clone(),
+        KeySegment::Column(it) => format!("<{}>", column(document, *it)),
+    };
+    document.key.iter().map(segment).collect()
+}
+
+/// `{id: 0.id, brand: one 1 {name: 1.name}}`
+pub fn body(document: &Document) -> String {
+    object(document, &document.body)
+}
+
+fn object(document: &Document, members: &[(String, Value)]) -> String {
+    let members: Vec<_> = members.iter().map(|(name, it)| format!("{name}: {}", value(document, it))).collect();
+    format!("{{{}}}", members.join(", "))
+}
+
+fn value(document: &Document, it: &Value) -> String {
+    match it {
+        Value::Column(it) => column(document, *it),
+        Value::Text(it) => format!("text {}", column(document, *it)),
+        Value::Constant(json) => format!("value {json}"),
+        Value::Object(members) => object(document, members),
+        Value::One { source, body } => format!("one {source} {}", value(document, body)),
+        Value::Many { source, body, by } => {
+            let by: Vec<_> = by.iter().map(|it| format!(" by {}", column(document, *it))).collect();
+            format!("many {source}{} {}", by.concat(), value(document, body))
+        }
+        Value::Count { source } => format!("count {source}"),
+        Value::First(values) => {
+            let values: Vec<_> = values.iter().map(|it| value(document, it)).collect();
+            format!("first [{}]", values.join(", "))
+        }
+    }
+}
