@@ -1,8 +1,30 @@
 //! What the database says of its tables: columns, types, keys and foreign keys. Read from PostgreSQL or SQLite,
 //! the same shape for both.
 
+mod facts;
+mod postgres;
+mod sqlite;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use pubsync_schema::dialect::Dialect;
+use sea_orm::{ConnectionTrait, DbErr};
+
+pub(crate) use facts::texts;
+
+/// Reads the catalogue. Left out are the database's own tables and pubsync's: the schema `own` (SQLite: tables whose
+/// names start with `<own>_`).
+///
+/// # Errors
+/// What the database answers to the catalogue queries.
+pub async fn introspect(conn: &impl ConnectionTrait, dialect: Dialect, own: &str) -> Result<Catalogue, DbErr> {
+    let facts = match dialect {
+        Dialect::Postgres => postgres::read(conn, own).await?,
+        Dialect::Sqlite => sqlite::read(conn, own).await?,
+    };
+    Ok(facts.into_catalogue())
+}
 
 /// All tables that documents may name.
 #[derive(Debug, Clone, Default)]
@@ -66,6 +88,19 @@ pub struct ForeignKey {
     pub table: String,
     /// Column names there, in the same order.
     pub references: Vec<String>,
+}
+
+impl Catalogue {
+    /// The name that documents use for this table.
+    #[must_use]
+    pub fn name_of(&self, table: &Table) -> Option<&str> {
+        let bare = self.tables.get_key_value(&table.name).filter(|(_, found)| found.schema == table.schema);
+        let qualified = || {
+            let schema = table.schema.as_deref()?;
+            self.tables.get_key_value(&format!("{schema}.{}", table.name))
+        };
+        bare.or_else(qualified).map(|(name, _)| name.as_str())
+    }
 }
 
 impl Table {

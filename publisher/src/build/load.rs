@@ -1,0 +1,240 @@
+//! Runs the SELECTs of a plan for a batch of roots and keeps their rows by instance.
+
+use std::collections::{HashMap, HashSet};
+
+use sea_orm::ConnectionTrait;
+
+use super::BuildError;
+use super::json::write_string;
+use crate::catalogue::texts;
+use crate::document::{Role, SourceId};
+use crate::plan::{DocumentPlan, Outer, Step, Walk};
+
+/// Texts of one row, in the order of its SELECT.
+pub(super) type Row = Vec<Option<String>>;
+
+/// Rows of enclosing things, by source. `None`: not bound, or the missing row of an optional scope.
+pub(super) type Bound<'a> = Vec<Option<&'a Row>>;
+
+/// Instances that one query takes.
+const INSTANCES: usize = 5_000;
+
+/// All rows of one step.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// Numbers by outer values, encoded.
+    instances: HashMap<Vec<u8>, usize>,
+    /// By number.
+    rows: Vec<Vec<Row>>,
+}
+
+/// All rows that the documents of a batch of roots need.
+pub(super) struct Loaded {
+    /// In the order asked for; `None`: no such root, or `where` leaves it out.
+    pub roots: Vec<Option<Row>>,
+    steps: Vec<Rows>,
+}
+
+impl Loaded {
+    /// Rows of a step under the rows bound.
+    pub fn rows(&self, step: &Step, bound: &Bound<'_>, scratch: &mut Vec<u8>) -> &[Row] {
+        scratch.clear();
+        if !encode(&step.outer, bound, scratch) {
+            return &[];
+        }
+        let steps = &self.steps[step.source];
+        steps.instances.get(scratch.as_slice()).and_then(|&number| steps.rows.get(number)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// `ids`: column texts of each root; `None` where a root's id is not one of this document.
+pub(super) async fn load(
+    conn: &impl ConnectionTrait,
+    plan: &DocumentPlan,
+    ids: &[Option<Vec<String>>],
+) -> Result<Loaded, BuildError> {
+    let steps = plan.steps.iter().map(|_| Rows::default()).collect();
+    let mut loaded = Loaded { roots: roots(conn, plan, ids).await?, steps };
+    for step in plan.steps.iter().flatten() {
+        let batch = Collector::collect(plan, step, &loaded);
+        loaded.steps[step.source] = run(conn, plan, step, batch).await?;
+    }
+    Ok(loaded)
+}
+
+async fn roots(
+    conn: &impl ConnectionTrait,
+    plan: &DocumentPlan,
+    ids: &[Option<Vec<String>>],
+) -> Result<Vec<Option<Row>>, BuildError> {
+    let mut found: Vec<Option<Row>> = ids.iter().map(|_| None).collect();
+    let mut batch = Batch::default();
+    for (number, id) in ids.iter().enumerate() {
+        if let Some(id) = id {
+            batch.push(number, id.iter().map(|text| Some(text.as_str())));
+        }
+    }
+    for parameter in batch.queries {
+        let rows = texts(conn, &plan.root.sql, vec![close(parameter).into()], plan.root.width + 1).await;
+        for mut row in rows.map_err(|source| BuildError { select: plan.document.label(0), source })? {
+            let Some(number) = number(&mut row) else { continue };
+            // Where the database finds 'ABC' for 'abc', the root is the one with the row's own text.
+            let id = ids.get(number).and_then(Option::as_ref).map(|id| id.iter());
+            let own = plan.root.id.iter().map(|slot| row[slot.place].as_ref());
+            if id.is_some_and(|id| id.map(Some).eq(own)) {
+                found[number] = Some(row);
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn run(
+    conn: &impl ConnectionTrait,
+    plan: &DocumentPlan,
+    step: &Step,
+    collected: Collected,
+) -> Result<Rows, BuildError> {
+    let mut rows = vec![Vec::new(); collected.instances.len()];
+    for parameter in collected.batch.queries {
+        let answer = texts(conn, &step.sql, vec![close(parameter).into()], step.width + 1).await;
+        for mut row in answer.map_err(|source| BuildError { select: plan.document.label(step.source), source })? {
+            if let Some(list) = number(&mut row).and_then(|number| rows.get_mut(number)) {
+                list.push(row);
+            }
+        }
+    }
+    if !step.distinct.is_empty() {
+        rows.iter_mut().for_each(|list| keep_first(list, &step.distinct));
+    }
+    Ok(Rows { instances: collected.instances, rows })
+}
+
+/// Takes the instance's number off a row.
+fn number(row: &mut Row) -> Option<usize> {
+    row.remove(0)?.parse().ok()
+}
+
+fn keep_first(rows: &mut Vec<Row>, key: &[usize]) {
+    let mut seen = HashSet::new();
+    rows.retain(|row| seen.insert(key.iter().map(|&place| row[place].clone()).collect::<Vec<_>>()));
+}
+
+/// Finds the distinct instances of a step among the rows that were read before it.
+struct Collector<'a> {
+    plan: &'a DocumentPlan,
+    step: &'a Step,
+    loaded: &'a Loaded,
+    found: Collected,
+    scratch: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Collected {
+    instances: HashMap<Vec<u8>, usize>,
+    batch: Batch,
+}
+
+impl<'a> Collector<'a> {
+    fn collect(plan: &'a DocumentPlan, step: &'a Step, loaded: &'a Loaded) -> Collected {
+        let mut this = Self { plan, step, loaded, found: Collected::default(), scratch: Vec::new() };
+        let mut bound: Bound<'a> = vec![None; plan.document.sources.len()];
+        let mut roots = loaded.roots.iter().flatten().peekable();
+        match &step.walk {
+            Walk::Once if roots.peek().is_some() => this.add(&bound),
+            Walk::Once => {}
+            Walk::Roots => roots.for_each(|root| this.add_with(&mut bound, 0, root)),
+            Walk::Rows(source) => {
+                loaded.steps[*source].rows.iter().flatten().for_each(|row| this.add_with(&mut bound, *source, row));
+            }
+            Walk::Combinations(sources) => roots.for_each(|root| {
+                bound[0] = Some(root);
+                this.walk(&mut bound, sources);
+            }),
+        }
+        this.found
+    }
+
+    fn walk(&mut self, bound: &mut Bound<'a>, sources: &[SourceId]) {
+        let Some((&source, rest)) = sources.split_first() else { return self.add(bound) };
+        let Some(step) = &self.plan.steps[source] else { return };
+        let rows = self.loaded.rows(step, bound, &mut self.scratch);
+        for row in rows {
+            bound[source] = Some(row);
+            self.walk(bound, rest);
+        }
+        bound[source] = None;
+        if rows.is_empty() && is_optional(self.plan, source) {
+            self.walk(bound, rest);
+        }
+    }
+
+    fn add_with(&mut self, bound: &mut Bound<'a>, source: SourceId, row: &'a Row) {
+        bound[source] = Some(row);
+        self.add(bound);
+    }
+
+    fn add(&mut self, bound: &Bound<'a>) {
+        self.scratch.clear();
+        if encode(&self.step.outer, bound, &mut self.scratch) && !self.found.instances.contains_key(&self.scratch) {
+            let number = self.found.instances.len();
+            self.found.instances.insert(self.scratch.clone(), number);
+            self.found.batch.push(number, self.step.outer.iter().map(|outer| value(outer, bound)));
+        }
+    }
+}
+
+pub(super) fn is_optional(plan: &DocumentPlan, source: SourceId) -> bool {
+    matches!(plan.document.sources[source].role, Role::Scope { optional: true, .. })
+}
+
+fn value<'a>(outer: &Outer, bound: &Bound<'a>) -> Option<&'a str> {
+    bound[outer.slot.source].and_then(|row| row[outer.slot.place].as_deref())
+}
+
+/// Outer values as one unambiguous key; false where a null means that there are no rows.
+fn encode(outer: &[Outer], bound: &Bound<'_>, into: &mut Vec<u8>) -> bool {
+    for outer in outer {
+        match value(outer, bound) {
+            Some(text) => {
+                into.extend_from_slice(&text.len().to_le_bytes());
+                into.extend_from_slice(text.as_bytes());
+            }
+            None if outer.strict => return false,
+            None => into.extend_from_slice(&usize::MAX.to_le_bytes()),
+        }
+    }
+    true
+}
+
+/// Parameters of `Dialect::rows`, each an array still open.
+#[derive(Default)]
+struct Batch {
+    queries: Vec<Vec<u8>>,
+    rows: usize,
+}
+
+impl Batch {
+    fn push<'a>(&mut self, number: usize, values: impl Iterator<Item = Option<&'a str>>) {
+        if self.rows.is_multiple_of(INSTANCES) {
+            self.queries.push(Vec::new());
+        }
+        let Some(query) = self.queries.last_mut() else { return };
+        query.push(if query.is_empty() { b'[' } else { b',' });
+        query.extend_from_slice(format!("[\"{number}\"").as_bytes());
+        for value in values {
+            query.push(b',');
+            match value {
+                Some(text) => write_string(query, text),
+                None => query.extend_from_slice(b"null"),
+            }
+        }
+        query.push(b']');
+        self.rows += 1;
+    }
+}
+
+fn close(mut query: Vec<u8>) -> String {
+    query.push(b']');
+    String::from_utf8_lossy(&query).into_owned()
+}

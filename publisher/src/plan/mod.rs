@@ -1,0 +1,139 @@
+//! From a checked document to everything that is derived from it: the SELECTs, the reverse paths, the columns that
+//! matter and the index mapping. Pure: no database is asked.
+//!
+//! One SELECT per scope and node of the body. Its parameter is a batch of *instances*: the distinct combinations of
+//! outer values (columns of rows of earlier sources) that its conditions need, each with a number. The answer's rows
+//! carry the number of the instance that the database joined them to, so the worker never decides equality itself,
+//! rows that many documents share are read once, and no SELECT repeats the joins above it.
+
+pub mod dialect;
+mod mapping;
+mod reverse;
+mod select;
+mod slots;
+mod template;
+mod uses;
+
+use std::collections::BTreeMap;
+
+use pubsync_schema::dialect::Dialect;
+use pubsync_schema::names::Names;
+
+use crate::catalogue::Catalogue;
+use crate::document::{ColumnRef, Document, SourceId};
+
+pub use mapping::mapping;
+pub use reverse::{AllRoots, ReversePath};
+pub use slots::Slot;
+pub use template::{ColumnForm, KeyPiece, Template};
+pub use uses::{TableUse, uses};
+
+/// How one document is built and found. Made once per definition.
+#[derive(Debug)]
+pub struct DocumentPlan {
+    pub document: Document,
+    pub dialect: Dialect,
+    /// Roots that exist and pass the document's `where`.
+    pub root: RootSelect,
+    /// One per scope and node, in an order in which outer values are always known. By source; `None` for the root and
+    /// junctions.
+    pub steps: Vec<Option<Step>>,
+    pub key: Vec<KeyPiece>,
+    pub body: Template,
+    /// By the catalogue's name of the table.
+    pub uses: BTreeMap<String, TableUse>,
+    /// From row images to roots, by the catalogue's name of the table.
+    pub reverse: BTreeMap<String, ReversePath>,
+    pub all_roots: AllRoots,
+    /// Properties of the OpenSearch mapping.
+    pub mapping: serde_json::Value,
+}
+
+/// The SELECT of the root's rows. `$1` holds `[number, id column, …]` for each root; answers number and columns.
+#[derive(Debug)]
+pub struct RootSelect {
+    pub sql: String,
+    /// How many columns stand after the number.
+    pub width: usize,
+    /// Places of the id's columns in the answer.
+    pub id: Vec<Slot>,
+}
+
+/// The SELECT of one scope or node. `$1` holds `[number, outer value, …]` for each instance; answers number and
+/// columns, in row order within an instance.
+#[derive(Debug)]
+pub struct Step {
+    pub source: SourceId,
+    pub sql: String,
+    /// How many columns stand after the number.
+    pub width: usize,
+    /// Values of rows of earlier sources that make an instance.
+    pub outer: Vec<Outer>,
+    pub walk: Walk,
+    /// Of a count: the rows that `many` would give at most.
+    pub at_most: Option<u64>,
+    /// Places of the columns by which rows of one instance are told apart; others are repetitions. Empty: all count.
+    pub distinct: Vec<usize>,
+}
+
+/// A value that a step needs from a row of an earlier source.
+#[derive(Debug, Clone)]
+pub struct Outer {
+    pub slot: Slot,
+    /// Stands in an equality only: null gives no rows.
+    pub strict: bool,
+}
+
+/// Which rows must be visited to find all instances of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Walk {
+    /// Nothing outside: one instance.
+    Once,
+    /// Each root.
+    Roots,
+    /// Each row that was read of this source.
+    Rows(SourceId),
+    /// Each root with each combination of rows of these sources, nested in this order.
+    Combinations(Vec<SourceId>),
+}
+
+impl DocumentPlan {
+    #[must_use]
+    pub fn new(document: Document, catalogue: &Catalogue, names: &Names) -> Self {
+        let dialect = names.dialect();
+        let mut slots = slots::Slots::new(dialect, &document);
+        let body = template::body(&document, &mut slots);
+        let key = template::key(&document, &mut slots);
+        let id = document.root_id.iter().map(|&column| slots.outer(ColumnRef { source: 0, column })).collect();
+        let needs = select::needs(&document, &mut slots);
+        let root = select::root(dialect, &document, &slots, id);
+        let steps = select::steps(dialect, &document, &slots, needs);
+        let uses = uses(&document, catalogue);
+        Self {
+            root,
+            steps,
+            key,
+            body,
+            reverse: reverse::paths(dialect, &document, catalogue, &uses),
+            all_roots: reverse::all_roots(&document, names),
+            mapping: mapping(&document),
+            uses,
+            dialect,
+            document,
+        }
+    }
+
+    /// All SQL of this plan, each with what it is for. For `plan --sql`.
+    #[must_use]
+    pub fn statements(&self) -> Vec<(String, &str)> {
+        let mut all = vec![(format!("root {}", self.document.sources[0].table.name), self.root.sql.as_str())];
+        for step in self.steps.iter().flatten() {
+            all.push((self.document.label(step.source), &step.sql));
+        }
+        for (table, path) in &self.reverse {
+            all.push((format!("roots of changed rows of {table}"), &path.sql));
+        }
+        all.push(("all roots".to_owned(), &self.all_roots.sql));
+        all
+    }
+}

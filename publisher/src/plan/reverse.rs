@@ -1,0 +1,219 @@
+//! From changed rows to the roots whose documents they can change.
+//!
+//! A path starts from the image's values in place of the changed row and joins upward through the current rows of
+//! earlier sources to the root; no `where` is applied. Of all edges that broke at once, the one nearest the root is
+//! captured itself, so its old value starts above the break. Where a source meets several earlier ones, the path
+//! takes the shortest way: it may then find more roots than the change touches, never fewer.
+
+use std::collections::BTreeMap;
+
+use pubsync_schema::dialect::Dialect;
+use pubsync_schema::names::Names;
+
+use super::slots::{alias, qualified};
+use super::{TableUse, dialect};
+use crate::catalogue::Catalogue;
+use crate::document::{ColumnRef, Document, Operand, SourceId};
+
+/// Roots that changed rows of one table reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReversePath {
+    /// `$1`: row images as [`Dialect::rows`], the carried columns in ascending order. `$2`: text, only roots after
+    /// this one; null from the start. `$3`: at most this many (`bigint`). Answers distinct ids, ordered bytewise.
+    pub sql: String,
+    /// Any image reaches every root: a scope that takes every row.
+    pub reaches_all: bool,
+}
+
+/// Every root there is, in pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllRoots {
+    /// Source roots and roots of live mirror rows together. `$1`: text, only roots after this one; null from the
+    /// start. `$2`: at most this many (`bigint`). Ordered bytewise.
+    pub sql: String,
+}
+
+pub(super) fn paths(
+    dialect: Dialect,
+    document: &Document,
+    catalogue: &Catalogue,
+    uses: &BTreeMap<String, TableUse>,
+) -> BTreeMap<String, ReversePath> {
+    let toward = toward_root(document);
+    let mut paths = BTreeMap::new();
+    for (name, used) in uses {
+        let images = Images { dialect, document, carried: used.carried.iter().copied().collect() };
+        let sources = (0..document.sources.len()).filter(|&source| {
+            let table = &document.sources[source].table;
+            catalogue.name_of(table).unwrap_or(&table.name) == name
+        });
+        let mut reaches_all = false;
+        let mut branches: Vec<String> = Vec::new();
+        for source in sources {
+            let chain = chain(&toward, source);
+            reaches_all |= chain.is_none();
+            let branch = images.branch(source, chain.as_deref());
+            if !branches.contains(&branch) {
+                branches.push(branch);
+            }
+        }
+        let (after, page) = (dialect::text_parameter(dialect, 2), dialect.bytewise());
+        let sql = format!(
+            "SELECT DISTINCT root FROM ({}) r WHERE root IS NOT NULL AND ({after} IS NULL OR root > {after} {page}) \
+             ORDER BY root LIMIT $3",
+            branches.join(" UNION ALL "),
+        );
+        paths.insert(name.clone(), ReversePath { sql, reaches_all });
+    }
+    paths
+}
+
+pub(super) fn all_roots(document: &Document, names: &Names) -> AllRoots {
+    let dialect = names.dialect();
+    let after = dialect::text_parameter(dialect, 1);
+    let (id, bytewise) = (root_id(dialect, document), dialect.bytewise());
+    let page = |from: String| {
+        format!(
+            "SELECT root FROM (SELECT root FROM ({from}) a WHERE root IS NOT NULL AND ({after} IS NULL OR root > {after}) \
+             ORDER BY root LIMIT $2) b"
+        )
+    };
+    let source = format!("SELECT {id} {bytewise} AS root FROM {} s0", dialect::table(dialect, &document.sources[0].table));
+    let mirror = names.mirror(&document.name);
+    let mirror = format!("SELECT DISTINCT root {bytewise} AS root FROM {mirror} WHERE deleted_at IS NULL");
+    AllRoots { sql: format!("{} UNION {} ORDER BY root LIMIT $2", page(source), page(mirror)) }
+}
+
+fn root_id(dialect: Dialect, document: &Document) -> String {
+    let text = |&column: &usize| {
+        let column = ColumnRef { source: 0, column };
+        dialect::text(dialect, &qualified(dialect, document, column), document.column_of(column))
+    };
+    let texts: Vec<String> = document.root_id.iter().map(text).collect();
+    format!("({})", dialect::root(dialect, &texts))
+}
+
+/// For each source the earlier one by which the root is reached in the fewest joins; `None` for the root itself and
+/// where no join leads there.
+fn toward_root(document: &Document) -> Vec<Option<SourceId>> {
+    let mut distance: Vec<Option<usize>> = vec![Some(0)];
+    let mut toward = vec![None];
+    for source in &document.sources[1..] {
+        let next = source
+            .joins
+            .iter()
+            .filter_map(|join| match join.to {
+                Operand::Column(column) => distance.get(column.source).copied().flatten().map(|far| (far, column.source)),
+                Operand::Constant(_) => None,
+            })
+            .min();
+        distance.push(next.map(|(far, _)| far + 1));
+        toward.push(next.map(|(_, source)| source));
+    }
+    toward
+}
+
+/// Sources above this one, up to the root; `None` where every root is reached.
+fn chain(toward: &[Option<SourceId>], source: SourceId) -> Option<Vec<SourceId>> {
+    let mut chain = Vec::new();
+    let mut at = source;
+    while at != 0 {
+        at = toward[at]?;
+        chain.push(at);
+    }
+    Some(chain)
+}
+
+/// Row images of one table as the start of paths.
+struct Images<'a> {
+    dialect: Dialect,
+    document: &'a Document,
+    carried: Vec<usize>,
+}
+
+impl Images<'_> {
+    fn branch(&self, source: SourceId, chain: Option<&[SourceId]>) -> String {
+        let rows = self.dialect.rows(1, self.carried.len(), "q");
+        let bytewise = self.dialect.bytewise();
+        let mut conditions = self.constants(source, true);
+        let Some(chain) = chain else {
+            conditions.insert(0, "TRUE".to_owned());
+            let table = dialect::table(self.dialect, &self.document.sources[0].table);
+            let any = format!("EXISTS (SELECT 1 FROM {rows} WHERE {})", conditions.join(" AND "));
+            return format!("SELECT {} {bytewise} AS root FROM {table} s0 WHERE {any}", root_id(self.dialect, self.document));
+        };
+        if source == 0 {
+            return format!("SELECT ({}) {bytewise} AS root FROM {rows}", self.image_root());
+        }
+        let mut sql = format!("SELECT {} {bytewise} AS root FROM {rows}", root_id(self.dialect, self.document));
+        let mut below = source;
+        for &above in chain {
+            let mut on = self.meet(below, above, source);
+            on.extend(self.constants(above, false));
+            let table = dialect::table(self.dialect, &self.document.sources[above].table);
+            sql += &format!(" {} {table} {} ON {}", dialect::join(self.dialect), alias(above), on.join(" AND "));
+            below = above;
+        }
+        if conditions.is_empty() { sql } else { format!("{sql} WHERE {}", conditions.join(" AND ")) }
+    }
+
+    /// The joins of `below` that name `above`; `image` is the source whose row the image is.
+    fn meet(&self, below: SourceId, above: SourceId, image: SourceId) -> Vec<String> {
+        let joins = self.document.sources[below].joins.iter();
+        joins
+            .filter_map(|join| match join.to {
+                Operand::Column(to) if to.source == above => {
+                    let from = ColumnRef { source: below, column: join.column };
+                    let from = if below == image { self.image(from) } else { qualified(self.dialect, self.document, from) };
+                    Some(format!("{} = {from}", qualified(self.dialect, self.document, to)))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// A join with a constant tells rows of a polymorphic table apart.
+    fn constants(&self, source: SourceId, image: bool) -> Vec<String> {
+        let joins = self.document.sources[source].joins.iter();
+        joins
+            .filter_map(|join| match &join.to {
+                Operand::Constant(constant) => {
+                    let column = ColumnRef { source, column: join.column };
+                    let meta = self.document.column_of(column);
+                    let constant = dialect::constant(self.dialect, &constant.0, meta);
+                    Some(match (image, self.dialect) {
+                        (false, _) => format!("{} = {constant}", qualified(self.dialect, self.document, column)),
+                        (true, Dialect::Postgres) => format!("{} = {constant}", self.image(column)),
+                        // Text against text: no affinity helps here.
+                        (true, Dialect::Sqlite) => {
+                            format!("{} = {}", self.place(column.column), dialect::text(self.dialect, &constant, meta))
+                        }
+                    })
+                }
+                Operand::Column(_) => None,
+            })
+            .collect()
+    }
+
+    fn image_root(&self) -> String {
+        let text = |&column: &usize| {
+            let column = ColumnRef { source: 0, column };
+            match self.dialect {
+                // An image's text is what `dialect::text` makes; PostgreSQL's may come from another session's settings.
+                Dialect::Sqlite => self.place(column.column),
+                Dialect::Postgres => dialect::text(self.dialect, &self.image(column), self.document.column_of(column)),
+            }
+        };
+        let texts: Vec<String> = self.document.root_id.iter().map(text).collect();
+        dialect::root(self.dialect, &texts)
+    }
+
+    fn image(&self, column: ColumnRef) -> String {
+        dialect::cast(self.dialect, &self.place(column.column), self.document.column_of(column))
+    }
+
+    fn place(&self, column: usize) -> String {
+        let place = self.carried.iter().position(|&carried| carried == column);
+        format!("q.c{}", place.unwrap_or_default())
+    }
+}

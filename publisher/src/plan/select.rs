@@ -1,0 +1,252 @@
+//! The SELECT of the root, and of each scope and node.
+
+use pubsync_schema::dialect::Dialect;
+
+use super::slots::{Slot, Slots, alias, qualified};
+use super::template::each_value;
+use super::{Outer, RootSelect, Step, Walk, dialect};
+use crate::document::{ColumnRef, Document, Filter, Operand, Role, SourceId, Test, Value};
+
+/// What a step needs from rows of earlier sources.
+pub(super) struct Needs {
+    source: SourceId,
+    outer: Vec<Outer>,
+    /// Places by which a scope's rows are told apart.
+    distinct: Vec<usize>,
+}
+
+/// Reads the conditions of all steps, so that each source's SELECT knows which columns later ones want of it.
+pub(super) fn needs(document: &Document, slots: &mut Slots<'_>) -> Vec<Needs> {
+    (1..document.sources.len())
+        .filter(|&source| !matches!(document.sources[source].role, Role::Via { .. }))
+        .map(|source| Needs { source, outer: outer(document, slots, source), distinct: distinct(document, slots, source) })
+        .collect()
+}
+
+/// A scope is a set of rows: a junction that names one twice makes no second document.
+fn distinct(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec<usize> {
+    match document.sources[source].role {
+        Role::Scope { via: Some(_), .. } => {
+            let key = &document.sources[source].table.primary_key;
+            key.iter().map(|&column| slots.outer(ColumnRef { source, column }).place).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn outer(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec<Outer> {
+    let mut found: Vec<Outer> = Vec::new();
+    let mut add = |column: ColumnRef, strict: bool| {
+        if document.owner(column.source) == source {
+            return;
+        }
+        match found.iter_mut().find(|known| known.slot.column == column) {
+            Some(known) => known.strict |= strict,
+            None => found.push(Outer { slot: slots.outer(column), strict }),
+        }
+    };
+    for part in parts(document, source) {
+        for join in &document.sources[part].joins {
+            if let Operand::Column(column) = join.to {
+                add(column, true);
+            }
+        }
+        for filter in &document.sources[part].filters {
+            add(filter.column, matches!(filter.test, Test::Equals(_)));
+            if let Test::Equals(Operand::Column(column)) = filter.test {
+                add(column, true);
+            }
+        }
+    }
+    found
+}
+
+/// The sources that one SELECT reads: the junction, then the rows that it leads to.
+fn parts(document: &Document, source: SourceId) -> impl Iterator<Item = SourceId> {
+    document.sources[source].via().into_iter().chain([source])
+}
+
+pub(super) fn root(dialect: Dialect, document: &Document, slots: &Slots<'_>, id: Vec<Slot>) -> RootSelect {
+    let scope = Expressions { dialect, document, outer: &[] };
+    let matches = document.root_id.iter().enumerate().map(|(i, &column)| {
+        let column = ColumnRef { source: 0, column };
+        let value = dialect::cast(dialect, &format!("q.c{}", i + 1), document.column_of(column));
+        format!("{} = {value}", scope.column(column))
+    });
+    let conditions = document.filters.iter().chain(&document.sources[0].filters).map(|filter| scope.filter(filter));
+    let sql = format!(
+        "SELECT q.c0, {} FROM {} {} {} s0 ON {}{}",
+        slots.selected(0).join(", "),
+        dialect.rows(1, document.root_id.len() + 1, "q"),
+        dialect::join(dialect),
+        dialect::table(dialect, &document.sources[0].table),
+        matches.collect::<Vec<_>>().join(" AND "),
+        where_clause(&conditions.collect::<Vec<_>>()),
+    );
+    RootSelect { sql, width: slots.selected(0).len(), id }
+}
+
+pub(super) fn steps(
+    dialect: Dialect,
+    document: &Document,
+    slots: &Slots<'_>,
+    needs: Vec<Needs>,
+) -> Vec<Option<Step>> {
+    let counts = counts(document);
+    let mut steps: Vec<Option<Step>> = document.sources.iter().map(|_| None).collect();
+    for Needs { source, outer, distinct } in needs {
+        let counted = counts.contains(&source);
+        let walk = walk(&steps, &outer);
+        let sql = Expressions { dialect, document, outer: &outer }.step(source, slots, counted);
+        steps[source] = Some(Step {
+            source,
+            sql,
+            width: if counted { 1 } else { slots.selected(source).len() },
+            outer,
+            walk,
+            at_most: document.sources[source].limit.filter(|_| counted),
+            distinct,
+        });
+    }
+    steps
+}
+
+fn counts(document: &Document) -> Vec<SourceId> {
+    let mut found = Vec::new();
+    for (_, value) in &document.body {
+        each_value(value, &mut |value| {
+            if let Value::Count { source } = value {
+                found.push(*source);
+            }
+        });
+    }
+    found
+}
+
+fn walk(steps: &[Option<Step>], outer: &[Outer]) -> Walk {
+    let mut sources: Vec<SourceId> = outer.iter().map(|outer| outer.slot.source).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    match sources[..] {
+        [] => return Walk::Once,
+        [0] => return Walk::Roots,
+        [one] if outer.iter().all(|outer| outer.strict) => return Walk::Rows(one),
+        _ => {}
+    }
+    // What a row hangs on must be bound before it.
+    let mut open = sources.clone();
+    while let Some(source) = open.pop() {
+        for needed in steps[source].iter().flat_map(|step| &step.outer).map(|outer| outer.slot.source) {
+            if !sources.contains(&needed) {
+                sources.push(needed);
+                open.push(needed);
+            }
+        }
+    }
+    sources.retain(|&source| source != 0);
+    sources.sort_unstable();
+    Walk::Combinations(sources)
+}
+
+fn where_clause(conditions: &[String]) -> String {
+    if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) }
+}
+
+/// SQL of one SELECT: columns of its own rows by their alias, outer values by their place in the batch.
+struct Expressions<'a> {
+    dialect: Dialect,
+    document: &'a Document,
+    outer: &'a [Outer],
+}
+
+impl Expressions<'_> {
+    fn step(&self, source: SourceId, slots: &Slots<'_>, counted: bool) -> String {
+        let from = self.from(source);
+        if counted {
+            return format!("SELECT q.c0, CAST(count(*) AS text) {from} GROUP BY q.c0");
+        }
+        let selected = slots.selected(source);
+        let order = self.order(source, slots).join(", ");
+        let order = if order.is_empty() { String::new() } else { format!("ORDER BY {order}") };
+        let list: String = selected.iter().map(|expression| format!(", {expression}")).collect();
+        let Some(limit) = self.document.sources[source].limit else {
+            return format!("SELECT q.c0{list} {from} {order}");
+        };
+        let named: String = selected.iter().enumerate().map(|(i, expression)| format!(", {expression} AS v{i}")).collect();
+        let names: String = (0..selected.len()).map(|i| format!(", v{i}")).collect();
+        format!(
+            "SELECT c0{names} FROM (SELECT q.c0{named}, row_number() OVER (PARTITION BY q.c0 {order}) AS place {from}) t \
+             WHERE place <= {limit} ORDER BY place"
+        )
+    }
+
+    fn from(&self, source: SourceId) -> String {
+        let mut sql = format!("FROM {}", self.dialect.rows(1, self.outer.len() + 1, "q"));
+        let mut conditions = Vec::new();
+        for part in parts(self.document, source) {
+            let Some(table) = self.document.sources.get(part) else { continue };
+            let on: Vec<String> = table.joins.iter().map(|join| {
+                let column = ColumnRef { source: part, column: join.column };
+                format!("{} = {}", self.column(column), self.operand(&join.to, column))
+            }).collect();
+            let on = if on.is_empty() { "TRUE".to_owned() } else { on.join(" AND ") };
+            let name = dialect::table(self.dialect, &table.table);
+            sql += &format!(" {} {name} {} ON {on}", dialect::join(self.dialect), alias(part));
+            conditions.extend(table.filters.iter().map(|filter| self.filter(filter)));
+        }
+        sql + &where_clause(&conditions)
+    }
+
+    /// Declared order, then the primary key, then the junction's; all used columns where there is no key.
+    fn order(&self, source: SourceId, slots: &Slots<'_>) -> Vec<String> {
+        let mut terms = Vec::new();
+        let mut seen = Vec::new();
+        for order in &self.document.sources[source].order {
+            let direction = if order.descending { "DESC" } else { "ASC" };
+            terms.push(format!("{} {direction} NULLS LAST", self.column(order.column)));
+            seen.push(order.column);
+        }
+        for part in [Some(source), self.document.sources[source].via()].into_iter().flatten() {
+            let key = &self.document.sources[part].table.primary_key;
+            for &column in key {
+                let column = ColumnRef { source: part, column };
+                if !seen.contains(&column) {
+                    terms.push(self.column(column));
+                }
+            }
+            if key.is_empty() {
+                let used = slots.used(source).iter().filter(|column| column.source == part && !seen.contains(column));
+                terms.extend(used.map(|&column| {
+                    let text = dialect::text(self.dialect, &self.column(column), self.document.column_of(column));
+                    format!("{text} {}", self.dialect.bytewise())
+                }));
+            }
+        }
+        terms
+    }
+
+    fn filter(&self, filter: &Filter) -> String {
+        let column = self.column(filter.column);
+        match &filter.test {
+            Test::IsNull => format!("{column} IS NULL"),
+            Test::Equals(operand) => format!("{column} = {}", self.operand(operand, filter.column)),
+        }
+    }
+
+    /// `meets`: the column that a constant takes its type from.
+    fn operand(&self, operand: &Operand, meets: ColumnRef) -> String {
+        match operand {
+            Operand::Column(column) => self.column(*column),
+            Operand::Constant(constant) => {
+                dialect::constant(self.dialect, &constant.0, self.document.column_of(meets))
+            }
+        }
+    }
+
+    fn column(&self, column: ColumnRef) -> String {
+        match self.outer.iter().position(|outer| outer.slot.column == column) {
+            Some(i) => dialect::cast(self.dialect, &format!("q.c{}", i + 1), self.document.column_of(column)),
+            None => qualified(self.dialect, self.document, column),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Which columns each SELECT answers, and where they stand.
+
+use pubsync_schema::dialect::Dialect;
+
+use super::dialect;
+use crate::catalogue::{Column, ColumnKind};
+use crate::document::{ColumnRef, Document, Role, SourceId};
+
+/// Where a column's text stands among the rows that were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// The source whose SELECT answers it: that of a junction is its node or scope.
+    pub source: SourceId,
+    /// Place in the row, the instance's number not counted.
+    pub place: usize,
+    pub kind: ColumnKind,
+    pub column: ColumnRef,
+}
+
+/// Collects columns while templates and conditions are read; then gives each SELECT its list.
+pub(super) struct Slots<'a> {
+    dialect: Dialect,
+    document: &'a Document,
+    /// SQL expressions by source.
+    selected: Vec<Vec<String>>,
+    used: Vec<Vec<ColumnRef>>,
+}
+
+impl<'a> Slots<'a> {
+    pub fn new(dialect: Dialect, document: &'a Document) -> Self {
+        let sources = document.sources.len();
+        Self { dialect, document, selected: vec![Vec::new(); sources], used: vec![Vec::new(); sources] }
+    }
+
+    /// A column whose value goes into JSON or a key.
+    pub fn value(&mut self, column: ColumnRef) -> Slot {
+        self.slot(column, dialect::json_text)
+    }
+
+    /// A column that goes back into the database as a parameter.
+    pub fn outer(&mut self, column: ColumnRef) -> Slot {
+        self.slot(column, dialect::text)
+    }
+
+    fn slot(&mut self, column: ColumnRef, text: fn(Dialect, &str, &Column) -> String) -> Slot {
+        let source = self.document.owner(column.source);
+        let meta = self.document.column_of(column);
+        let expression = text(self.dialect, &qualified(self.dialect, self.document, column), meta);
+        let list = &mut self.selected[source];
+        let place = list.iter().position(|known| *known == expression).unwrap_or_else(|| {
+            list.push(expression);
+            list.len() - 1
+        });
+        if !self.used[source].contains(&column) {
+            self.used[source].push(column);
+        }
+        Slot { source, place, kind: meta.kind.clone(), column }
+    }
+
+    /// Expressions that the SELECT of a source answers.
+    pub fn selected(&self, source: SourceId) -> &[String] {
+        &self.selected[source]
+    }
+
+    /// Columns behind [`Self::selected`].
+    pub fn used(&self, source: SourceId) -> &[ColumnRef] {
+        &self.used[source]
+    }
+}
+
+/// Name of a source in SQL.
+pub(super) fn alias(source: SourceId) -> String {
+    format!("s{source}")
+}
+
+pub(super) fn qualified(dialect: Dialect, document: &Document, column: ColumnRef) -> String {
+    dialect::column(dialect, &alias(column.source), document.column_of(column))
+}
+
+impl Document {
+    /// The source whose SELECT answers columns of this one: a junction is read with the rows that it leads to.
+    #[must_use]
+    pub fn owner(&self, source: SourceId) -> SourceId {
+        match self.sources[source].role {
+            Role::Via { .. } => self.sources.iter().position(|other| other.via() == Some(source)).unwrap_or(source),
+            _ => source,
+        }
+    }
+
+    /// What the catalogue says of a column.
+    #[must_use]
+    pub fn column_of(&self, column: ColumnRef) -> &Column {
+        &self.sources[column.source].table.columns[column.column]
+    }
+
+    /// What a source is, for people.
+    #[must_use]
+    pub fn label(&self, source: SourceId) -> String {
+        let table = &self.sources[source].table.name;
+        match &self.sources[source].role {
+            Role::Root => format!("root {table}"),
+            Role::Scope { name, .. } => format!("scope {name} ({table})"),
+            Role::Via { .. } => format!("junction {table}"),
+            Role::Node { .. } => format!("node {table}"),
+        }
+    }
+}
+
+impl crate::document::Source {
+    /// The junction that leads here.
+    #[must_use]
+    pub fn via(&self) -> Option<SourceId> {
+        match self.role {
+            Role::Scope { via, .. } | Role::Node { via, .. } => via,
+            Role::Root | Role::Via { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The body and the key with every column resolved to the place where its text will stand.
+
+use super::slots::{Slot, Slots};
+use crate::document::{ColumnRef, Document, KeySegment, SourceId, Value};
+
+/// How a column becomes JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnForm {
+    /// In the JSON form of its type.
+    Raw,
+    /// As a JSON string, whatever the type.
+    Text,
+}
+
+/// What a member of the body holds; [`Value`] with its columns resolved.
+#[derive(Debug, Clone)]
+pub enum Template {
+    Column { slot: Slot, form: ColumnForm },
+    /// JSON text.
+    Constant(String),
+    /// Member names are JSON already, with the colon.
+    Object(Vec<(String, Template)>),
+    One { source: SourceId, body: Box<Template> },
+    Many { source: SourceId, body: Box<Template>, by: Vec<Slot> },
+    Count { source: SourceId },
+    First(Vec<Template>),
+}
+
+/// A part of the key.
+#[derive(Debug, Clone)]
+pub enum KeyPiece {
+    Literal(String),
+    /// `follows`: the character that comes next in the template.
+    Value { slot: Slot, follows: Option<char> },
+}
+
+pub(super) fn body(document: &Document, slots: &mut Slots<'_>) -> Template {
+    object(&document.body, slots)
+}
+
+pub(super) fn key(document: &Document, slots: &mut Slots<'_>) -> Vec<KeyPiece> {
+    let follows = |i: usize| match document.key.get(i + 1) {
+        Some(KeySegment::Literal(text)) => text.chars().next(),
+        _ => None,
+    };
+    let piece = |(i, segment): (usize, &KeySegment)| match segment {
+        KeySegment::Literal(text) => KeyPiece::Literal(text.clone()),
+        KeySegment::Column(column) => KeyPiece::Value { slot: slots.value(*column), follows: follows(i) },
+    };
+    document.key.iter().enumerate().map(piece).collect()
+}
+
+fn object(members: &[(String, Value)], slots: &mut Slots<'_>) -> Template {
+    let member = |(name, value): &(String, Value)| {
+        let mut label = Vec::new();
+        crate::build::json::write_string(&mut label, name);
+        (format!("{}:", String::from_utf8_lossy(&label)), template(value, slots))
+    };
+    Template::Object(members.iter().map(member).collect())
+}
+
+fn template(value: &Value, slots: &mut Slots<'_>) -> Template {
+    let mut column = |column: &ColumnRef, form| Template::Column { slot: slots.value(*column), form };
+    match value {
+        Value::Column(reference) => column(reference, ColumnForm::Raw),
+        Value::Text(reference) => column(reference, ColumnForm::Text),
+        Value::Constant(json) => Template::Constant(json.clone()),
+        Value::Object(members) => object(members, slots),
+        Value::One { source, body } => Template::One { source: *source, body: Box::new(template(body, slots)) },
+        Value::Many { source, body, by } => Template::Many {
+            source: *source,
+            by: by.iter().map(|column| slots.value(*column)).collect(),
+            body: Box::new(template(body, slots)),
+        },
+        Value::Count { source } => Template::Count { source: *source },
+        Value::First(alternatives) => Template::First(alternatives.iter().map(|one| template(one, slots)).collect()),
+    }
+}
+
+/// Calls `visit` for this value and every value inside it.
+pub(super) fn each_value(value: &Value, visit: &mut impl FnMut(&Value)) {
+    visit(value);
+    match value {
+        Value::Column(_) | Value::Text(_) | Value::Constant(_) | Value::Count { .. } => {}
+        Value::Object(members) => members.iter().for_each(|(_, member)| each_value(member, visit)),
+        Value::One { body, .. } | Value::Many { body, .. } => each_value(body, visit),
+        Value::First(alternatives) => alternatives.iter().for_each(|one| each_value(one, visit)),
+    }
+}

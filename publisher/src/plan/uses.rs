@@ -1,0 +1,93 @@
+//! Which columns of which tables matter to a document: what capture watches and what it carries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::template::each_value;
+use crate::catalogue::{Catalogue, Table};
+use crate::document::{ColumnRef, Document, Filter, KeySegment, Operand, SourceId, Test, Value};
+
+/// One table's part in a document, in all its roles there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableUse {
+    pub table: Arc<Table>,
+    /// Columns whose change can change some document, or which documents a row reaches. Holds `carried`.
+    pub watched: BTreeSet<usize>,
+    /// Columns whose old and new values a captured change brings along: the key, and what leads to the roots.
+    pub carried: BTreeSet<usize>,
+}
+
+/// By the catalogue's name of the table.
+#[must_use]
+pub fn uses(document: &Document, catalogue: &Catalogue) -> BTreeMap<String, TableUse> {
+    let mut columns = Columns { document, watched: vec![BTreeSet::new(); document.sources.len()] };
+    columns.read();
+    let mut tables = BTreeMap::new();
+    for (source, watched) in columns.watched.into_iter().enumerate() {
+        let table = &document.sources[source].table;
+        let name = catalogue.name_of(table).unwrap_or(&table.name).to_owned();
+        let entry = tables.entry(name).or_insert_with(|| TableUse {
+            table: table.clone(),
+            watched: BTreeSet::new(),
+            carried: BTreeSet::new(),
+        });
+        entry.carried.extend(carried(document, source));
+        entry.watched.extend(watched);
+        entry.watched.extend(&entry.carried);
+    }
+    tables
+}
+
+/// The key and the columns of joins toward earlier sources; of the root its id.
+fn carried(document: &Document, source: SourceId) -> impl Iterator<Item = usize> {
+    let id: &[usize] = if source == 0 { &document.root_id } else { &[] };
+    let joins = document.sources[source].joins.iter().map(|join| join.column);
+    document.sources[source].table.primary_key.iter().chain(id).copied().chain(joins)
+}
+
+struct Columns<'a> {
+    document: &'a Document,
+    /// By source.
+    watched: Vec<BTreeSet<usize>>,
+}
+
+impl Columns<'_> {
+    fn read(&mut self) {
+        let document = self.document;
+        for source in &document.sources {
+            source.joins.iter().for_each(|join| self.operand(&join.to));
+            source.filters.iter().for_each(|filter| self.filter(filter));
+            source.order.iter().for_each(|order| self.column(order.column));
+        }
+        document.filters.iter().for_each(|filter| self.filter(filter));
+        for segment in &document.key {
+            if let KeySegment::Column(column) = segment {
+                self.column(*column);
+            }
+        }
+        for (_, value) in &document.body {
+            each_value(value, &mut |value| match value {
+                Value::Column(column) | Value::Text(column) => self.column(*column),
+                Value::Many { by, .. } => by.iter().for_each(|column| self.column(*column)),
+                _ => {}
+            });
+        }
+    }
+
+    fn filter(&mut self, filter: &Filter) {
+        self.column(filter.column);
+        if let Test::Equals(operand) = &filter.test {
+            self.operand(operand);
+        }
+    }
+
+    fn operand(&mut self, operand: &Operand) {
+        if let Operand::Column(column) = operand {
+            self.column(*column);
+        }
+    }
+
+    fn column(&mut self, column: ColumnRef) {
+        self.watched[column.source].insert(column.column);
+    }
+}
