@@ -54,17 +54,6 @@ fn splitmix64(seed: u64) -> u64 {
 mod tests {
     use super::*;
 
-<<<<<<< HEAD
-    const RETRY: Backoff = Backoff { first: Duration::from_secs(1), cap: Duration::from_secs(600) };
-
-    #[test]
-    fn doubles_up_to_the_cap() {
-        for (attempt, full) in [(0, 1), (1, 2), (2, 4), (9, 512), (10, 600), (31, 600), (32, 600), (u32::MAX, 600)] {
-            let full = Duration::from_secs(full);
-            for seed in 0..100 {
-                let delay = RETRY.delay(attempt, seed);
-                assert!(full / 2 <= delay && delay <= full, "attempt {attempt}, seed {seed}: {delay:?}");
-=======
     const RETRY: Backoff = Backoff {
         first: Duration::from_secs(1),
         cap: Duration::from_secs(600),
@@ -89,7 +78,6 @@ mod tests {
                     full / 2 <= delay && delay <= full,
                     "attempt {attempt}, seed {seed}: {delay:?}"
                 );
->>>>>>> worker
             }
         }
     }
@@ -103,13 +91,9 @@ mod tests {
 
     #[test]
     fn jitter_is_spread_evenly() {
-<<<<<<< HEAD
-        let late = (0..1000).filter(|seed| RETRY.delay(0, *seed) > Duration::from_millis(750)).count();
-=======
         let late = (0..1000)
             .filter(|seed| RETRY.delay(0, *seed) > Duration::from_millis(750))
             .count();
->>>>>>> worker
         assert!((400..600).contains(&late), "{late} of 1000 in the upper half");
     }
 

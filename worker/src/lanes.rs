@@ -31,16 +31,12 @@ pub struct Lanes {
 impl Lanes {
     /// Takes both subscriptions; their prefetch bounds what waits here.
     pub fn new(live: Option<Subscription>, bulk: Option<Subscription>) -> Self {
-<<<<<<< HEAD
-        Self { live, bulk, live_in_a_row: 0, gathered: None }
-=======
         Self {
             live,
             bulk,
             live_in_a_row: 0,
             gathered: None,
         }
->>>>>>> worker
     }
 
     /// Waits for a delivery, then up to `linger` for more of the same lane, at most `max` in all. Live goes first;
@@ -125,12 +121,6 @@ mod tests {
     }
 
     async fn send(broker: &MemoryBroker, queue: &str, count: i64) {
-<<<<<<< HEAD
-        let message = |id| Outgoing { id, queue: queue.to_owned(), body: b"x".to_vec(), trace: None };
-        let batch: Vec<_> = (0..count).map(message).collect();
-        let outcomes = broker.send(&batch).await.unwrap();
-        assert!(outcomes.iter().all(|outcome| *outcome == SendOutcome::Confirmed), "{outcomes:?}");
-=======
         let message = |id| Outgoing {
             id,
             queue: queue.to_owned(),
@@ -143,7 +133,6 @@ mod tests {
             outcomes.iter().all(|outcome| *outcome == SendOutcome::Confirmed),
             "{outcomes:?}"
         );
->>>>>>> worker
     }
 
     /// Lets the broker's tasks hand out all that the prefetch allows.
@@ -155,13 +144,9 @@ mod tests {
     }
 
     fn settle(batch: Vec<Delivery>) {
-<<<<<<< HEAD
-        batch.into_iter().for_each(|delivery| delivery.settle(Settlement::Ack));
-=======
         batch
             .into_iter()
             .for_each(|delivery| delivery.settle(Settlement::Ack));
->>>>>>> worker
     }
 
     #[tokio::test]
@@ -228,26 +213,18 @@ mod tests {
         let mut lanes = lanes(&broker).await;
         until_arrived(&lanes, 1, 0).await;
         let gathering = lanes.next_batch(2, Duration::from_secs(3600));
-<<<<<<< HEAD
-        assert!(tokio::time::timeout(SOON, gathering).await.is_err(), "lingers for the second delivery");
-=======
         assert!(
             tokio::time::timeout(SOON, gathering).await.is_err(),
             "lingers for the second delivery"
         );
->>>>>>> worker
 
         send(&broker, LIVE, 1).await;
         let (_, batch) = lanes.next_batch(2, Duration::from_secs(3600)).await.unwrap();
         assert_eq!(batch.len(), 2);
-<<<<<<< HEAD
-        assert!(batch.iter().all(|delivery| !delivery.redelivered), "the first one went back in between");
-=======
         assert!(
             batch.iter().all(|delivery| !delivery.redelivered),
             "the first one went back in between"
         );
->>>>>>> worker
     }
 
     #[tokio::test]

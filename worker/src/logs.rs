@@ -34,15 +34,11 @@ fn json_lines<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-<<<<<<< HEAD
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(writer).finish()
-=======
     tracing_subscriber::fmt()
         .json()
         .with_env_filter(filter)
         .with_writer(writer)
         .finish()
->>>>>>> worker
 }
 
 fn text_lines<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
@@ -50,15 +46,11 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let colours = io::IsTerminal::is_terminal(&io::stderr());
-<<<<<<< HEAD
-    tracing_subscriber::fmt().with_ansi(colours).with_env_filter(filter).with_writer(writer).finish()
-=======
     tracing_subscriber::fmt()
         .with_ansi(colours)
         .with_env_filter(filter)
         .with_writer(writer)
         .finish()
->>>>>>> worker
 }
 
 #[cfg(test)]
@@ -107,14 +99,10 @@ mod tests {
         for filter in ["", "info", "debug", "trace"] {
             let text = logged(filter, talk);
             assert!(text.contains("news"), "{filter}: {text}");
-<<<<<<< HEAD
-            assert!(!text.contains("payload") && !text.contains("statement"), "{filter}: {text}");
-=======
             assert!(
                 !text.contains("payload") && !text.contains("statement"),
                 "{filter}: {text}"
             );
->>>>>>> worker
         }
     }
 

@@ -73,15 +73,11 @@ impl Shutdown {
 
     /// As a signal does: the first call stops the taking, the second aborts.
     pub fn signal(&self) {
-<<<<<<< HEAD
-        if self.taking.is_cancelled() { self.abort.cancel() } else { self.taking.cancel() }
-=======
         if self.taking.is_cancelled() {
             self.abort.cancel()
         } else {
             self.taking.cancel()
         }
->>>>>>> worker
     }
 
     /// Runs a task that [`Shutdown::finished`] waits for. The task watches [`Shutdown::taking`] itself; the abort
@@ -116,14 +112,10 @@ impl Shutdown {
 
     async fn overdue(&self) {
         self.taking.cancelled().await;
-<<<<<<< HEAD
-        if tokio::time::timeout(self.deadline, self.abort.cancelled()).await.is_err() {
-=======
         if tokio::time::timeout(self.deadline, self.abort.cancelled())
             .await
             .is_err()
         {
->>>>>>> worker
             tracing::warn!(deadline = ?self.deadline, "shutdown deadline passed: leaving unfinished work");
         }
     }
@@ -224,15 +216,11 @@ mod tests {
         let shutdown = Shutdown::on_signals().unwrap();
         let kill = || async {
             let kill = format!("kill -TERM {}", std::process::id());
-<<<<<<< HEAD
-            tokio::process::Command::new("sh").args(["-c", &kill]).status().await.unwrap()
-=======
             tokio::process::Command::new("sh")
                 .args(["-c", &kill])
                 .status()
                 .await
                 .unwrap()
->>>>>>> worker
         };
         assert!(kill().await.success());
         shutdown.taking().cancelled().await;

@@ -15,28 +15,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The test RabbitMQ. A missing one fails the test: a skipped test looks like a passed one.
 pub(super) fn service(variable: &str) -> String {
-<<<<<<< HEAD
-    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run the tests with `make test`"))
-=======
     std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} is not set: run the tests with `make test`"))
->>>>>>> worker
 }
 
 /// A name that no other test, and no other run, has.
 pub(super) fn unique(what: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-<<<<<<< HEAD
-    format!("test.{}.{}.{what}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// Runs a test with a queue of its own, which is deleted at the end, also when the test fails.
-pub(super) async fn run(broker: &dyn Broker, dead: &str, test: impl AsyncFnOnce(&dyn Broker, &str)) {
-    let queue = unique("queue");
-    let outcome = AssertUnwindSafe(tokio::time::timeout(PATIENCE, test(broker, &queue))).catch_unwind().await;
-    // Fails only where the test has closed the broker.
-    let _ = broker.delete(&[queue, dead.to_owned()]).await;
-=======
     format!(
         "test.{}.{}.{what}",
         process::id(),
@@ -60,7 +45,6 @@ pub(super) async fn run(
     // Fails only where closing one memory broker has closed both.
     let _ = cleaner.delete(&[queue, dead.to_owned()]).await;
     cleaner.close().await;
->>>>>>> worker
     match outcome {
         Ok(in_time) => in_time.expect("the test did not end"),
         Err(panic) => std::panic::resume_unwind(panic),
@@ -68,16 +52,12 @@ pub(super) async fn run(
 }
 
 pub(super) fn message(id: i64, queue: &str, body: &str) -> Outgoing {
-<<<<<<< HEAD
-    Outgoing { id, queue: queue.to_owned(), body: body.into(), trace: None }
-=======
     Outgoing {
         id,
         queue: queue.to_owned(),
         body: body.into(),
         trace: None,
     }
->>>>>>> worker
 }
 
 pub(super) async fn declare(broker: &dyn Broker, queue: &str) {
@@ -87,10 +67,6 @@ pub(super) async fn declare(broker: &dyn Broker, queue: &str) {
 /// Declares the queue and puts messages into it, with these bodies.
 pub(super) async fn fill(broker: &dyn Broker, queue: &str, bodies: &[&str]) {
     declare(broker, queue).await;
-<<<<<<< HEAD
-    let batch: Vec<_> = (1..).zip(bodies).map(|(id, body)| message(id, queue, body)).collect();
-    assert_eq!(broker.send(&batch).await.unwrap(), vec![SendOutcome::Confirmed; bodies.len()]);
-=======
     let batch: Vec<_> = (1..)
         .zip(bodies)
         .map(|(id, body)| message(id, queue, body))
@@ -99,7 +75,6 @@ pub(super) async fn fill(broker: &dyn Broker, queue: &str, bodies: &[&str]) {
         broker.send(&batch).await.unwrap(),
         vec![SendOutcome::Confirmed; bodies.len()]
     );
->>>>>>> worker
 }
 
 fn text(delivery: &Delivery) -> &str {
@@ -117,11 +92,6 @@ async fn confirms(broker: &dyn Broker, queue: &str) {
     declare(broker, queue).await;
     declare(broker, queue).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-<<<<<<< HEAD
-    let traced = Outgoing { trace: Some(trace.to_owned()), ..message(2, queue, "b") };
-    let batch = [message(1, queue, "a"), traced, message(3, queue, "")];
-    assert_eq!(broker.send(&batch).await.unwrap(), vec![SendOutcome::Confirmed; 3]);
-=======
     let traced = Outgoing {
         trace: Some(trace.to_owned()),
         ..message(2, queue, "b")
@@ -131,7 +101,6 @@ async fn confirms(broker: &dyn Broker, queue: &str) {
         broker.send(&batch).await.unwrap(),
         vec![SendOutcome::Confirmed; 3]
     );
->>>>>>> worker
     assert_eq!(broker.send(&[]).await.unwrap(), vec![]);
 
     let mut subscription = broker.subscribe(queue, 10).await.unwrap();
@@ -150,13 +119,6 @@ async fn returned_where_the_queue_is_absent(broker: &dyn Broker, queue: &str) {
     declare(broker, queue).await;
     let absent = unique("absent");
     let is_absent = |id: i64| id % 7 == 3;
-<<<<<<< HEAD
-    let batch: Vec<_> =
-        (0..200).map(|id| message(id, if is_absent(id) { &absent } else { queue }, "x")).collect();
-    let outcomes = broker.send(&batch).await.unwrap();
-    for (message, outcome) in batch.iter().zip(outcomes) {
-        let expected = if is_absent(message.id) { SendOutcome::Returned } else { SendOutcome::Confirmed };
-=======
     let batch: Vec<_> = (0..200)
         .map(|id| message(id, if is_absent(id) { &absent } else { queue }, "x"))
         .collect();
@@ -167,7 +129,6 @@ async fn returned_where_the_queue_is_absent(broker: &dyn Broker, queue: &str) {
         } else {
             SendOutcome::Confirmed
         };
->>>>>>> worker
         assert_eq!(outcome, expected, "message {}", message.id);
     }
     assert_eq!(broker.depth(&absent).await.unwrap(), None);
@@ -202,14 +163,10 @@ async fn a_dropped_subscription_gives_back(broker: &dyn Broker, queue: &str) {
     until_depth(broker, queue, 2, 0).await;
 
     let mut subscription = broker.subscribe(queue, 10).await.unwrap();
-<<<<<<< HEAD
-    let again = [subscription.next().await.unwrap(), subscription.next().await.unwrap()];
-=======
     let again = [
         subscription.next().await.unwrap(),
         subscription.next().await.unwrap(),
     ];
->>>>>>> worker
     assert_eq!(again.each_ref().map(text), ["held", "waiting"]);
     assert!(again.iter().all(|delivery| delivery.redelivered));
     held.settle(Settlement::Ack);
@@ -220,11 +177,6 @@ async fn a_dropped_subscription_gives_back(broker: &dyn Broker, queue: &str) {
 async fn prefetch_bounds_what_is_out(broker: &dyn Broker, queue: &str) {
     fill(broker, queue, &["1", "2", "3", "4", "5"]).await;
     let mut subscription = broker.subscribe(queue, 2).await.unwrap();
-<<<<<<< HEAD
-    let mut held = vec![subscription.next().await.unwrap(), subscription.next().await.unwrap()];
-    until_depth(broker, queue, 3, 1).await;
-    assert!(subscription.next().now_or_never().is_none(), "a third delivery is out");
-=======
     let mut held = vec![
         subscription.next().await.unwrap(),
         subscription.next().await.unwrap(),
@@ -234,19 +186,14 @@ async fn prefetch_bounds_what_is_out(broker: &dyn Broker, queue: &str) {
         subscription.next().now_or_never().is_none(),
         "a third delivery is out"
     );
->>>>>>> worker
 
     held.remove(0).settle(Settlement::Ack);
     held.push(subscription.next().await.unwrap());
     until_depth(broker, queue, 2, 1).await;
-<<<<<<< HEAD
-    assert!(subscription.next().now_or_never().is_none(), "a third delivery is out");
-=======
     assert!(
         subscription.next().now_or_never().is_none(),
         "a third delivery is out"
     );
->>>>>>> worker
 }
 
 async fn depth_tells_what_waits(broker: &dyn Broker, queue: &str) {
@@ -262,27 +209,19 @@ async fn depth_tells_what_waits(broker: &dyn Broker, queue: &str) {
 async fn a_batch_of_a_thousand(broker: &dyn Broker, queue: &str) {
     declare(broker, queue).await;
     let batch: Vec<_> = (0..1000).map(|id| message(id, queue, &id.to_string())).collect();
-<<<<<<< HEAD
-    assert_eq!(broker.send(&batch).await.unwrap(), vec![SendOutcome::Confirmed; 1000]);
-=======
     assert_eq!(
         broker.send(&batch).await.unwrap(),
         vec![SendOutcome::Confirmed; 1000]
     );
->>>>>>> worker
 
     let mut subscription = broker.subscribe(queue, 300).await.unwrap();
     let mut seen = HashSet::new();
     while seen.len() < 1000 {
         let mut some = vec![subscription.next().await.unwrap()];
-<<<<<<< HEAD
-        subscription.more(&mut some, 100, Duration::from_millis(5)).await.unwrap();
-=======
         subscription
             .more(&mut some, 100, Duration::from_millis(5))
             .await
             .unwrap();
->>>>>>> worker
         for delivery in some {
             assert!(seen.insert(text(&delivery).to_owned()), "delivered twice");
             delivery.settle(Settlement::Ack);
@@ -294,12 +233,6 @@ async fn a_batch_of_a_thousand(broker: &dyn Broker, queue: &str) {
 
 async fn too_large_is_never_sent(broker: &dyn Broker, queue: &str) {
     declare(broker, queue).await;
-<<<<<<< HEAD
-    let sized = |id, size| Outgoing { body: vec![b'x'; size], ..message(id, queue, "") };
-    let batch = [sized(1, 1), sized(2, MAX_BODY + 1), sized(3, MAX_BODY)];
-    let outcomes = broker.send(&batch).await.unwrap();
-    assert_eq!(outcomes, [SendOutcome::Confirmed, SendOutcome::TooLarge, SendOutcome::Confirmed]);
-=======
     let sized = |id, size| Outgoing {
         body: vec![b'x'; size],
         ..message(id, queue, "")
@@ -314,7 +247,6 @@ async fn too_large_is_never_sent(broker: &dyn Broker, queue: &str) {
             SendOutcome::Confirmed
         ]
     );
->>>>>>> worker
     until_depth(broker, queue, 2, 0).await;
 }
 
@@ -346,19 +278,10 @@ async fn closing_ends_everything(broker: &dyn Broker, queue: &str) {
     fill(broker, queue, &["a"]).await;
     let mut subscription = broker.subscribe(queue, 1).await.unwrap();
     let delivery = subscription.next().await.unwrap();
-<<<<<<< HEAD
-    broker.delete(&[queue.to_owned()]).await.unwrap();
-    drop((delivery, subscription));
-    let mut subscription = broker.subscribe(queue, 1).await.unwrap();
-    broker.delete(&[queue.to_owned()]).await.unwrap();
-    broker.close().await;
-    subscription.next().await.map(drop).unwrap_err();
-=======
     broker.close().await;
     let error = subscription.next().await.map(drop).unwrap_err();
     assert!(matches!(error, BrokerError::Closed), "{error:?}");
     drop(delivery);
->>>>>>> worker
     let all = [
         broker.ping().await,
         broker.declare(&[]).await,
@@ -377,12 +300,8 @@ mod memory {
     use crate::broker::memory::MemoryBroker;
 
     async fn on(test: impl AsyncFnOnce(&dyn Broker, &str)) {
-<<<<<<< HEAD
-        run(&MemoryBroker::new(10_000), "dead", test).await;
-=======
         let broker = MemoryBroker::new(10_000);
         run(&broker, &broker, "dead", test).await;
->>>>>>> worker
     }
 
     #[tokio::test]
@@ -436,16 +355,9 @@ mod rabbitmq {
     use crate::broker::rabbitmq::RabbitMq;
 
     async fn on(test: impl AsyncFnOnce(&dyn Broker, &str)) {
-<<<<<<< HEAD
-        let dead = unique("dead");
-        let broker = RabbitMq::new(&service("PUBSYNC_TEST_RABBITMQ"), &dead).unwrap();
-        run(&broker, &dead, test).await;
-        broker.close().await;
-=======
         let (url, dead) = (service("PUBSYNC_TEST_RABBITMQ"), unique("dead"));
         let [broker, cleaner] = [(); 2].map(|()| RabbitMq::new(&url, &dead).unwrap());
         run(&broker, &cleaner, &dead, test).await;
->>>>>>> worker
     }
 
     #[tokio::test]

@@ -21,10 +21,6 @@ pub(super) fn subscription(prefetch: u16) -> (Subscription, Feed) {
     let (deliveries_in, deliveries) = mpsc::channel(usize::from(prefetch) + 1);
     let (settle, settlements) = mpsc::unbounded_channel();
     let dropped = CancellationToken::new();
-<<<<<<< HEAD
-    let subscription = Subscription { deliveries, _cancel: dropped.clone().drop_guard() };
-    (subscription, Feed { deliveries: deliveries_in, settle, settlements, dropped })
-=======
     let subscription = Subscription {
         deliveries,
         _cancel: dropped.clone().drop_guard(),
@@ -38,16 +34,12 @@ pub(super) fn subscription(prefetch: u16) -> (Subscription, Feed) {
             dropped,
         },
     )
->>>>>>> worker
 }
 
 impl Feed {
     /// Hands a delivery to the consumer. False where the consumer is gone; the delivery is then as good as
     /// never handed out, and the caller puts it back.
     pub(super) fn deliver(&self, tag: u64, body: Vec<u8>, redelivered: bool, trace: Option<String>) -> bool {
-<<<<<<< HEAD
-        let delivery = Delivery { body, redelivered, trace, tag, settle: Some(self.settle.clone()) };
-=======
         let delivery = Delivery {
             body,
             redelivered,
@@ -55,7 +47,6 @@ impl Feed {
             tag,
             settle: Some(self.settle.clone()),
         };
->>>>>>> worker
         self.deliveries.try_send(Ok(delivery)).is_ok()
     }
 

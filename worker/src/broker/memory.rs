@@ -43,15 +43,11 @@ impl MemoryBroker {
     }
 
     fn open(&self) -> Result<&Inner, BrokerError> {
-<<<<<<< HEAD
-        if self.0.closed.is_cancelled() { Err(BrokerError::Closed) } else { Ok(&self.0) }
-=======
         if self.0.closed.is_cancelled() {
             Err(BrokerError::Closed)
         } else {
             Ok(&self.0)
         }
->>>>>>> worker
     }
 }
 
@@ -86,16 +82,12 @@ impl Broker for MemoryBroker {
         queue.state().consumers += 1;
         let prefetch = prefetch.max(1);
         let (subscription, feed) = feed::subscription(prefetch);
-<<<<<<< HEAD
-        let consumer = Consumer { queue, unsettled: VecDeque::new(), prefetch: prefetch.into(), next_tag: 0 };
-=======
         let consumer = Consumer {
             queue,
             unsettled: VecDeque::new(),
             prefetch: prefetch.into(),
             next_tag: 0,
         };
->>>>>>> worker
         tokio::spawn(consumer.run(feed, inner.closed.clone()));
         Ok(subscription)
     }
@@ -103,14 +95,10 @@ impl Broker for MemoryBroker {
     async fn depth(&self, queue: &str) -> Result<Option<Depth>, BrokerError> {
         Ok(self.open()?.queue(queue).map(|queue| {
             let state = queue.state();
-<<<<<<< HEAD
-            Depth { ready: state.ready.len() as u64, consumers: state.consumers }
-=======
             Depth {
                 ready: state.ready.len() as u64,
                 consumers: state.consumers,
             }
->>>>>>> worker
         }))
     }
 
@@ -143,14 +131,10 @@ impl Inner {
     }
 
     fn declare(&self, name: &str) -> Arc<Queue> {
-<<<<<<< HEAD
-        lock(&self.queues).entry(name.to_owned()).or_insert_with(|| Arc::new(Queue::new(name))).clone()
-=======
         lock(&self.queues)
             .entry(name.to_owned())
             .or_insert_with(|| Arc::new(Queue::new(name)))
             .clone()
->>>>>>> worker
     }
 
     fn send(&self, message: &Outgoing) -> SendOutcome {
@@ -213,29 +197,21 @@ impl Queue {
         state.held += 1;
         state.held_bytes += message.body.len();
         let (body, trace) = (message.body.clone(), message.trace.clone());
-<<<<<<< HEAD
-        state.ready.push_back(Stored { body, trace, redelivered: false });
-=======
         state.ready.push_back(Stored {
             body,
             trace,
             redelivered: false,
         });
->>>>>>> worker
         self.arrived.notify_one();
         true
     }
 
     /// Puts a message back to the front: it is older than all that wait.
     fn put_back(&self, message: Stored) {
-<<<<<<< HEAD
-        self.state().ready.push_front(Stored { redelivered: true, ..message });
-=======
         self.state().ready.push_front(Stored {
             redelivered: true,
             ..message
         });
->>>>>>> worker
         self.arrived.notify_one();
     }
 
@@ -310,31 +286,22 @@ impl Consumer {
     fn deliver(&mut self, feed: &Feed, message: Stored) {
         let tag = self.next_tag;
         self.next_tag += 1;
-<<<<<<< HEAD
-        feed.deliver(tag, message.body.clone(), message.redelivered, message.trace.clone());
-=======
         feed.deliver(
             tag,
             message.body.clone(),
             message.redelivered,
             message.trace.clone(),
         );
->>>>>>> worker
         self.unsettled.push_back((tag, message));
     }
 
     fn settle(&mut self, tag: u64, settlement: Settlement) {
-<<<<<<< HEAD
-        let Some(position) = self.unsettled.iter().position(|(unsettled, _)| *unsettled == tag) else { return };
-        let Some((_, message)) = self.unsettled.remove(position) else { return };
-=======
         let Some(position) = self.unsettled.iter().position(|(unsettled, _)| *unsettled == tag) else {
             return;
         };
         let Some((_, message)) = self.unsettled.remove(position) else {
             return;
         };
->>>>>>> worker
         match settlement {
             Settlement::Ack => self.queue.release(&message),
             Settlement::Requeue => self.queue.put_back(message),
@@ -343,14 +310,10 @@ impl Consumer {
 
     fn queue_deleted(&self) -> BrokerError {
         let reason = format!("the queue {} was deleted", self.queue.name);
-<<<<<<< HEAD
-        BrokerError::Unreachable { address: ADDRESS.to_owned(), reason }
-=======
         BrokerError::Unreachable {
             address: ADDRESS.to_owned(),
             reason,
         }
->>>>>>> worker
     }
 }
 
@@ -367,8 +330,6 @@ impl Drop for Consumer {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-<<<<<<< HEAD
-=======
 
 #[cfg(test)]
 mod tests {
@@ -466,4 +427,3 @@ mod tests {
         assert_ne!(one.epoch(), other.epoch());
     }
 }
->>>>>>> worker

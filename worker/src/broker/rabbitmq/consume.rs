@@ -33,15 +33,6 @@ pub(super) async fn subscribe(
     let channel = dial.channel(&link).await?;
     queues::declare(&dial, &channel, dead, dead).await?;
     queues::declare(&dial, &channel, queue, dead).await?;
-<<<<<<< HEAD
-    dial.command(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
-    let name = queues::name(&dial.endpoint, queue)?;
-    let consume =
-        channel.basic_consume(name, "".into(), BasicConsumeOptions::default(), FieldTable::default());
-    let consumer = dial.command(consume).await?;
-    let (subscription, feed) = feed::subscription(prefetch);
-    let serving = Serving { dial, _link: link, channel, closed, queue: queue.to_owned() };
-=======
     dial.command(channel.basic_qos(prefetch, BasicQosOptions::default()))
         .await?;
     let name = queues::name(&dial.endpoint, queue)?;
@@ -60,7 +51,6 @@ pub(super) async fn subscribe(
         closed,
         queue: queue.to_owned(),
     };
->>>>>>> worker
     Ok((subscription, serving.run(consumer, feed)))
 }
 
@@ -118,33 +108,22 @@ impl Serving {
             match settlement {
                 Settlement::Ack => self.channel.basic_ack(tag, BasicAckOptions::default()).await,
                 Settlement::Requeue => {
-<<<<<<< HEAD
-                    let options = BasicNackOptions { multiple: false, requeue: true };
-=======
                     let options = BasicNackOptions {
                         multiple: false,
                         requeue: true,
                     };
->>>>>>> worker
                     self.channel.basic_nack(tag, options).await
                 }
             }
         });
         let written = self.dial.command(future::try_join_all(frames)).await;
-<<<<<<< HEAD
-        written.map(drop).map_err(|error| self.dial.endpoint.unreachable(error))
-=======
         written
             .map(drop)
             .map_err(|error| self.dial.endpoint.unreachable(error))
->>>>>>> worker
     }
 
     /// Takes no more, acknowledges what the consumer has finished, closes. What remains goes back with the channel.
     async fn finish(&self, consumer: &Consumer, feed: &mut Feed) {
-<<<<<<< HEAD
-        let _ = self.dial.command(self.channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await;
-=======
         let _ = self
             .dial
             .command(
@@ -152,7 +131,6 @@ impl Serving {
                     .basic_cancel(consumer.tag(), BasicCancelOptions::default()),
             )
             .await;
->>>>>>> worker
         let mut finished = Vec::new();
         while let Ok((tag, settlement)) = feed.settlements.try_recv() {
             if settlement == Settlement::Ack {
@@ -160,26 +138,18 @@ impl Serving {
             }
         }
         let _ = self.settle(&mut finished).await;
-<<<<<<< HEAD
-        let _ = self.dial.command(self.channel.close(200, "unsubscribed".into())).await;
-=======
         let _ = self
             .dial
             .command(self.channel.close(200, "unsubscribed".into()))
             .await;
->>>>>>> worker
     }
 
     /// lapin ends the stream without an error when the broker cancels the consumer.
     fn cancelled(&self) -> BrokerError {
-<<<<<<< HEAD
-        let reason = format!("the broker cancelled the consumer of {}: queue deleted or moved", self.queue);
-=======
         let reason = format!(
             "the broker cancelled the consumer of {}: queue deleted or moved",
             self.queue
         );
->>>>>>> worker
         self.dial.endpoint.unreachable(reason)
     }
 }
@@ -192,13 +162,9 @@ fn forward(feed: &Feed, delivery: message::Delivery) {
 }
 
 fn was_delivered(properties: &BasicProperties) -> bool {
-<<<<<<< HEAD
-    header(properties, "x-delivery-count").and_then(AMQPValue::as_long_long_int).is_some_and(|count| count > 0)
-=======
     header(properties, "x-delivery-count")
         .and_then(AMQPValue::as_long_long_int)
         .is_some_and(|count| count > 0)
->>>>>>> worker
 }
 
 fn trace(properties: &BasicProperties) -> Option<String> {

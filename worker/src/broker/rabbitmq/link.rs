@@ -109,13 +109,9 @@ impl Dial {
 
     /// The broker has said on this connection that it takes no messages now.
     pub(super) fn blocked(&self) -> bool {
-<<<<<<< HEAD
-        lock(&self.current).as_ref().is_some_and(|link| link.connected() && link.connection.status().blocked())
-=======
         lock(&self.current)
             .as_ref()
             .is_some_and(|link| link.connected() && link.connection.status().blocked())
->>>>>>> worker
     }
 
     /// A new channel on this link.
@@ -131,13 +127,9 @@ impl Dial {
     ) -> Result<T, BrokerError> {
         match timeout(self.patience.command, command).await {
             Ok(result) => result.map_err(|error| self.endpoint.error(&error)),
-<<<<<<< HEAD
-            Err(_) => Err(self.endpoint.unreachable(format!("no answer in {:?}", self.patience.command))),
-=======
             Err(_) => Err(self
                 .endpoint
                 .unreachable(format!("no answer in {:?}", self.patience.command))),
->>>>>>> worker
         }
     }
 
@@ -147,13 +139,9 @@ impl Dial {
         let current = lock(&self.current).take();
         if let Some(link) = current {
             // An error means that the connection has gone before.
-<<<<<<< HEAD
-            let _ = self.command(link.connection.close(200, ShortString::from("closed"))).await;
-=======
             let _ = self
                 .command(link.connection.close(200, ShortString::from("closed")))
                 .await;
->>>>>>> worker
         }
     }
 
@@ -174,14 +162,10 @@ impl Dial {
                 .map_err(|error| self.endpoint.error(&error))?,
         };
         tracing::debug!(connection = self.name, "connected to the broker");
-<<<<<<< HEAD
-        Ok(Link { connection, declared: Mutex::default() })
-=======
         Ok(Link {
             connection,
             declared: Mutex::default(),
         })
->>>>>>> worker
     }
 }
 

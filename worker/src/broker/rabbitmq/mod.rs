@@ -60,15 +60,11 @@ impl RabbitMq {
 
     /// For commands that are neither: on the publishing connection, unless an alarm has stopped it.
     async fn commands(&self) -> Result<(&Dial, Arc<Link>), BrokerError> {
-<<<<<<< HEAD
-        let dial = if self.publishing.blocked() { &self.consuming } else { &self.publishing };
-=======
         let dial = if self.publishing.blocked() {
             &self.consuming
         } else {
             &self.publishing
         };
->>>>>>> worker
         Ok((dial, dial.link().await?))
     }
 }

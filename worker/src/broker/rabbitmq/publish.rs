@@ -43,29 +43,21 @@ impl Publisher {
     /// See [`Broker::send`](super::Broker::send).
     pub(super) async fn send(&self, batch: &[Outgoing]) -> Result<Vec<SendOutcome>, BrokerError> {
         if self.dial.blocked() {
-<<<<<<< HEAD
-            return Err(self.dial.endpoint.unreachable("takes no messages now: memory or disk alarm"));
-=======
             return Err(self
                 .dial
                 .endpoint
                 .unreachable("takes no messages now: memory or disk alarm"));
->>>>>>> worker
         }
         let mut routes = Vec::with_capacity(batch.len());
         for message in batch {
             routes.push(queues::name(&self.dial.endpoint, &message.queue)?);
         }
-<<<<<<< HEAD
-        let lease = Lease::new(self.channels.get().await.map_err(|error| self.no_channel(error))?);
-=======
         let lease = Lease::new(
             self.channels
                 .get()
                 .await
                 .map_err(|error| self.no_channel(error))?,
         );
->>>>>>> worker
         let deadline = Instant::now() + self.dial.patience.confirms;
         let outcomes = publish(lease.channel(), batch, routes, deadline).await;
         if outcomes.contains(&SendOutcome::Returned) {
@@ -108,30 +100,22 @@ async fn publish(
         outcomes[index] = match timeout_at(deadline, confirm).await {
             Ok(Ok(confirmation)) => {
                 let outcome = stored(&confirmation);
-<<<<<<< HEAD
-                returned.extend(confirmation.take_message().and_then(|message| id(&message.delivery.properties)));
-=======
                 returned.extend(
                     confirmation
                         .take_message()
                         .and_then(|message| id(&message.delivery.properties)),
                 );
->>>>>>> worker
                 outcome
             }
             Ok(Err(_channel_gone)) => SendOutcome::Unknown,
             Err(_late) => SendOutcome::Unknown,
         };
     }
-<<<<<<< HEAD
-    let places: HashMap<i64, usize> = batch.iter().enumerate().map(|(index, message)| (message.id, index)).collect();
-=======
     let places: HashMap<i64, usize> = batch
         .iter()
         .enumerate()
         .map(|(index, message)| (message.id, index))
         .collect();
->>>>>>> worker
     for index in returned.iter().filter_map(|id| places.get(id)) {
         outcomes[*index] = SendOutcome::Returned;
     }
@@ -166,10 +150,6 @@ async fn write_one(
     message: &Outgoing,
     route: ShortString,
 ) -> lapin::Result<(usize, PublisherConfirm)> {
-<<<<<<< HEAD
-    let options = BasicPublishOptions { mandatory: true, immediate: false };
-    let confirm = channel.basic_publish("".into(), route, options, &message.body, properties(message)).await?;
-=======
     let options = BasicPublishOptions {
         mandatory: true,
         immediate: false,
@@ -177,7 +157,6 @@ async fn write_one(
     let confirm = channel
         .basic_publish("".into(), route, options, &message.body, properties(message))
         .await?;
->>>>>>> worker
     Ok((index, confirm))
 }
 
@@ -185,13 +164,9 @@ fn properties(message: &Outgoing) -> BasicProperties {
     let properties = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
         .with_message_id(message.id.to_string().into());
-<<<<<<< HEAD
-    let Some(trace) = &message.trace else { return properties };
-=======
     let Some(trace) = &message.trace else {
         return properties;
     };
->>>>>>> worker
     let mut headers = FieldTable::default();
     headers.insert(TRACE_HEADER.into(), AMQPValue::LongString(trace.as_str().into()));
     properties.with_headers(headers)
@@ -202,15 +177,11 @@ fn id(properties: &BasicProperties) -> Option<i64> {
 }
 
 fn unsent(message: &Outgoing) -> SendOutcome {
-<<<<<<< HEAD
-    if is_too_large(message) { SendOutcome::TooLarge } else { SendOutcome::Unknown }
-=======
     if is_too_large(message) {
         SendOutcome::TooLarge
     } else {
         SendOutcome::Unknown
     }
->>>>>>> worker
 }
 
 fn is_too_large(message: &Outgoing) -> bool {
@@ -241,13 +212,9 @@ impl managed::Manager for ConfirmChannels {
     async fn create(&self) -> Result<ConfirmChannel, BrokerError> {
         let link = self.0.link().await?;
         let channel = self.0.channel(&link).await?;
-<<<<<<< HEAD
-        self.0.command(channel.confirm_select(ConfirmSelectOptions::default())).await?;
-=======
         self.0
             .command(channel.confirm_select(ConfirmSelectOptions::default()))
             .await?;
->>>>>>> worker
         Ok(ConfirmChannel { channel, link })
     }
 

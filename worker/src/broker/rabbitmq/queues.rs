@@ -16,12 +16,6 @@ const NOT_FOUND: u16 = 404;
 
 /// Declares the queue on this channel. A queue that exists with other arguments is a configuration error, and
 /// closes the channel.
-<<<<<<< HEAD
-pub(super) async fn declare(dial: &Dial, channel: &Channel, queue: &str, dead: &str) -> Result<(), BrokerError> {
-    let arguments = if queue == dead { plain() } else { dead_lettering(dead) };
-    let name = name(&dial.endpoint, queue)?;
-    dial.command(channel.queue_declare(name, QueueDeclareOptions::durable(), arguments)).await.map(drop)
-=======
 pub(super) async fn declare(
     dial: &Dial,
     channel: &Channel,
@@ -37,33 +31,24 @@ pub(super) async fn declare(
     dial.command(channel.queue_declare(name, QueueDeclareOptions::durable(), arguments))
         .await
         .map(drop)
->>>>>>> worker
 }
 
 /// Deletes the queue; RabbitMQ does not mind if it is absent.
 pub(super) async fn delete(dial: &Dial, channel: &Channel, queue: &str) -> Result<(), BrokerError> {
     let name = name(&dial.endpoint, queue)?;
-<<<<<<< HEAD
-    dial.command(channel.queue_delete(name, QueueDeleteOptions::default())).await.map(drop)
-=======
     dial.command(channel.queue_delete(name, QueueDeleteOptions::default()))
         .await
         .map(drop)
->>>>>>> worker
 }
 
 /// Looks at the queue. Where it does not exist the broker closes the channel.
 pub(super) async fn depth(dial: &Dial, channel: &Channel, queue: &str) -> Result<Option<Depth>, BrokerError> {
     let name = name(&dial.endpoint, queue)?;
-<<<<<<< HEAD
-    let look = channel.queue_declare(name, QueueDeclareOptions::durable().passive(), FieldTable::default());
-=======
     let look = channel.queue_declare(
         name,
         QueueDeclareOptions::durable().passive(),
         FieldTable::default(),
     );
->>>>>>> worker
     let found = async {
         match look.await {
             Ok(queue) => Ok(Some(queue)),
@@ -79,12 +64,8 @@ pub(super) async fn depth(dial: &Dial, channel: &Channel, queue: &str) -> Result
 
 /// A queue name as AMQP carries it, at most 255 bytes.
 pub(super) fn name(endpoint: &Endpoint, queue: &str) -> Result<ShortString, BrokerError> {
-<<<<<<< HEAD
-    ShortString::try_new(queue).map_err(|_| endpoint.configuration(format!("queue name over 255 bytes: {queue}")))
-=======
     ShortString::try_new(queue)
         .map_err(|_| endpoint.configuration(format!("queue name over 255 bytes: {queue}")))
->>>>>>> worker
 }
 
 fn plain() -> FieldTable {

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-//! What only RabbitMQ does.
-=======
 //! What only RabbitMQ does: logins, lost connections, wiped virtual hosts, policies, dead letters.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -332,4 +329,3 @@ fn base64(bytes: &[u8]) -> String {
     }
     text
 }
->>>>>>> worker
