@@ -1,5 +1,7 @@
 //! Triggers on the real databases. `contract` runs on both; `postgres` and `sqlite` hold what only one of them has.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod contract;
 mod postgres;
 mod postgres_schema;
