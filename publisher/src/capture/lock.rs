@@ -18,7 +18,11 @@ pub struct LockRetry {
 /// About two and a half minutes.
 impl Default for LockRetry {
     fn default() -> Self {
-        Self { attempts: 30, pause: Duration::from_millis(250), longest_pause: Duration::from_secs(5) }
+        Self {
+            attempts: 30,
+            pause: Duration::from_millis(250),
+            longest_pause: Duration::from_secs(5),
+        }
     }
 }
 
@@ -57,5 +61,8 @@ pub fn is_lock_conflict(error: &DbErr) -> bool {
     };
     let code = error.as_database_error().and_then(|error| error.code());
     // SQLite: BUSY, LOCKED, and BUSY with its extended codes RECOVERY, SNAPSHOT, TIMEOUT; LOCKED with SHAREDCACHE.
-    matches!(code.as_deref(), Some("55P03" | "40P01" | "5" | "6" | "261" | "517" | "773" | "262"))
+    matches!(
+        code.as_deref(),
+        Some("55P03" | "40P01" | "5" | "6" | "261" | "517" | "773" | "262")
+    )
 }

@@ -112,7 +112,9 @@ pub async fn reconcile(
         }
     }
     if names.dialect() == Dialect::Postgres {
-        postgres::drop_unused_functions(db, names).await.map_err(Error::Sweep)?;
+        postgres::drop_unused_functions(db, names)
+            .await
+            .map_err(Error::Sweep)?;
     }
     Ok(report(&steps))
 }
@@ -140,7 +142,10 @@ pub async fn install(txn: &DatabaseTransaction, names: &Names, capture: &Capture
 ///
 /// # Errors
 /// [`Error::Read`].
-pub async fn installed<C: ConnectionTrait>(db: &C, names: &Names) -> Result<BTreeMap<TableName, String>, Error> {
+pub async fn installed<C: ConnectionTrait>(
+    db: &C,
+    names: &Names,
+) -> Result<BTreeMap<TableName, String>, Error> {
     match names.dialect() {
         Dialect::Postgres => postgres::installed(db, names).await,
         Dialect::Sqlite => sqlite::installed(db, names).await,
@@ -156,7 +161,9 @@ pub async fn installed<C: ConnectionTrait>(db: &C, names: &Names) -> Result<BTre
 pub async fn install_functions<C: ConnectionTrait>(db: &C, names: &Names) -> Result<(), Error> {
     match names.dialect() {
         Dialect::Postgres => {
-            db.execute_unprepared(&postgres::publish_function(names)).await.map_err(Error::Functions)?;
+            db.execute_unprepared(&postgres::publish_function(names))
+                .await
+                .map_err(Error::Functions)?;
         }
         Dialect::Sqlite => {}
     }
@@ -240,8 +247,15 @@ async fn change(
     })
     .await
     .map_err(|source| match is_lock_conflict(&source) {
-        true => Error::Locked { table: table.to_owned(), attempts: retry.attempts, source },
-        false => Error::Change { table: table.to_owned(), source },
+        true => Error::Locked {
+            table: table.to_owned(),
+            attempts: retry.attempts,
+            source,
+        },
+        false => Error::Change {
+            table: table.to_owned(),
+            source,
+        },
     })
 }
 
@@ -262,7 +276,9 @@ async fn texts<C: ConnectionTrait>(
 ) -> Result<Vec<Vec<String>>, DbErr> {
     let statement = Statement::from_sql_and_values(names.dialect().backend(), sql, values);
     let rows = db.query_all_raw(statement).await?;
-    rows.iter().map(|row| (0..columns).map(|column| row.try_get_by_index(column)).collect()).collect()
+    rows.iter()
+        .map(|row| (0..columns).map(|column| row.try_get_by_index(column)).collect())
+        .collect()
 }
 
 impl Capture {
@@ -273,7 +289,10 @@ impl Capture {
 
     /// All columns that the triggers name.
     fn used(&self) -> BTreeSet<usize> {
-        self.compared().into_iter().chain(self.table.primary_key.iter().copied()).collect()
+        self.compared()
+            .into_iter()
+            .chain(self.table.primary_key.iter().copied())
+            .collect()
     }
 
     fn column(&self, index: usize) -> &str {
@@ -284,7 +303,10 @@ impl Capture {
 impl TableName {
     #[must_use]
     pub fn of(table: &Table) -> Self {
-        Self { schema: table.schema.clone(), table: table.name.clone() }
+        Self {
+            schema: table.schema.clone(),
+            table: table.name.clone(),
+        }
     }
 
     /// Quoted, for SQL.

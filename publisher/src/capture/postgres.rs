@@ -22,7 +22,10 @@ const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '300ms'";
 
 const OPERATIONS: [(&str, &str); 4] = [
     ("INSERT", " REFERENCING NEW TABLE AS new_rows"),
-    ("UPDATE", " REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"),
+    (
+        "UPDATE",
+        " REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
+    ),
     ("DELETE", " REFERENCING OLD TABLE AS old_rows"),
     ("TRUNCATE", ""),
 ];
@@ -39,20 +42,28 @@ pub(super) fn script(names: &Names, capture: &Capture) -> Script {
     let text = function_text(names, capture, &function);
     let triggers = triggers(names, &table, &function);
     let fingerprint = fingerprint(&format!("{text}\n{triggers}"));
-    let comment = format!("COMMENT ON FUNCTION {function}() IS {}", DIALECT.literal(&fingerprint));
+    let comment = format!(
+        "COMMENT ON FUNCTION {function}() IS {}",
+        DIALECT.literal(&fingerprint)
+    );
     let revoke = format!("REVOKE ALL ON FUNCTION {function}() FROM PUBLIC");
     let mut statements = lock(&table);
     statements.extend([text, revoke, triggers, comment]);
-    Script { fingerprint, statements }
+    Script {
+        fingerprint,
+        statements,
+    }
 }
 
 pub(super) fn removal(names: &Names, table: &TableName) -> Vec<String> {
     let mut statements = lock(table);
     let table = table.quoted(DIALECT);
-    statements.extend(
-        OPERATIONS
-            .map(|(operation, _)| format!("DROP TRIGGER IF EXISTS {} ON {table}", trigger_name(names, operation))),
-    );
+    statements.extend(OPERATIONS.map(|(operation, _)| {
+        format!(
+            "DROP TRIGGER IF EXISTS {} ON {table}",
+            trigger_name(names, operation)
+        )
+    }));
     statements
 }
 
@@ -78,7 +89,15 @@ pub(super) async fn installed<C: ConnectionTrait>(
     Ok(rows
         .into_iter()
         .filter_map(|row| <[String; 3]>::try_from(row).ok())
-        .map(|[schema, table, fingerprint]| (TableName { schema: Some(schema), table }, fingerprint))
+        .map(|[schema, table, fingerprint]| {
+            (
+                TableName {
+                    schema: Some(schema),
+                    table,
+                },
+                fingerprint,
+            )
+        })
         .collect())
 }
 
@@ -88,8 +107,12 @@ pub(super) async fn drop_unused_functions<C: ConnectionTrait>(db: &C, names: &Na
                WHERE own.nspname = $1 AND starts_with(f.proname::text, 'capture_') \
                  AND f.prorettype = 'trigger'::regtype \
                  AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = f.oid)";
-    for function in texts(db, names, sql, vec![names.name().into()], 1).await?.concat() {
-        db.execute_unprepared(&format!("DROP FUNCTION IF EXISTS {}()", names.table(&function))).await?;
+    for function in texts(db, names, sql, vec![names.name().into()], 1)
+        .await?
+        .concat()
+    {
+        db.execute_unprepared(&format!("DROP FUNCTION IF EXISTS {}()", names.table(&function)))
+            .await?;
     }
     Ok(())
 }
@@ -121,7 +144,10 @@ GRANT EXECUTE ON FUNCTION {function}(text, text[]) TO PUBLIC",
 }
 
 fn lock(table: &TableName) -> Vec<String> {
-    vec![LOCK_TIMEOUT.to_owned(), format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.quoted(DIALECT))]
+    vec![
+        LOCK_TIMEOUT.to_owned(),
+        format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.quoted(DIALECT)),
+    ]
 }
 
 /// `capture_<schema>_<table>`. With a hash where that would be cut off, or could be read in two ways.
@@ -131,8 +157,14 @@ fn function_name(table: &TableName) -> String {
     if name.len() <= LONGEST_NAME && !schema.contains('_') {
         return name;
     }
-    let hash = format!("_{:016x}", xxh3_64(format!("{schema}\0{}", table.table).as_bytes()));
-    let end = (0..=LONGEST_NAME - hash.len()).rev().find(|&end| name.is_char_boundary(end)).unwrap_or_default();
+    let hash = format!(
+        "_{:016x}",
+        xxh3_64(format!("{schema}\0{}", table.table).as_bytes())
+    );
+    let end = (0..=LONGEST_NAME - hash.len())
+        .rev()
+        .find(|&end| name.is_char_boundary(end))
+        .unwrap_or_default();
     name[..end].to_owned() + &hash
 }
 
@@ -157,7 +189,10 @@ fn triggers(names: &Names, table: &TableName, function: &str) -> String {
 
 fn function_text(names: &Names, capture: &Capture, function: &str) -> String {
     let body = body(names, capture);
-    let quote = (0..).map(|i| format!("$capture{i}$")).find(|quote| !body.contains(quote.as_str())).unwrap_or_default();
+    let quote = (0..)
+        .map(|i| format!("$capture{i}$"))
+        .find(|quote| !body.contains(quote.as_str()))
+        .unwrap_or_default();
     format!(
         "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger\n\
          LANGUAGE plpgsql SECURITY DEFINER\n{}\nAS {quote}{body}{quote}",
@@ -250,11 +285,20 @@ const BROKEN: &str = "json_build_object(\
 /// is looked up one scope further out, and `absent` has it in a type that no table can have values of. The planner
 /// decides that once, so it costs a statement next to nothing (docs/adr/0001-trigger-errors.md).
 fn select_lost(capture: &Capture, rows: &str) -> String {
-    let columns: Vec<_> = capture.used().into_iter().map(|column| capture.column(column)).collect();
-    let absent = columns.iter().map(|name| format!("NULL::pg_ndistinct AS {}", DIALECT.quote(name)));
+    let columns: Vec<_> = capture
+        .used()
+        .into_iter()
+        .map(|column| capture.column(column))
+        .collect();
+    let absent = columns
+        .iter()
+        .map(|name| format!("NULL::pg_ndistinct AS {}", DIALECT.quote(name)));
     let tests = columns.iter().map(|name| {
         let column = DIALECT.quote(name);
-        format!("CASE WHEN pg_typeof({column}) = 'pg_ndistinct'::regtype THEN {} END", literal(name))
+        format!(
+            "CASE WHEN pg_typeof({column}) = 'pg_ndistinct'::regtype THEN {} END",
+            literal(name)
+        )
     });
     format!(
         "    SELECT present.lost INTO lost
@@ -307,9 +351,18 @@ fn updated(capture: &Capture) -> String {
             one_image(capture, "n"),
         );
     };
-    let pairs: Vec<_> = capture.table.primary_key.iter().map(|key| format!("n.c{key} = o.c{key}")).collect();
+    let pairs: Vec<_> = capture
+        .table
+        .primary_key
+        .iter()
+        .map(|key| format!("n.c{key} = o.c{key}"))
+        .collect();
     let row = |alias: &str| {
-        let columns: Vec<_> = capture.used().iter().map(|column| format!("{alias}.c{column}")).collect();
+        let columns: Vec<_> = capture
+            .used()
+            .iter()
+            .map(|column| format!("{alias}.c{column}"))
+            .collect();
         format!("ROW({})", columns.join(", "))
     };
     format!(
@@ -329,9 +382,18 @@ fn updated(capture: &Capture) -> String {
 /// All used columns as texts `c<index>` that compare by their bytes.
 fn texts_of(capture: &Capture) -> String {
     let text = |column: usize| {
-        format!("{}::text {} AS c{column}", DIALECT.quote(capture.column(column)), DIALECT.bytewise())
+        format!(
+            "{}::text {} AS c{column}",
+            DIALECT.quote(capture.column(column)),
+            DIALECT.bytewise()
+        )
     };
-    capture.used().into_iter().map(text).collect::<Vec<_>>().join(", ")
+    capture
+        .used()
+        .into_iter()
+        .map(text)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn one_image(capture: &Capture, alias: &str) -> String {
@@ -357,9 +419,21 @@ fn both_images(capture: &Capture) -> String {
 
 /// From two arrays: `json_build_object` takes no more than 50 members.
 fn image(capture: &Capture, alias: &str) -> String {
-    let names: Vec<_> = capture.carried.iter().map(|&column| literal(capture.column(column))).collect();
-    let values: Vec<_> = capture.carried.iter().map(|column| format!("{alias}.c{column}")).collect();
-    format!("json_object(ARRAY[{}]::text[], ARRAY[{}]::text[])::text", names.join(", "), values.join(", "))
+    let names: Vec<_> = capture
+        .carried
+        .iter()
+        .map(|&column| literal(capture.column(column)))
+        .collect();
+    let values: Vec<_> = capture
+        .carried
+        .iter()
+        .map(|column| format!("{alias}.c{column}"))
+        .collect();
+    format!(
+        "json_object(ARRAY[{}]::text[], ARRAY[{}]::text[])::text",
+        names.join(", "),
+        values.join(", ")
+    )
 }
 
 /// A text constant that means the same whatever `standard_conforming_strings` is in the application's session.

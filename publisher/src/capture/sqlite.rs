@@ -23,12 +23,20 @@ pub(super) fn script(names: &Names, capture: &Capture) -> Script {
     let mut statements = removal(names, &table);
     let fingerprint = fingerprint(&triggers.join("\n"));
     statements.extend(triggers);
-    Script { fingerprint, statements }
+    Script {
+        fingerprint,
+        statements,
+    }
 }
 
 pub(super) fn removal(names: &Names, table: &TableName) -> Vec<String> {
     OPERATIONS
-        .map(|operation| format!("DROP TRIGGER IF EXISTS {}", DIALECT.quote(&trigger_name(names, &table.table, operation))))
+        .map(|operation| {
+            format!(
+                "DROP TRIGGER IF EXISTS {}",
+                DIALECT.quote(&trigger_name(names, &table.table, operation))
+            )
+        })
         .into()
 }
 
@@ -47,7 +55,10 @@ pub(super) async fn installed<C: ConnectionTrait>(
         }
     }
     let named = |table| TableName { schema: None, table };
-    Ok(triggers.into_iter().map(|(table, sql)| (named(table), fingerprint(&sql.join("\n")))).collect())
+    Ok(triggers
+        .into_iter()
+        .map(|(table, sql)| (named(table), fingerprint(&sql.join("\n"))))
+        .collect())
 }
 
 fn prefix(names: &Names) -> String {
@@ -60,8 +71,14 @@ fn trigger_name(names: &Names, table: &str, operation: &str) -> String {
 
 fn trigger(names: &Names, capture: &Capture, operation: &str) -> String {
     let (when, change) = match operation {
-        "insert" => (String::new(), format!("'{{\"n\":' || {} || '}}'", image(capture, "NEW"))),
-        "delete" => (String::new(), format!("'{{\"o\":' || {} || '}}'", image(capture, "OLD"))),
+        "insert" => (
+            String::new(),
+            format!("'{{\"n\":' || {} || '}}'", image(capture, "NEW")),
+        ),
+        "delete" => (
+            String::new(),
+            format!("'{{\"o\":' || {} || '}}'", image(capture, "OLD")),
+        ),
         _ => (when_changed(capture), updated(capture)),
     };
     format!(
@@ -95,7 +112,11 @@ fn updated(capture: &Capture) -> String {
             format!("CASE WHEN {} THEN {member} ELSE '' END", differs(capture, column))
         })
         .collect();
-    let names = if names.is_empty() { "''".to_owned() } else { names.join("\n    || ") };
+    let names = if names.is_empty() {
+        "''".to_owned()
+    } else {
+        names.join("\n    || ")
+    };
     format!(
         "'{{\"o\":' || {} || ',\"n\":' || {} || ',\"c\":[' || substr({names}, 2) || ']}}'",
         image(capture, "OLD"),
@@ -115,12 +136,24 @@ fn differs(capture: &Capture, column: usize) -> String {
 /// A JSON object of the carried columns. Concatenated: functions take no more than 127 arguments.
 fn image(capture: &Capture, row: &str) -> String {
     members(capture, &capture.carried)
-        .map(|(key, column)| format!("{} || {}", DIALECT.literal(&key), json_text(&format!("{row}.{column}"))))
+        .map(|(key, column)| {
+            format!(
+                "{} || {}",
+                DIALECT.literal(&key),
+                json_text(&format!("{row}.{column}"))
+            )
+        })
         .reduce(|before, member| format!("{before} || ',' || {member}"))
-        .map_or_else(|| "'{}'".to_owned(), |members| format!("'{{' || {members} || '}}'"))
+        .map_or_else(
+            || "'{}'".to_owned(),
+            |members| format!("'{{' || {members} || '}}'"),
+        )
 }
 
-fn members<'a>(capture: &'a Capture, columns: &'a BTreeSet<usize>) -> impl Iterator<Item = (String, String)> + 'a {
+fn members<'a>(
+    capture: &'a Capture,
+    columns: &'a BTreeSet<usize>,
+) -> impl Iterator<Item = (String, String)> + 'a {
     columns.iter().map(|&column| {
         let name = capture.column(column);
         (format!("{}:", json_string(name)), DIALECT.quote(name))
@@ -129,7 +162,9 @@ fn members<'a>(capture: &'a Capture, columns: &'a BTreeSet<usize>) -> impl Itera
 
 /// The value as a JSON string, null as null; bytes as PostgreSQL writes them.
 fn json_text(value: &str) -> String {
-    format!("json_quote(CASE typeof({value}) WHEN 'blob' THEN '\\x' || lower(hex({value})) ELSE CAST({value} AS TEXT) END)")
+    format!(
+        "json_quote(CASE typeof({value}) WHEN 'blob' THEN '\\x' || lower(hex({value})) ELSE CAST({value} AS TEXT) END)"
+    )
 }
 
 fn json_string(text: &str) -> String {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod contract;
+mod cost;
 mod postgres;
 mod postgres_schema;
 mod shop;

@@ -11,7 +11,12 @@ const PRODUCT: &str =
     "CREATE TABLE product(id int primary key, brand_id int, name text, price numeric, extra json, note text)";
 
 fn product(shop: &Shop) -> Capture {
-    let table = table(shop, "product", &["id", "brand_id", "name", "price", "extra", "note"], &["id"]);
+    let table = table(
+        shop,
+        "product",
+        &["id", "brand_id", "name", "price", "extra", "note"],
+        &["id"],
+    );
     capture_of(table, &["name", "price", "extra"], &["id", "brand_id"])
 }
 
@@ -31,9 +36,16 @@ async fn a_statement_of_2500_rows_is_three_outbox_rows() {
         ] {
             shop.run(statement).await;
             let rows = shop.outbox().await;
-            let sizes: Vec<_> = rows.iter().map(|row| row.changes.as_array().unwrap().len()).collect();
+            let sizes: Vec<_> = rows
+                .iter()
+                .map(|row| row.changes.as_array().unwrap().len())
+                .collect();
             assert_eq!(sizes.iter().sum::<usize>(), 2500, "{statement}");
-            assert_eq!(sizes.iter().filter(|&&size| size == 1000).count(), 2, "{statement}: {sizes:?}");
+            assert_eq!(
+                sizes.iter().filter(|&&size| size == 1000).count(),
+                2,
+                "{statement}: {sizes:?}"
+            );
             assert!(rows.iter().all(|row| row.lane == "live"), "{statement}");
         }
     })
@@ -44,9 +56,13 @@ async fn a_statement_of_2500_rows_is_three_outbox_rows() {
 async fn more_than_10000_changes_or_the_setting_take_the_bulk_lane() {
     on_postgres(|shop| async move {
         with_product(&shop).await;
-        shop.run("INSERT INTO product SELECT i, 1, 'a', 1 FROM generate_series(1, 10001) i").await;
+        shop.run("INSERT INTO product SELECT i, 1, 'a', 1 FROM generate_series(1, 10001) i")
+            .await;
         let rows = shop.outbox().await;
-        assert_eq!((rows.len(), rows.iter().filter(|row| row.lane == "bulk").count()), (11, 11));
+        assert_eq!(
+            (rows.len(), rows.iter().filter(|row| row.lane == "bulk").count()),
+            (11, 11)
+        );
         shop.run("UPDATE product SET name = 'b' WHERE id <= 10000").await;
         assert!(shop.outbox().await.iter().all(|row| row.lane == "live"));
 
@@ -58,7 +74,11 @@ async fn more_than_10000_changes_or_the_setting_take_the_bulk_lane() {
         txn.commit().await.unwrap();
         let rows = shop.outbox().await;
         assert_eq!(rows.len(), 2);
-        assert!(rows.iter().all(|row| row.lane == "bulk" && row.trace.as_deref() == Some("00-abc-def-01")), "{rows:?}");
+        assert!(
+            rows.iter()
+                .all(|row| row.lane == "bulk" && row.trace.as_deref() == Some("00-abc-def-01")),
+            "{rows:?}"
+        );
         // The pool gives the session that had the settings, which are empty texts now.
         shop.run("INSERT INTO product VALUES (1)").await;
         let row = shop.outbox().await.remove(0);
@@ -71,16 +91,22 @@ async fn more_than_10000_changes_or_the_setting_take_the_bulk_lane() {
 async fn equality_is_that_of_text() {
     on_postgres(|shop| async move {
         with_product(&shop).await;
-        shop.run("INSERT INTO product VALUES (1, 7, 'a', 19.9, '{\"a\": 1}')").await;
+        shop.run("INSERT INTO product VALUES (1, 7, 'a', 19.9, '{\"a\": 1}')")
+            .await;
         shop.outbox().await;
         shop.run("UPDATE product SET price = 19.90").await;
         assert_eq!(shop.changes("product").await[0]["c"], json!(["price"]));
         shop.run("UPDATE product SET extra = '{\"a\":1}'").await;
         assert_eq!(shop.changes("product").await[0]["c"], json!(["extra"]));
-        shop.run("UPDATE product SET extra = '{\"a\":1}', price = 19.90").await;
+        shop.run("UPDATE product SET extra = '{\"a\":1}', price = 19.90")
+            .await;
         assert_eq!(shop.outbox().await, []);
-        shop.run("CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)").await;
-        shop.run("ALTER TABLE product ALTER name TYPE text COLLATE nocase").await;
+        shop.run(
+            "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+        )
+        .await;
+        shop.run("ALTER TABLE product ALTER name TYPE text COLLATE nocase")
+            .await;
         shop.run("UPDATE product SET name = 'A' WHERE name = 'a'").await;
         assert_eq!(shop.changes("product").await[0]["c"], json!(["name"]));
     })
@@ -90,15 +116,21 @@ async fn equality_is_that_of_text() {
 #[tokio::test]
 async fn rows_without_a_primary_key_are_what_they_hold() {
     on_postgres(|shop| async move {
-        shop.run("CREATE TABLE tag(product_id int, tag text, note text)").await;
+        shop.run("CREATE TABLE tag(product_id int, tag text, note text)")
+            .await;
         let tag = table(&shop, "tag", &["product_id", "tag", "note"], &[]);
         shop.capture(&[capture_of(tag, &["tag"], &["product_id"])]).await;
-        shop.run("INSERT INTO tag VALUES (1, 'a'), (1, 'a'), (2, 'b')").await;
+        shop.run("INSERT INTO tag VALUES (1, 'a'), (1, 'a'), (2, 'b')")
+            .await;
         assert_eq!(shop.changes("tag").await.len(), 3);
         shop.run("UPDATE tag SET note = 'x'").await;
         assert_eq!(shop.outbox().await, []);
-        shop.run("UPDATE tag SET product_id = 3 WHERE product_id = 1").await;
-        let (old, new) = (json!({"o": {"product_id": "1"}}), json!({"n": {"product_id": "3"}}));
+        shop.run("UPDATE tag SET product_id = 3 WHERE product_id = 1")
+            .await;
+        let (old, new) = (
+            json!({"o": {"product_id": "1"}}),
+            json!({"n": {"product_id": "3"}}),
+        );
         assert_eq!(shop.changes("tag").await, [old.clone(), old, new.clone(), new]);
         shop.run("DELETE FROM tag WHERE product_id = 2").await;
         assert_eq!(shop.changes("tag").await, [json!({"o": {"product_id": "2"}})]);
@@ -109,10 +141,12 @@ async fn rows_without_a_primary_key_are_what_they_hold() {
 #[tokio::test]
 async fn keys_that_swap_in_one_statement_stay_paired() {
     on_postgres(|shop| async move {
-        shop.run("CREATE TABLE link(a int, b int, name text, primary key (a, b) deferrable)").await;
+        shop.run("CREATE TABLE link(a int, b int, name text, primary key (a, b) deferrable)")
+            .await;
         let link = table(&shop, "link", &["a", "b", "name"], &["a", "b"]);
         shop.capture(&[capture_of(link, &["name"], &["a", "b"])]).await;
-        shop.run("INSERT INTO link VALUES (1, 2, 'x'), (2, 1, 'y'), (3, 3, 'z')").await;
+        shop.run("INSERT INTO link VALUES (1, 2, 'x'), (2, 1, 'y'), (3, 3, 'z')")
+            .await;
         shop.outbox().await;
         shop.run("UPDATE link SET a = b, b = a").await;
         let mut changes = shop.changes("link").await;
@@ -128,7 +162,8 @@ async fn keys_that_swap_in_one_statement_stay_paired() {
 async fn merge_and_data_modifying_ctes_are_captured() {
     on_postgres(|shop| async move {
         with_product(&shop).await;
-        shop.run("INSERT INTO product VALUES (1, 7, 'a'), (2, 7, 'b')").await;
+        shop.run("INSERT INTO product VALUES (1, 7, 'a'), (2, 7, 'b')")
+            .await;
         shop.outbox().await;
         shop.run(
             "MERGE INTO product p USING (VALUES (1, 'x'), (2, NULL), (3, 'z')) AS s(id, name) ON p.id = s.id \
@@ -138,7 +173,8 @@ async fn merge_and_data_modifying_ctes_are_captured() {
         )
         .await;
         assert_eq!(shop.changes("product").await.len(), 3);
-        shop.run("WITH gone AS (DELETE FROM product RETURNING id) SELECT count(*) FROM gone").await;
+        shop.run("WITH gone AS (DELETE FROM product RETURNING id) SELECT count(*) FROM gone")
+            .await;
         assert_eq!(shop.changes("product").await.len(), 2);
     })
     .await;
@@ -148,13 +184,27 @@ async fn merge_and_data_modifying_ctes_are_captured() {
 async fn truncate_is_captured_also_by_cascade() {
     on_postgres(|shop| async move {
         with_product(&shop).await;
-        shop.run("CREATE TABLE image(id int primary key, product_id int references product)").await;
-        let image = capture_of(table(&shop, "image", &["id", "product_id"], &["id"]), &[], &["id", "product_id"]);
+        shop.run("CREATE TABLE image(id int primary key, product_id int references product)")
+            .await;
+        let image = capture_of(
+            table(&shop, "image", &["id", "product_id"], &["id"]),
+            &[],
+            &["id", "product_id"],
+        );
         shop.capture(&[product(&shop), image]).await;
         shop.run("TRUNCATE product CASCADE").await;
         let rows = shop.outbox().await;
-        let tables: Vec<_> = rows.iter().map(|row| (row.kind.as_str(), row.table.as_str(), &row.changes)).collect();
-        assert_eq!(tables, [("truncate", "product", &json!([])), ("truncate", "image", &json!([]))]);
+        let tables: Vec<_> = rows
+            .iter()
+            .map(|row| (row.kind.as_str(), row.table.as_str(), &row.changes))
+            .collect();
+        assert_eq!(
+            tables,
+            [
+                ("truncate", "product", &json!([])),
+                ("truncate", "image", &json!([]))
+            ]
+        );
     })
     .await;
 }
@@ -182,15 +232,26 @@ async fn replicas_and_roles_without_rights_are_captured() {
         assert_eq!(shop.changes("product").await.len(), 1);
 
         let role = shop.role().await;
-        shop.run(&format!("GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON product TO {role}")).await;
+        shop.run(&format!(
+            "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON product TO {role}"
+        ))
+        .await;
         let app = shop.connect_as(&role).await;
-        for statement in ["INSERT INTO product VALUES (2)", "UPDATE product SET name = 'x'", "DELETE FROM product"] {
+        for statement in [
+            "INSERT INTO product VALUES (2)",
+            "UPDATE product SET name = 'x'",
+            "DELETE FROM product",
+        ] {
             run(&app, statement).await;
             assert_eq!(shop.outbox().await.len(), 1, "{statement}");
         }
         run(&app, "TRUNCATE product").await;
         assert_eq!(shop.outbox().await[0].kind, "truncate");
-        assert!(app.execute_unprepared("SELECT * FROM pubsync.outbox").await.is_err());
+        assert!(
+            app.execute_unprepared("SELECT * FROM pubsync.outbox")
+                .await
+                .is_err()
+        );
     })
     .await;
 }
@@ -242,17 +303,36 @@ async fn publish_announces_ids_in_the_callers_transaction() {
         install_functions(&shop.db, &shop.names).await.unwrap();
         install_functions(&shop.db, &shop.names).await.unwrap();
         let role = shop.role().await;
-        shop.run(&format!("GRANT USAGE ON SCHEMA pubsync TO {role}")).await;
+        shop.run(&format!("GRANT USAGE ON SCHEMA pubsync TO {role}"))
+            .await;
         let app = shop.connect_as(&role).await;
-        run(&app, "SELECT pubsync.publish('product', ARRAY['1', NULL, 'it''s'])").await;
+        run(
+            &app,
+            "SELECT pubsync.publish('product', ARRAY['1', NULL, 'it''s'])",
+        )
+        .await;
         run(&app, "SELECT pubsync.publish('product', '{}')").await;
         let rows = shop.outbox().await;
         assert_eq!(rows.len(), 1);
-        assert_eq!((rows[0].kind.as_str(), rows[0].lane.as_str()), ("publish", "live"));
-        assert_eq!(rows[0].changes, json!({"document": "product", "ids": ["1", "it's"]}));
-        run(&app, "SELECT pubsync.publish('product', array_agg(i::text)) FROM generate_series(1, 2500) i").await;
+        assert_eq!(
+            (rows[0].kind.as_str(), rows[0].lane.as_str()),
+            ("publish", "live")
+        );
+        assert_eq!(
+            rows[0].changes,
+            json!({"document": "product", "ids": ["1", "it's"]})
+        );
+        run(
+            &app,
+            "SELECT pubsync.publish('product', array_agg(i::text)) FROM generate_series(1, 2500) i",
+        )
+        .await;
         assert_eq!(shop.outbox().await.len(), 3);
-        assert!(app.execute_unprepared("SELECT pubsync.publish(NULL, '{1}')").await.is_err());
+        assert!(
+            app.execute_unprepared("SELECT pubsync.publish(NULL, '{1}')")
+                .await
+                .is_err()
+        );
     })
     .await;
 }

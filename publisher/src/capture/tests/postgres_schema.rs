@@ -11,7 +11,11 @@ use crate::capture::{Capture, Error, LockRetry, TableName, installed, reconcile}
 const PRODUCT: &str = "CREATE TABLE product(id int primary key, name text, price numeric)";
 
 fn product(shop: &Shop, watched: &[&str]) -> Capture {
-    capture_of(table(shop, "product", &["id", "name", "price"], &["id"]), watched, &["id"])
+    capture_of(
+        table(shop, "product", &["id", "name", "price"], &["id"]),
+        watched,
+        &["id"],
+    )
 }
 
 async fn with_product(shop: &Shop) {
@@ -22,9 +26,15 @@ async fn with_product(shop: &Shop) {
 async fn assert_broken(shop: &Shop, operation: &str, column: &str) {
     let rows = shop.outbox().await;
     assert_eq!(rows.len(), 1, "{rows:?}");
-    assert_eq!((rows[0].kind.as_str(), rows[0].table.as_str()), ("broken", "product"));
+    assert_eq!(
+        (rows[0].kind.as_str(), rows[0].table.as_str()),
+        ("broken", "product")
+    );
     let error = format!("table public.product has no column {column}");
-    assert_eq!(rows[0].changes, json!({"error": error, "state": "42703", "operation": operation}));
+    assert_eq!(
+        rows[0].changes,
+        json!({"error": error, "state": "42703", "operation": operation})
+    );
 }
 
 #[tokio::test]
@@ -78,7 +88,8 @@ async fn a_column_of_another_type_is_captured_on() {
         shop.run("INSERT INTO product VALUES (1, 'a', 1)").await;
         shop.run("UPDATE product SET price = 2").await;
         shop.outbox().await;
-        shop.run("ALTER TABLE product ALTER price TYPE json USING to_json(price), ALTER id TYPE bigint").await;
+        shop.run("ALTER TABLE product ALTER price TYPE json USING to_json(price), ALTER id TYPE bigint")
+            .await;
         shop.run("UPDATE product SET price = '3'").await;
         assert_eq!(shop.changes("product").await[0]["c"], json!(["price"]));
     })
@@ -107,11 +118,16 @@ async fn the_owner_without_rights_on_the_outbox_does_not_harm_the_shop() {
     on_postgres(|shop| async move {
         with_product(&shop).await;
         let role = shop.role().await;
-        shop.run(&format!("GRANT USAGE ON SCHEMA pubsync TO {role}")).await;
-        shop.run(&format!("ALTER FUNCTION pubsync.capture_public_product OWNER TO {role}")).await;
+        shop.run(&format!("GRANT USAGE ON SCHEMA pubsync TO {role}"))
+            .await;
+        shop.run(&format!(
+            "ALTER FUNCTION pubsync.capture_public_product OWNER TO {role}"
+        ))
+        .await;
         shop.run("INSERT INTO product VALUES (1, 'a', 1)").await;
         assert_eq!(shop.outbox().await, []);
-        shop.run("ALTER FUNCTION pubsync.capture_public_product OWNER TO postgres").await;
+        shop.run("ALTER FUNCTION pubsync.capture_public_product OWNER TO postgres")
+            .await;
     })
     .await;
 }
@@ -127,12 +143,20 @@ async fn reconcile_waits_for_open_writers() {
         let writer = shop.db.begin().await.unwrap();
         run(&writer, "UPDATE product SET price = 2").await;
         let wider = [product(&shop, &["name", "price"])];
-        let impatient =
-            LockRetry { attempts: 2, pause: Duration::from_millis(1), longest_pause: Duration::from_millis(1) };
-        let locked = reconcile(&shop.db, &shop.names, &wider, &impatient).await.unwrap_err();
+        let impatient = LockRetry {
+            attempts: 2,
+            pause: Duration::from_millis(1),
+            longest_pause: Duration::from_millis(1),
+        };
+        let locked = reconcile(&shop.db, &shop.names, &wider, &impatient)
+            .await
+            .unwrap_err();
         assert!(matches!(locked, Error::Locked { attempts: 2, .. }), "{locked:?}");
 
-        let patient = LockRetry { attempts: 1_000, ..impatient };
+        let patient = LockRetry {
+            attempts: 1_000,
+            ..impatient
+        };
         let (report, ()) = tokio::join!(reconcile(&shop.db, &shop.names, &wider, &patient), async {
             until_someone_waits(&shop).await;
             run(&writer, "UPDATE product SET price = 3").await;
@@ -162,8 +186,16 @@ async fn disabled_triggers_are_replaced() {
         with_product(&shop).await;
         shop.run("ALTER TABLE product DISABLE TRIGGER USER").await;
         shop.run("ALTER TABLE product ENABLE TRIGGER USER").await;
-        assert_eq!(shop.capture(&[product(&shop, &["name", "price"])]).await.replaced, ["product"]);
-        assert_eq!(shop.capture(&[product(&shop, &["name", "price"])]).await.unchanged, ["product"]);
+        assert_eq!(
+            shop.capture(&[product(&shop, &["name", "price"])]).await.replaced,
+            ["product"]
+        );
+        assert_eq!(
+            shop.capture(&[product(&shop, &["name", "price"])])
+                .await
+                .unchanged,
+            ["product"]
+        );
     })
     .await;
 }
@@ -175,7 +207,10 @@ async fn tables_swapped_by_rename_and_dropped_tables_leave_nothing_behind() {
         shop.run("ALTER TABLE product RENAME TO product_old").await;
         shop.run(PRODUCT).await;
         let report = shop.capture(&[product(&shop, &["name", "price"])]).await;
-        assert_eq!((report.installed, report.removed), (vec!["product".to_owned()], vec!["public.product_old".to_owned()]));
+        assert_eq!(
+            (report.installed, report.removed),
+            (vec!["product".to_owned()], vec!["public.product_old".to_owned()])
+        );
         shop.run("INSERT INTO product VALUES (1, 'a', 1)").await;
         shop.run("INSERT INTO product_old VALUES (1, 'a', 1)").await;
         assert_eq!(shop.changes("product").await.len(), 1);
@@ -191,18 +226,27 @@ async fn tables_swapped_by_rename_and_dropped_tables_leave_nothing_behind() {
 #[tokio::test]
 async fn statements_that_name_a_partitioned_parent_are_captured() {
     on_postgres(|shop| async move {
-        shop.run("CREATE TABLE product(id int primary key, name text, price numeric) PARTITION BY RANGE (id)").await;
-        shop.run("CREATE TABLE low PARTITION OF product FOR VALUES FROM (0) TO (10)").await;
-        shop.run("CREATE TABLE high PARTITION OF product FOR VALUES FROM (10) TO (20)").await;
+        shop.run(
+            "CREATE TABLE product(id int primary key, name text, price numeric) PARTITION BY RANGE (id)",
+        )
+        .await;
+        shop.run("CREATE TABLE low PARTITION OF product FOR VALUES FROM (0) TO (10)")
+            .await;
+        shop.run("CREATE TABLE high PARTITION OF product FOR VALUES FROM (10) TO (20)")
+            .await;
         let capture = [product(&shop, &["name", "price"])];
         shop.capture(&capture).await;
         assert_eq!(shop.capture(&capture).await.unchanged, ["product"]);
-        shop.run("INSERT INTO product VALUES (1, 'a', 1), (11, 'b', 1)").await;
+        shop.run("INSERT INTO product VALUES (1, 'a', 1), (11, 'b', 1)")
+            .await;
         assert_eq!(shop.changes("product").await.len(), 2);
         shop.run("UPDATE product SET id = 12 WHERE id = 1").await;
         let moved = shop.changes("product").await;
         assert_eq!(moved.len(), 2, "{moved:?}");
-        assert!(moved.contains(&json!({"o": {"id": "1"}})) && moved.contains(&json!({"n": {"id": "12"}})), "{moved:?}");
+        assert!(
+            moved.contains(&json!({"o": {"id": "1"}})) && moved.contains(&json!({"n": {"id": "12"}})),
+            "{moved:?}"
+        );
         shop.run("DELETE FROM product").await;
         assert_eq!(shop.changes("product").await.len(), 2);
         assert_eq!(shop.capture(&[]).await.removed, ["public.product"]);
@@ -216,8 +260,14 @@ async fn long_names_and_schemas_that_read_alike_do_not_collide() {
         let long = "x".repeat(60);
         shop.run("CREATE SCHEMA a; CREATE SCHEMA a_b").await;
         let mut captures = Vec::new();
-        for (schema, name) in [("a", "b_c"), ("a_b", "c"), ("a", &format!("{long}1")), ("a", &format!("{long}2"))] {
-            shop.run(&format!("CREATE TABLE {schema}.{name}(id int primary key)")).await;
+        for (schema, name) in [
+            ("a", "b_c"),
+            ("a_b", "c"),
+            ("a", &format!("{long}1")),
+            ("a", &format!("{long}2")),
+        ] {
+            shop.run(&format!("CREATE TABLE {schema}.{name}(id int primary key)"))
+                .await;
             let mut table = table(&shop, name, &["id"], &["id"]);
             table.schema = Some(schema.to_owned());
             let mut capture = capture_of(table, &[], &["id"]);

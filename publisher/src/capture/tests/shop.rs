@@ -38,7 +38,11 @@ pub(super) struct Row {
 pub(super) async fn on_postgres<Test: Future<Output = ()>>(test: impl FnOnce(Arc<Shop>) -> Test) {
     let server = std::env::var("PUBSYNC_TEST_POSTGRES")
         .expect("PUBSYNC_TEST_POSTGRES is not set: `make test` starts the services and sets it");
-    let database = format!("capture_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let database = format!(
+        "capture_{}_{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
     let admin = connect(&server).await;
     run(&admin, &format!("CREATE DATABASE {database} TEMPLATE template0")).await;
     let db = connect(&with_database(&server, &database)).await;
@@ -50,7 +54,11 @@ pub(super) async fn on_postgres<Test: Future<Output = ()>>(test: impl FnOnce(Arc
          table_name text not null, changes text not null, lane text not null, at bigint not null, trace text)",
     )
     .await;
-    let shop = Arc::new(Shop { db, names, server: Some((server, database.clone())) });
+    let shop = Arc::new(Shop {
+        db,
+        names,
+        server: Some((server, database.clone())),
+    });
     let outcome = AssertUnwindSafe(test(shop)).catch_unwind().await;
     run(&admin, &format!("DROP DATABASE {database} WITH (FORCE)")).await;
     run(&admin, &format!("DROP ROLE IF EXISTS {}", role_name(&database))).await;
@@ -68,7 +76,12 @@ pub(super) async fn on_sqlite<Test: Future<Output = ()>>(test: impl FnOnce(Arc<S
          changes text not null, lane text not null, at bigint not null, trace text)",
     )
     .await;
-    test(Arc::new(Shop { db, names, server: None })).await;
+    test(Arc::new(Shop {
+        db,
+        names,
+        server: None,
+    }))
+    .await;
 }
 
 impl Shop {
@@ -80,18 +93,25 @@ impl Shop {
     pub async fn connect_as(&self, role: &str) -> DatabaseConnection {
         let (server, database) = self.server.as_ref().unwrap();
         let (_, address) = server.split_once('@').unwrap();
-        connect(&with_database(&format!("postgres://{role}:{role}@{address}"), database)).await
+        connect(&with_database(
+            &format!("postgres://{role}:{role}@{address}"),
+            database,
+        ))
+        .await
     }
 
     /// A role that no other test has, with a login and without any right. Dropped with the database.
     pub async fn role(&self) -> String {
         let role = role_name(&self.server.as_ref().unwrap().1);
-        self.run(&format!("CREATE ROLE {role} LOGIN PASSWORD '{role}'")).await;
+        self.run(&format!("CREATE ROLE {role} LOGIN PASSWORD '{role}'"))
+            .await;
         role
     }
 
     pub async fn capture(&self, captures: &[Capture]) -> Report {
-        reconcile(&self.db, &self.names, captures, &LockRetry::default()).await.unwrap()
+        reconcile(&self.db, &self.names, captures, &LockRetry::default())
+            .await
+            .unwrap()
     }
 
     /// Takes everything out of the outbox.
@@ -103,7 +123,10 @@ impl Shop {
         self.run(&format!("DELETE FROM {outbox}")).await;
         rows.iter()
             .map(|row| {
-                assert!(row.try_get_by_index::<i64>(5).unwrap() > 1_700_000_000_000_000, "microseconds since 1970");
+                assert!(
+                    row.try_get_by_index::<i64>(5).unwrap() > 1_700_000_000_000_000,
+                    "microseconds since 1970"
+                );
                 let changes: String = row.try_get_by_index(2).unwrap();
                 Row {
                     kind: row.try_get_by_index(0).unwrap(),
@@ -120,7 +143,11 @@ impl Shop {
     pub async fn changes(&self, table: &str) -> Vec<Value> {
         let rows = self.outbox().await;
         let of_row = |row: Row| {
-            assert_eq!((row.kind.as_str(), row.table.as_str()), ("rows", table), "{row:?}");
+            assert_eq!(
+                (row.kind.as_str(), row.table.as_str()),
+                ("rows", table),
+                "{row:?}"
+            );
             row.changes.as_array().unwrap().clone()
         };
         rows.into_iter().flat_map(of_row).collect()
@@ -148,13 +175,25 @@ pub(super) fn table(shop: &Shop, name: &str, columns: &[&str], keys: &[&str]) ->
 }
 
 pub(super) fn capture_of(table: Table, watched: &[&str], carried: &[&str]) -> Capture {
-    let indexes = |names: &[&str]| names.iter().map(|name| table.column(name).unwrap()).collect::<BTreeSet<_>>();
+    let indexes = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| table.column(name).unwrap())
+            .collect::<BTreeSet<_>>()
+    };
     let (watched, carried) = (indexes(watched), indexes(carried));
-    Capture { name: table.name.clone(), table: Arc::new(table), watched, carried }
+    Capture {
+        name: table.name.clone(),
+        table: Arc::new(table),
+        watched,
+        carried,
+    }
 }
 
 pub(super) async fn run<C: ConnectionTrait>(db: &C, sql: &str) {
-    db.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    db.execute_unprepared(sql)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 fn role_name(database: &str) -> String {
@@ -163,11 +202,21 @@ fn role_name(database: &str) -> String {
 
 async fn connect(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
-    options.max_connections(3).acquire_timeout(Duration::from_secs(30)).sqlx_logging(false);
+    options
+        .max_connections(3)
+        .acquire_timeout(Duration::from_secs(30))
+        .sqlx_logging(false);
     Database::connect(options).await.unwrap()
 }
 
 fn with_database(server: &str, database: &str) -> String {
     let (address, _) = server.rsplit_once('/').unwrap_or((server, ""));
-    format!("{}/{database}", if server.matches('/').count() > 2 { address } else { server })
+    format!(
+        "{}/{database}",
+        if server.matches('/').count() > 2 {
+            address
+        } else {
+            server
+        }
+    )
 }
