@@ -1,1 +1,6 @@
-fn main() {}
+//! The binary. Everything is in the library.
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    pubsync::command::main().await
+}

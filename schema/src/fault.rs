@@ -49,3 +49,19 @@ fn by_code(code: &str, message: &str) -> Fault {
         _ => Fault::Item,
     }
 }
+
+/// An error with everything that it came from, on one line. Sources that the error repeats in its own words are left out.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = cause.source();
+    }
+    text
+}

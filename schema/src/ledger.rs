@@ -238,6 +238,12 @@ pub async fn has_older(store: &Store, moment: i64) -> Result<bool, DbErr> {
     Ok(v != 0)
 }
 
+/// Rows that still belong to these runs.
+pub async fn of_runs(store: &Store, runs: &[i64]) -> Result<i64, DbErr> {
+    let sql = format!("SELECT count(*) AS v FROM {} WHERE run IN ({})", store.names.table("ledger"), id_rows(store, 1));
+    scalar(&store.write, store.sql(sql, [id_parameter(runs)])).await
+}
+
 /// Rows in outbox and ledger that move by themselves: what is paused is left out.
 pub async fn moving(store: &Store, paused: &[Subject]) -> Result<i64, DbErr> {
     let sql = format!(

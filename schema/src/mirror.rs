@@ -223,6 +223,34 @@ pub async fn full_page(conn: &impl ConnectionTrait, store: &Store, document: &st
     conn.query_all_raw(store.sql(sql, [after.into()])).await?.iter().map(row).collect()
 }
 
+/// A row with a revision above a known one.
+#[derive(Debug, Clone)]
+pub struct Touched {
+    pub key: String,
+    pub root: Option<String>,
+    pub revision: i64,
+    pub deleted: bool,
+}
+
+/// All rows with a higher revision than this, in key order. Meant for small mirrors: it holds them all.
+pub async fn touched(conn: &impl ConnectionTrait, store: &Store, document: &str, above: i64) -> Result<Vec<Touched>, DbErr> {
+    let sql = format!(
+        "SELECT key, root, revision, deleted_at FROM {} WHERE revision > $1 ORDER BY key",
+        store.names.mirror(document)
+    );
+    let rows = conn.query_all_raw(store.sql(sql, [above.into()])).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Touched {
+                key: row.try_get("", "key")?,
+                root: row.try_get("", "root")?,
+                revision: row.try_get("", "revision")?,
+                deleted: row.try_get::<Option<i64>>("", "deleted_at")?.is_some(),
+            })
+        })
+        .collect()
+}
+
 /// Live rows and tombstones of a document.
 pub async fn counts(conn: &impl ConnectionTrait, store: &Store, document: &str) -> Result<(i64, i64), DbErr> {
     let sql = format!("SELECT count(*) AS total, count(deleted_at) AS dead FROM {}", store.names.mirror(document));

@@ -14,3 +14,4 @@ pub mod street;
 pub mod sweeper;
 pub mod synchronize;
 pub mod target;
+pub mod targets;

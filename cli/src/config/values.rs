@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use pubsync_schema::dialect::Dialect;
+use pubsync_synchronizer::targets;
 use serde::{Deserialize, Serialize};
 
 use super::redact;
@@ -44,6 +45,19 @@ pub enum TargetConfig {
     },
     /// One SQLite file.
     Local { path: PathBuf },
+}
+
+impl TargetConfig {
+    /// As the synchronizer builds it.
+    #[must_use]
+    pub fn to_parts(&self) -> targets::config::TargetConfig {
+        use targets::config::TargetConfig as Parts;
+        match self {
+            Self::Redis { url, prefix } => Parts::Redis { url: url.as_str().into(), prefix: prefix.clone() },
+            Self::Opensearch { url, prefix } => Parts::OpenSearch { url: url.as_str().into(), prefix: prefix.clone() },
+            Self::Local { path } => Parts::Local { path: path.clone() },
+        }
+    }
 }
 
 impl Database {

@@ -7,6 +7,7 @@ mod load;
 mod tests;
 mod value;
 
+use pubsync_schema::fault::{Fault, classify};
 use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::plan::DocumentPlan;
@@ -49,6 +50,14 @@ pub struct BuildError {
     pub select: String,
     #[source]
     pub source: DbErr,
+}
+
+impl BuildError {
+    /// Who is to blame.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        classify(&self.source)
+    }
 }
 
 /// The documents of these roots, in their order. `conn` gives all SELECTs one snapshot: a transaction that began

@@ -78,10 +78,11 @@ impl Apply<'_> {
     pub async fn run(&self) -> Result<Report, ApplyError> {
         let names: Vec<&str> = self.targets.keys().map(String::as_str).collect();
         let (catalogue, documents) = check(self.store, self.files, &names).await?;
+        // One document a file, in the order of the files.
         let plans: Vec<DocumentPlan> =
             documents.into_iter().map(|d| DocumentPlan::new(d, &catalogue, &self.store.names)).collect();
         let wanted: Vec<Definition> =
-            plans.iter().map(|plan| definition(plan, yaml_of(self.files, &plan.document.name), &names)).collect();
+            plans.iter().zip(self.files).map(|(plan, file)| definition(plan, &file.text, &names)).collect();
         migration::migrate(self.store, self.url).await?;
         for plan in &plans {
             migration::document_tables(&self.store.write, &self.store.names, &plan.document.name).await?;
@@ -206,11 +207,6 @@ fn new_bindings<'a>(old: Option<&'a Definition>, new: &'a Definition) -> impl It
         .iter()
         .filter(move |(name, binding)| old.and_then(|o| o.shape.targets.get(*name)) != Some(binding))
         .map(|(name, _)| name.as_str())
-}
-
-fn yaml_of<'a>(files: &'a [SourceFile], document: &str) -> &'a str {
-    let declares = |file: &&SourceFile| language::declared_name(&file.text).as_deref() == Some(document);
-    files.iter().find(declares).map_or("", |file| file.text.as_str())
 }
 
 fn definition(plan: &DocumentPlan, yaml: &str, targets: &[&str]) -> Definition {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pubsync_schema::mirror::{self, Row};
 use pubsync_schema::shape::Collection;
-use pubsync_schema::store::Store;
 use pubsync_synchronizer::street::Street;
 use pubsync_synchronizer::target::{Target, TargetError};
 use sea_orm::DbErr;
@@ -91,15 +90,6 @@ pub async fn document(street: &Street, compiled: &Compiled, progress: &(dyn Fn(u
     }
     report.findings = findings.into_list(&compiled.definition.document);
     Ok(report)
-}
-
-/// Whether nothing older than now waits on the street: then differences are real.
-///
-/// # Errors
-/// Of the database.
-pub async fn is_settled(store: &Store) -> Result<bool, DbErr> {
-    let now = store.now().await?;
-    Ok(!pubsync_schema::ledger::has_older(store, now).await?)
 }
 
 /// All roots, source and mirror, built anew and compared.
@@ -244,5 +234,47 @@ impl Findings {
             keys: keys.into_iter().collect(),
         };
         self.found.into_iter().map(finding).collect()
+    }
+}
+
+/// How often the second look asks whether the street is quiet, and how long it waits for that.
+const SETTLE: std::time::Duration = std::time::Duration::from_millis(50);
+const SETTLES: u32 = 200;
+
+/// As [`document`], and where it finds differences a second time after what was on its way has arrived.
+///
+/// # Errors
+/// Where a station cannot be read.
+pub async fn twice(street: &Street, compiled: &Compiled, progress: &(dyn Fn(u64) + Sync)) -> Result<Report, VerifyError> {
+    let first = document(street, compiled, progress).await?;
+    if first.is_equal() {
+        return Ok(first);
+    }
+    let moment = street.store.now().await?;
+    for _ in 0..SETTLES {
+        if !pubsync_schema::ledger::has_older(&street.store, moment).await? {
+            break;
+        }
+        tokio::time::sleep(SETTLE).await;
+    }
+    document(street, compiled, progress).await
+}
+
+/// How many roots a rebuild of everything would have.
+///
+/// # Errors
+/// Of the database.
+pub async fn count_roots(street: &Street, publisher: &dyn crate::publisher::Publisher) -> Result<u64, DbErr> {
+    let snapshot = street.store.snapshot().await?;
+    let (mut count, mut after): (u64, Option<String>) = (0, None);
+    loop {
+        let page = RootPage { after: after.as_deref(), limit: 10_000 };
+        let roots = publisher.all(&snapshot, page).await?;
+        count += roots.len() as u64;
+        if roots.len() < 10_000 {
+            snapshot.rollback().await?;
+            return Ok(count);
+        }
+        after = roots.last().cloned();
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pubsync_schema::failure::{self, NewFailure, Stage};
-use pubsync_schema::fault::{Fault, classify};
+use pubsync_schema::fault::{Fault, chain, classify};
 use pubsync_schema::ledger;
 use pubsync_schema::names::Lane;
 use pubsync_schema::pause::{self, Subject};
@@ -247,7 +247,7 @@ impl Consumer {
 
     async fn stand_still(&self, document: &str, error: &PublishError) -> Result<(), DbErr> {
         let street = &self.publish.street;
-        let reason = format!("{error}: the definition and the database do not fit; fix either, then `pubsync apply`");
+        let reason = format!("{}: the definition and the database do not fit; fix either, then `pubsync apply`", chain(error));
         tracing::error!(document, reason, "document paused");
         let txn = street.store.begin().await?;
         pause::set(&txn, &street.store, &Subject::Document(document.to_owned()), &reason, None).await?;
@@ -309,7 +309,7 @@ impl Consumer {
                 key: None,
                 target: None,
                 class: "build".to_owned(),
-                error: error.to_string(),
+                error: chain(error),
                 payload,
                 revision: None,
                 changed_at: message.changed_at,

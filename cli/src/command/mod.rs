@@ -1,0 +1,216 @@
+//! The command line: parses, calls the library, prints.
+
+pub(crate) mod operate;
+mod run;
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use pubsync_publisher::workers::Role;
+
+use crate::config::Config;
+use crate::fail::Fail;
+
+/// Keeps Redis and OpenSearch equal to a SQL database.
+#[derive(Debug, Parser)]
+#[command(name = "pubsync", version, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 fine, 1 differences found, 2 usage, 3 configuration or documents, \
+    4 a service cannot be reached, 5 part failed or timed out.")]
+struct Cli {
+    /// Configuration file; PUBSYNC_CONFIG names one too [default: pubsync.yaml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print results as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to log on stderr: error, warn, info, debug, or filters such as pubsync_publisher=debug
+    #[arg(long, global = true, env = "PUBSYNC_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+    /// Log JSON lines
+    #[arg(long, global = true)]
+    log_json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the whole street on embedded defaults: no service, no port, no configuration
+    Demo {
+        /// Where to put the files
+        #[arg(long, default_value = "pubsync-demo", value_name = "FOLDER")]
+        folder: PathBuf,
+        /// How many products the shop has
+        #[arg(long, default_value_t = 2000)]
+        products: u32,
+    },
+    /// Validate configuration and documents against the database; changes nothing
+    Check,
+    /// Make database, broker and targets what the documents say, and queue the rebuild of what changed
+    Apply {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Run workers: all roles, or those named
+    #[command(after_help = "Example: pubsync run publisher synchronizer")]
+    Run(RunArgs),
+    /// Rebuild documents from the source, on the bulk lane
+    #[command(after_help = "Examples:\n  pubsync publish product --ids 1,2,3 --wait\n  pubsync publish --all")]
+    Publish {
+        #[command(flatten)]
+        documents: Documents,
+        /// Only these roots
+        #[arg(long, value_delimiter = ',', value_name = "IDS")]
+        ids: Option<Vec<String>>,
+        /// Count the roots, queue nothing
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Push mirror rows (tombstones too) to targets again, and take orphans away
+    #[command(after_help = "Examples:\n  pubsync resync --all --wait\n  pubsync resync product --target storage --since 2h")]
+    Resync {
+        #[command(flatten)]
+        documents: Documents,
+        /// Only this target
+        #[arg(long)]
+        target: Option<String>,
+        /// Only what changed since: 30s, 15m, 2h, 1d
+        #[arg(long, value_name = "DURATION")]
+        since: Option<String>,
+        /// Only rows of these roots
+        #[arg(long, value_delimiter = ',', value_name = "IDS")]
+        ids: Option<Vec<String>>,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Return when all that was committed before the call has reached its targets
+    Wait {
+        /// Seconds
+        #[arg(long, default_value_t = 300)]
+        timeout: u64,
+    },
+    /// Compare source, mirror and every target; exit 1 on differences
+    Verify {
+        /// All documents where left out
+        documents: Vec<String>,
+    },
+    /// Where everything stands
+    Status,
+    /// What failed, oldest first
+    Failures,
+    /// The configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// As it is understood, without secrets
+    Show,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    roles: Vec<RoleName>,
+    /// End when outbox and ledger are empty, paused and failed work apart
+    #[arg(long)]
+    until_quiet: bool,
+    /// Consumers per queue in this process [default: as configured]
+    #[arg(long)]
+    concurrency: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RoleName {
+    Relay,
+    Publisher,
+    Synchronizer,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Relay => Self::Relay,
+            RoleName::Publisher => Self::Publisher,
+            RoleName::Synchronizer => Self::Synchronizer,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Documents {
+    /// Document names
+    #[arg(value_name = "DOCUMENT")]
+    names: Vec<String>,
+    /// All documents
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Debug, Args)]
+struct Wait {
+    /// Return when it has reached the targets
+    #[arg(long)]
+    wait: bool,
+    /// Seconds to wait at most
+    #[arg(long, default_value_t = 3600)]
+    timeout: u64,
+}
+
+/// Parses the arguments of this process and runs the command.
+pub async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = pubsync_worker::logs::init(cli.log_json, &cli.log) {
+        eprintln!("pubsync: --log: {error}");
+        return ExitCode::from(2);
+    }
+    let json = cli.json;
+    match dispatch(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fail) => {
+            if json {
+                eprintln!("{}", serde_json::json!({ "error": fail.to_string(), "code": fail.code() }));
+            } else {
+                eprintln!("pubsync: {fail}");
+            }
+            ExitCode::from(fail.code())
+        }
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<(), Fail> {
+    if let Command::Demo { folder, products } = &cli.command {
+        return crate::demo::demo(folder, *products, cli.json).await;
+    }
+    let config = Config::load(cli.config.as_deref()).map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))?;
+    match cli.command {
+        Command::Demo { .. } => Ok(()),
+        Command::Check => operate::check(config, cli.json).await,
+        Command::Apply { yes } => operate::apply(config, yes, cli.json).await,
+        Command::Run(args) => run::run(config, args).await,
+        Command::Publish { documents, ids, dry_run, wait } => {
+            operate::publish(config, &documents, ids, dry_run, &wait, cli.json).await
+        }
+        Command::Resync { documents, target, since, ids, wait } => {
+            let selection = operate::Selection { target, since, ids };
+            operate::resync(config, &documents, selection, &wait, cli.json).await
+        }
+        Command::Wait { timeout } => operate::wait(config, timeout, cli.json).await,
+        Command::Verify { documents } => operate::verify(config, &documents, cli.json).await,
+        Command::Status => show::status(config, cli.json).await,
+        Command::Failures => show::failures(config, cli.json).await,
+        Command::Config { command: ConfigCommand::Show } => {
+            let shown = config.redacted();
+            crate::terminal::print(cli.json, &shown, || serde_json::to_string_pretty(&shown).unwrap_or_default());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! How a command ends when it does not end well: one text for people, one number for scripts.
+
+use pubsync_publisher::operate::apply::ApplyError;
+use pubsync_publisher::operate::verify::VerifyError;
+use pubsync_schema::fault::{Fault, chain, classify};
+use pubsync_schema::store::StoreError;
+use pubsync_synchronizer::target::TargetError;
+use pubsync_worker::broker::BrokerError;
+use sea_orm::DbErr;
+
+/// Why a command failed. The variant is the exit code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fail {
+    /// 1: it did its work, and found differences.
+    #[error("{0}")]
+    Differences(String),
+    /// 2
+    #[error("{0}")]
+    Usage(String),
+    /// 3: configuration or documents.
+    #[error("{0}")]
+    Configuration(String),
+    /// 4: a service does not answer or refuses us.
+    #[error("{0}")]
+    Unreachable(String),
+    /// 5: part of the work failed, or time ran out.
+    #[error("{0}")]
+    Part(String),
+}
+
+impl Fail {
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Differences(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Configuration(_) => 3,
+            Self::Unreachable(_) => 4,
+            Self::Part(_) => 5,
+        }
+    }
+}
+
+impl From<DbErr> for Fail {
+    fn from(error: DbErr) -> Self {
+        let text = chain(&error);
+        match classify(&error) {
+            Fault::Down => Self::Unreachable(format!("database: {text}")),
+            _ if matches!(error, DbErr::RecordNotFound(_)) => Self::Usage(text.replace("RecordNotFound Error: ", "")),
+            Fault::Definition => Self::Configuration(format!("database: {text} (was `pubsync apply` run?)")),
+            Fault::Retry | Fault::Item => Self::Part(format!("database: {text}")),
+        }
+    }
+}
+
+impl From<StoreError> for Fail {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Scheme { .. } => Self::Configuration(chain(&error)),
+            StoreError::Connect { .. } => Self::Unreachable(chain(&error)),
+        }
+    }
+}
+
+impl From<BrokerError> for Fail {
+    fn from(error: BrokerError) -> Self {
+        Self::Unreachable(chain(&error))
+    }
+}
+
+impl From<TargetError> for Fail {
+    fn from(error: TargetError) -> Self {
+        Self::Unreachable(chain(&error))
+    }
+}
+
+impl From<ApplyError> for Fail {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Documents(problems) => {
+                let count = problems.len();
+                let list: Vec<String> = problems.iter().map(|p| format!("{p:#}")).collect();
+                Self::Configuration(format!("{}\n\n{count} problems in the documents", list.join("\n\n")))
+            }
+            ApplyError::Store(error) => error.into(),
+            ApplyError::Capture(error) => Self::Part(chain(&error)),
+            ApplyError::Broker(error) => error.into(),
+            ApplyError::Target(error) => error.into(),
+        }
+    }
+}
+
+impl From<VerifyError> for Fail {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Store(error) => error.into(),
+            VerifyError::Target(error) => error.into(),
+            VerifyError::Build(error) => Self::Part(chain(&error)),
+        }
+    }
+}
