@@ -172,7 +172,7 @@ pub async fn list(conn: &impl ConnectionTrait, store: &Store, limit: u64) -> Res
 
 /// How many failures wait on a change older than this moment.
 pub async fn older(conn: &impl ConnectionTrait, store: &Store, moment: i64) -> Result<i64, DbErr> {
-    let sql = format!("SELECT count(*) AS v FROM {} WHERE changed_at < $1", store.names.table("failure"));
+    let sql = format!("SELECT count(*) AS v FROM {} WHERE changed_at <= $1", store.names.table("failure"));
     crate::store::scalar(conn, store.sql(sql, [Value::from(moment)])).await
 }
 

@@ -222,10 +222,11 @@ pub async fn take_back(store: &Store, queue: &str, patience: Patience, epoch: Op
     Ok(store.write.execute_raw(store.sql(sql, values)).await?.rows_affected())
 }
 
-/// Whether a committed outbox or ledger row has a change older than this moment.
+/// Whether a committed outbox or ledger row has a change of this moment or older. Clocks may tick in milliseconds
+/// (SQLite), so a change made right before the question carries the same moment.
 pub async fn has_older(store: &Store, moment: i64) -> Result<bool, DbErr> {
     let sql = format!(
-        "SELECT CASE WHEN EXISTS (SELECT 1 FROM {} WHERE at < $1) OR EXISTS (SELECT 1 FROM {} WHERE changed_at < $1) \
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM {} WHERE at <= $1) OR EXISTS (SELECT 1 FROM {} WHERE changed_at <= $1) \
          THEN 1 ELSE 0 END AS v",
         store.names.table("outbox"),
         store.names.table("ledger")
