@@ -1,0 +1,289 @@
+//! One `_bulk` request: its lines, and what became of each item.
+
+use serde::Deserialize;
+use tokio_util::bytes::Bytes;
+
+use super::http::Cause;
+use crate::target::{Accept, Operation, Outcome, Write};
+use crate::targets::stamp;
+
+/// Size of one request.
+pub const MAX_DOCUMENTS: usize = 500;
+pub const MAX_BYTES: usize = 8 << 20;
+
+/// Longest `_id` in bytes; a longer one refuses the whole request.
+const MAX_ID: usize = 512;
+
+/// Only what is judged is sent back.
+pub const QUERY: &str =
+    "_bulk?require_alias=true&filter_path=items.*.status,items.*.error.type,items.*.error.reason";
+
+/// Goes along with deletes that are among themselves: a versioned delete makes a missing index, with guessed mapping and in
+/// the place of the alias, even under `require_alias`. An update in the same request asks for the alias for all of them.
+/// It changes nothing: there is no such document, and no member to set.
+const GUARD: &str = "{\"update\":{\"_id\":\"pubsync: no document\"}}\n{\"doc\":{}}\n";
+
+/// What became of an item.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Judged {
+    Outcome(Outcome),
+    /// The alias is gone: this is no success of a delete.
+    NoIndex,
+    /// The target as a whole refuses: login, index block.
+    Refused(String),
+}
+
+/// What is refused before it is sent.
+pub fn refuse(write: &Write) -> Option<Outcome> {
+    let failed = |class, error: &str| {
+        Some(Outcome::Failed {
+            class,
+            error: error.to_owned(),
+        })
+    };
+    if write.key.len() > MAX_ID {
+        return failed("id_too_long", "the key is over 512 bytes, the limit of _id");
+    }
+    if write.key.is_empty() {
+        return failed("key", "the key is empty");
+    }
+    if !(0..=stamp::MAX_REVISION).contains(&write.revision) {
+        return failed("revision", "the revision is not between 0 and 2^53 - 1");
+    }
+    match &write.operation {
+        Operation::Put(body) if !body.trim_start().starts_with('{') => {
+            failed("body", "the body is no JSON object")
+        }
+        Operation::Put(body) if body.contains(['\n', '\r']) => failed("body", "the body holds a raw newline"),
+        _ => None,
+    }
+}
+
+/// Cuts the batch into requests by count and bytes; the items are places in the batch.
+pub fn cut(writes: &[Write], open: impl IntoIterator<Item = usize>) -> Vec<Vec<usize>> {
+    let mut requests: Vec<Vec<usize>> = Vec::new();
+    let mut bytes = 0;
+    for at in open {
+        let size = size(&writes[at]);
+        match requests.last_mut() {
+            Some(last) if last.len() < MAX_DOCUMENTS && bytes + size <= MAX_BYTES => last.push(at),
+            _ => {
+                requests.push(vec![at]);
+                bytes = 0;
+            }
+        }
+        bytes += size;
+    }
+    requests
+}
+
+fn size(write: &Write) -> usize {
+    let body = match &write.operation {
+        Operation::Put(body) => body.len() + 32,
+        Operation::Delete => 0,
+    };
+    body + write.key.len() + 90
+}
+
+/// The lines of one request.
+pub fn lines(writes: &[Write], items: &[usize], accept: Accept) -> Bytes {
+    let version_type = match accept {
+        Accept::Higher => "external",
+        Accept::HigherOrEqual => "external_gte",
+    };
+    let mut out = Vec::with_capacity(items.iter().map(|at| size(&writes[*at])).sum());
+    for at in items {
+        let Write {
+            key,
+            revision,
+            operation,
+        } = &writes[*at];
+        let verb = match operation {
+            Operation::Put(_) => "index",
+            Operation::Delete => "delete",
+        };
+        let id = serde_json::Value::from(key.as_str());
+        let action =
+            format!(r#"{{"{verb}":{{"_id":{id},"version":{revision},"version_type":"{version_type}"}}}}"#);
+        out.extend_from_slice(action.as_bytes());
+        out.push(b'\n');
+        if let Operation::Put(body) = operation {
+            stamp::write(body, *revision, &mut out);
+            out.push(b'\n');
+        }
+    }
+    if items
+        .iter()
+        .all(|at| matches!(writes[*at].operation, Operation::Delete))
+    {
+        out.extend_from_slice(GUARD.as_bytes());
+    }
+    Bytes::from(out)
+}
+
+/// The reply; without items where the request failed as a whole.
+#[derive(Debug, Deserialize)]
+pub struct Reply {
+    #[serde(default)]
+    items: Vec<Item>,
+}
+
+impl Reply {
+    /// What became of the items, in the order of the request.
+    pub fn judge(&self) -> Vec<Judged> {
+        self.items.iter().filter_map(Item::judge).collect()
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Item {
+    Index(Answer),
+    Delete(Answer),
+    /// The guard's.
+    Update(serde::de::IgnoredAny),
+}
+
+#[derive(Debug, Deserialize)]
+struct Answer {
+    status: u16,
+    error: Option<Cause>,
+}
+
+impl Item {
+    /// What the item's status and error mean; `None` for the guard.
+    fn judge(&self) -> Option<Judged> {
+        let (answer, delete) = match self {
+            Self::Index(answer) => (answer, false),
+            Self::Delete(answer) => (answer, true),
+            Self::Update(_) => return None,
+        };
+        let kind = answer.error.as_ref().map_or("", |cause| cause.kind.as_str());
+        let text = || {
+            answer
+                .error
+                .as_ref()
+                .map_or_else(|| answer.status.to_string(), Cause::text)
+        };
+        let failed = |class| Judged::Outcome(Outcome::Failed { class, error: text() });
+        Some(match answer.status {
+            200..300 => Judged::Outcome(Outcome::Applied),
+            409 => Judged::Outcome(Outcome::Stale),
+            404 if kind == "index_not_found_exception" => Judged::NoIndex,
+            // The delete of an absent id is remembered all the same.
+            404 if delete => Judged::Outcome(Outcome::Applied),
+            429 | 500.. => Judged::Outcome(Outcome::Retry(text())),
+            401 | 403 => Judged::Refused(text()),
+            413 => failed("too_large"),
+            _ => failed(class(kind)),
+        })
+    }
+}
+
+/// The class of a failure, from the type of its error.
+pub fn class(kind: &str) -> &'static str {
+    match kind {
+        "mapper_parsing_exception" | "strict_dynamic_mapping_exception" | "document_parsing_exception" => {
+            "mapping"
+        }
+        "illegal_argument_exception" | "action_request_validation_exception" => "argument",
+        _ => "rejected",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(item: &str) -> Judged {
+        serde_json::from_str::<Item>(item).unwrap().judge().unwrap()
+    }
+
+    #[test]
+    fn every_status_has_its_meaning() {
+        let outcome = Judged::Outcome;
+        assert_eq!(judged(r#"{"index":{"status":201}}"#), outcome(Outcome::Applied));
+        assert_eq!(judged(r#"{"delete":{"status":404}}"#), outcome(Outcome::Applied));
+        let gone = r#"{"status":404,"error":{"type":"index_not_found_exception","reason":"no such index"}}"#;
+        assert_eq!(judged(&format!(r#"{{"delete":{gone}}}"#)), Judged::NoIndex);
+        assert_eq!(judged(&format!(r#"{{"index":{gone}}}"#)), Judged::NoIndex);
+        assert_eq!(
+            judged(r#"{"index":{"status":409,"error":{"type":"v"}}}"#),
+            outcome(Outcome::Stale)
+        );
+        for status in [429, 503] {
+            let item = format!(r#"{{"index":{{"status":{status},"error":{{"type":"busy"}}}}}}"#);
+            assert!(matches!(judged(&item), Judged::Outcome(Outcome::Retry(_))));
+        }
+        let block =
+            r#"{"index":{"status":403,"error":{"type":"cluster_block_exception","reason":"read-only"}}}"#;
+        assert_eq!(
+            judged(block),
+            Judged::Refused("cluster_block_exception: read-only".to_owned())
+        );
+        let bad =
+            r#"{"index":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"no date"}}}"#;
+        let error = "mapper_parsing_exception: no date".to_owned();
+        assert_eq!(
+            judged(bad),
+            outcome(Outcome::Failed {
+                class: "mapping",
+                error
+            })
+        );
+    }
+
+    #[test]
+    fn requests_are_cut_by_count_and_bytes() {
+        let write = |bytes: usize| Write {
+            key: "k".to_owned(),
+            revision: 1,
+            operation: Operation::Put(format!("{{\"a\":\"{}\"}}", "x".repeat(bytes)).into()),
+        };
+        let sizes = |writes: &[Write]| {
+            cut(writes, 0..writes.len())
+                .iter()
+                .map(Vec::len)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sizes(&vec![write(1); 1001]), [500, 500, 1]);
+        assert_eq!(sizes(&vec![write(3 << 20); 3]), [2, 1]);
+        assert_eq!(sizes(&[write(9 << 20), write(1)]), [1, 1]);
+        assert_eq!(sizes(&[]), [0; 0]);
+    }
+
+    #[test]
+    fn lines_hold_versions_and_the_revision() {
+        let writes = [
+            Write {
+                key: "a\"b".to_owned(),
+                revision: 3,
+                operation: Operation::Put("{\"x\":1}".into()),
+            },
+            Write {
+                key: "c".to_owned(),
+                revision: 4,
+                operation: Operation::Delete,
+            },
+        ];
+        let text = lines(&writes, &[0, 1], Accept::HigherOrEqual);
+        let expected = concat!(
+            r#"{"index":{"_id":"a\"b","version":3,"version_type":"external_gte"}}"#,
+            "\n",
+            r#"{"_revision":3,"x":1}"#,
+            "\n",
+            r#"{"delete":{"_id":"c","version":4,"version_type":"external_gte"}}"#,
+            "\n"
+        );
+        assert_eq!(text, expected);
+        let deletes = lines(&writes, &[1], Accept::Higher);
+        assert!(deletes.ends_with(GUARD.as_bytes()) && !text.ends_with(GUARD.as_bytes()));
+    }
+
+    #[test]
+    fn the_answer_of_the_guard_is_left_out() {
+        let json = r#"{"items":[{"delete":{"status":200}},{"update":{"status":404}}]}"#;
+        let reply: Reply = serde_json::from_str(json).unwrap();
+        assert_eq!(reply.judge(), [Judged::Outcome(Outcome::Applied)]);
+    }
+}
