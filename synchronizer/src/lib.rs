@@ -1,3 +1,4 @@
 //! Targets, and everything between mirror and target.
 
 pub mod target;
+pub mod targets;
