@@ -1,0 +1,250 @@
+//! What only OpenSearch shows: indexes, mappings, shards, and replies that refuse a whole request.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ::opensearch::OpenSearch;
+use ::opensearch::http::Method;
+use ::opensearch::http::headers::HeaderMap;
+use ::opensearch::http::request::JsonBody;
+use ::opensearch::http::transport::Transport;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::suite::{Case, exercise};
+use super::{assert_names, body, cleaned, closed_port, delete, live, products, put, scan, service, unique};
+use crate::target::{Accept, Outcome, Target, TargetError};
+use crate::targets::config::Address;
+use crate::targets::opensearch::OpenSearchTarget;
+
+fn target(url: &str, prefix: &str) -> OpenSearchTarget {
+    OpenSearchTarget::new("search", &Address::from(url), prefix).unwrap()
+}
+
+/// A plain request to the real service; its JSON.
+async fn ask(method: Method, path: &str, body: Option<Value>) -> Value {
+    let client = OpenSearch::new(Transport::single_node(&service("PUBSYNC_TEST_OPENSEARCH")).unwrap());
+    let body = body.map(JsonBody::new);
+    let reply = client
+        .transport()
+        .send(method, path, HeaderMap::new(), None::<&()>, body, None)
+        .await
+        .unwrap();
+    reply.json().await.unwrap()
+}
+
+/// The real service with a prefix of its own: the target, and the alias of products.
+async fn with_index<F: Future<Output = ()>>(test: impl FnOnce(OpenSearchTarget, String) -> F) {
+    let (url, prefix) = (service("PUBSYNC_TEST_OPENSEARCH"), unique());
+    let alias = format!("{prefix}product");
+    let clean = async {
+        ask(Method::Delete, &format!("{prefix}*"), None).await;
+    };
+    cleaned(test(target(&url, &prefix), alias), clean).await;
+}
+
+#[tokio::test]
+async fn opensearch_keeps_the_contract() {
+    with_index(|target, _| async move {
+        let bad = put("product:bad", 1, r#"{"price":"dear"}"#);
+        exercise(Case {
+            target: &target,
+            shows_tombstones: false,
+            bad,
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_scan_walks_all_shards() {
+    with_index(|target, alias| async move {
+        let settings = json!({ "settings": { "number_of_shards": 3 }, "aliases": { &alias: {} } });
+        ask(Method::Put, &format!("{alias}-1"), Some(settings)).await;
+        target.prepare(&[products()]).await.unwrap();
+        let writes: Vec<_> = (0..100)
+            .map(|at| put(&format!("product:{at}"), at + 1, "{}"))
+            .collect();
+        target.apply(&products(), &writes, Accept::Higher).await.unwrap();
+        for limit in [1, 7, 1000] {
+            let keys = scan(&target, &products(), limit).await;
+            assert_eq!(
+                keys,
+                writes
+                    .iter()
+                    .map(|write| (write.key.clone(), write.revision))
+                    .collect()
+            );
+        }
+        // A page asked for twice is the same page: the answer may have been lost.
+        let first = target.scan(&products(), None, 10).await.unwrap();
+        let again = target.scan(&products(), first.next.clone(), 10).await.unwrap();
+        assert_eq!(
+            target.scan(&products(), first.next, 10).await.unwrap().keys,
+            again.keys
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_index_has_the_mapping_and_keeps_what_it_has() {
+    with_index(|target, alias| async move {
+        target.prepare(&[products()]).await.unwrap();
+        let index = format!("{alias}-1");
+        let settings = ask(Method::Get, &format!("{alias}/_settings"), None).await;
+        assert_eq!(settings[&index]["settings"]["index"]["gc_deletes"], "1h");
+        let mapping =
+            async || ask(Method::Get, &format!("{alias}/_mapping"), None).await[&index]["mappings"].clone();
+        assert_eq!(
+            mapping().await,
+            json!({ "dynamic": "false", "properties": products().mapping })
+        );
+
+        let mut more = products();
+        more.mapping = json!({ "colour": { "type": "keyword" } });
+        target.prepare(&[more.clone()]).await.unwrap();
+        assert_eq!(mapping().await["properties"]["colour"]["type"], "keyword");
+        assert_eq!(mapping().await["properties"]["price"]["type"], "double");
+
+        more.mapping = json!({ "colour": { "type": "long" } });
+        let error = target.prepare(&[more]).await.unwrap_err();
+        let TargetError::Refused { reason, .. } = &error else {
+            panic!("{error:?}")
+        };
+        assert!(
+            reason.contains("conflicts") && reason.contains("colour"),
+            "{reason}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_index_in_the_place_of_the_alias_is_refused() {
+    with_index(|target, alias| async move {
+        ask(Method::Put, &alias, None).await;
+        let error = target.prepare(&[products()]).await.unwrap_err();
+        assert!(matches!(error, TargetError::Refused { .. }), "{error:?}");
+        assert_names(&error, "search", &alias, "password");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_index_deleted_under_us_is_made_again() {
+    with_index(|target, alias| async move {
+        target.prepare(&[products()]).await.unwrap();
+        live(&target, put("product:1", 5, "{}")).await;
+        for write in [delete("product:2", 5), put("product:1", 6, r#"{"n":6}"#)] {
+            ask(Method::Delete, &format!("{alias}-1"), None).await;
+            assert_eq!(body(&target, "product:1").await, None);
+            assert_eq!(scan(&target, &products(), 10).await.len(), 0);
+            assert_eq!(live(&target, write).await, Outcome::Applied);
+            assert!(
+                ask(Method::Get, &format!("_alias/{alias}"), None).await[format!("{alias}-1")].is_object()
+            );
+        }
+        assert_eq!(body(&target, "product:1").await.as_deref(), Some(r#"{"n":6}"#));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_index_block_refuses_the_target_and_a_long_id_only_itself() {
+    with_index(|target, alias| async move {
+        target.prepare(&[products()]).await.unwrap();
+        let long = format!("product:{}", "x".repeat(505));
+        let writes = [put("product:1", 1, "{}"), put(&long, 1, "{}")];
+        let outcomes = target.apply(&products(), &writes, Accept::Higher).await.unwrap();
+        assert!(
+            matches!(
+                outcomes[1],
+                Outcome::Failed {
+                    class: "id_too_long",
+                    ..
+                }
+            ),
+            "{outcomes:?}"
+        );
+        assert_eq!(outcomes[0], Outcome::Applied);
+        let settings = format!("{alias}/_settings");
+        let block = |on: bool| ask(Method::Put, &settings, Some(json!({ "index.blocks.write": on })));
+        block(true).await;
+        let error = target
+            .apply(&products(), &[put("product:1", 2, "{}")], Accept::Higher)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, TargetError::Refused { .. }), "{error:?}");
+        block(false).await;
+        assert_eq!(live(&target, put("product:1", 2, "{}")).await, Outcome::Applied);
+    })
+    .await;
+}
+
+/// Answers every request with this status; counts them.
+async fn answering(status: &'static str) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (host, count) = (
+        listener.local_addr().unwrap().to_string(),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 1 << 16];
+            let _ = stream.read(&mut request).await;
+            counted.fetch_add(1, Ordering::Relaxed);
+            let reply = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}");
+            let _ = stream.write_all(reply.as_bytes()).await;
+        }
+    });
+    (host, count)
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_a_closed_port_name_target_and_address_only() {
+    let (host, _) = answering("401 Unauthorized").await;
+    let error = target(&format!("http://anna:geheim@{host}"), "")
+        .ping()
+        .await
+        .unwrap_err();
+    assert!(matches!(error, TargetError::Refused { .. }), "{error:?}");
+    assert_names(&error, "search", &host, "geheim");
+
+    let host = format!("127.0.0.1:{}", closed_port().await);
+    let nobody = target(&format!("http://anna:geheim@{host}"), "");
+    let error = nobody
+        .apply(&products(), &[put("product:1", 1, "{}")], Accept::Higher)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, TargetError::Down { .. }), "{error:?}");
+    assert_names(&error, "search", &host, "geheim");
+}
+
+#[tokio::test]
+async fn too_much_is_halved_and_overload_is_waited_for() {
+    let (host, count) = answering("413 Payload Too Large").await;
+    let writes: Vec<_> = (0..4).map(|at| put(&format!("product:{at}"), 1, "{}")).collect();
+    let outcomes = target(&format!("http://{host}"), "")
+        .apply(&products(), &writes, Accept::Higher)
+        .await
+        .unwrap();
+    assert!(outcomes.iter().all(|outcome| matches!(
+        outcome,
+        Outcome::Failed {
+            class: "too_large",
+            ..
+        }
+    )));
+    assert_eq!(count.load(Ordering::Relaxed), 7);
+
+    let (host, _) = answering("429 Too Many Requests").await;
+    let error = target(&format!("http://{host}"), "")
+        .apply(&products(), &writes, Accept::Higher)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, TargetError::Down { .. }), "{error:?}");
+}
