@@ -260,11 +260,12 @@ impl Target for OpenSearchTarget {
     }
 
     async fn ping(&self) -> Result<(), TargetError> {
-        let reply = self.http.json(Method::Get, "", None).await?;
-        if reply.is_success() {
-            Ok(())
-        } else {
-            Err(self.http.down(reply.reason()))
+        match self.http.json(Method::Get, "", None).await {
+            Ok(reply) if reply.is_success() => Ok(()),
+            Ok(reply) => Err(self.http.down(reply.reason())),
+            // Logged in, and the rights of a writer end at its own indexes.
+            Err(error) if http::is_forbidden(&error) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 }

@@ -8,6 +8,7 @@ mod calls;
 mod client;
 mod connection;
 mod errors;
+mod functions;
 mod keys;
 
 use ::redis::Value;
@@ -238,7 +239,7 @@ impl Target for RedisTarget {
     /// A put of nothing: fails where a put would, out of memory and read-only included. A cluster answers for one node.
     async fn ping(&self) -> Result<(), TargetError> {
         let mut pipeline = ::redis::pipe();
-        pipeline.cmd("FCALL").arg("pubsync_put").arg(0).arg(0);
+        pipeline.cmd("FCALL").arg(functions::put()).arg(0).arg(0);
         self.client
             .call(pipeline)
             .await?

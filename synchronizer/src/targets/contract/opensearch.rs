@@ -184,8 +184,8 @@ async fn an_index_block_refuses_the_target_and_a_long_id_only_itself() {
     .await;
 }
 
-/// Answers every request with this status; counts them.
-async fn answering(status: &'static str) -> (String, Arc<AtomicUsize>) {
+/// A server that answers by the first line of the request with a status and a body, and counts.
+async fn answering(answer: fn(&str) -> (&'static str, &'static str)) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (host, count) = (
         listener.local_addr().unwrap().to_string(),
@@ -195,18 +195,43 @@ async fn answering(status: &'static str) -> (String, Arc<AtomicUsize>) {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = vec![0; 1 << 16];
-            let _ = stream.read(&mut request).await;
+            let length = stream.read(&mut request).await.unwrap_or(0);
             counted.fetch_add(1, Ordering::Relaxed);
-            let reply = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{{}}");
-            let _ = stream.write_all(reply.as_bytes()).await;
+            let request = String::from_utf8_lossy(&request[..length]);
+            let (status, body) = answer(request.lines().next().unwrap_or_default());
+            let length = body.len();
+            let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
         }
     });
     (host, count)
 }
 
 #[tokio::test]
+async fn a_writer_without_the_right_to_make_indexes_works_where_they_are() {
+    const GONE: &str = r#"{"docs":[{"error":{"type":"index_not_found_exception"}}]}"#;
+    let (host, _) = answering(|line| match line {
+        line if line.contains("there/_mget") => ("200 OK", r#"{"docs":[{"found":false}]}"#),
+        line if line.contains("gone/_mget") => ("200 OK", GONE),
+        _ => ("403 Forbidden", "{}"),
+    })
+    .await;
+    let writer = target(&format!("http://{host}"), "");
+    writer.ping().await.unwrap();
+    let mut collection = products();
+    collection.index = "there".to_owned();
+    writer.prepare(&[collection.clone()]).await.unwrap();
+    collection.index = "gone".to_owned();
+    let error = writer.prepare(&[collection]).await.unwrap_err();
+    assert!(
+        matches!(&error, TargetError::Refused { reason, .. } if reason.contains("403")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_wrong_password_and_a_closed_port_name_target_and_address_only() {
-    let (host, _) = answering("401 Unauthorized").await;
+    let (host, _) = answering(|_| ("401 Unauthorized", "{}")).await;
     let error = target(&format!("http://anna:geheim@{host}"), "")
         .ping()
         .await
@@ -226,7 +251,7 @@ async fn a_wrong_password_and_a_closed_port_name_target_and_address_only() {
 
 #[tokio::test]
 async fn too_much_is_halved_and_overload_is_waited_for() {
-    let (host, count) = answering("413 Payload Too Large").await;
+    let (host, count) = answering(|_| ("413 Payload Too Large", "{}")).await;
     let writes: Vec<_> = (0..4).map(|at| put(&format!("product:{at}"), 1, "{}")).collect();
     let outcomes = target(&format!("http://{host}"), "")
         .apply(&products(), &writes, Accept::Higher)
@@ -241,7 +266,7 @@ async fn too_much_is_halved_and_overload_is_waited_for() {
     )));
     assert_eq!(count.load(Ordering::Relaxed), 7);
 
-    let (host, _) = answering("429 Too Many Requests").await;
+    let (host, _) = answering(|_| ("429 Too Many Requests", "{}")).await;
     let error = target(&format!("http://{host}"), "")
         .apply(&products(), &writes, Accept::Higher)
         .await

@@ -408,14 +408,24 @@ async fn a_cluster_keeps_the_contract() {
         "redis-cluster://127.0.0.1:{},127.0.0.1:{}",
         servers[0].0.port, servers[1].0.port
     );
-    let target = target(&url, "kv:");
+    let cluster = target(&url, "kv:");
     let bad = put("t:{bad}", 1, "{}");
     exercise(Case {
-        target: &target,
+        target: &cluster,
         shows_tombstones: true,
         bad,
     })
     .await;
+    let single = target(&servers[0].0.url(), "kv:");
+    let writes: Vec<_> = (0..9).map(|at| put(&format!("product:{at}"), 1, "{}")).collect();
+    let error = single
+        .apply(&products(), &writes, Accept::Higher)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, TargetError::Refused { reason, .. } if reason.contains("redis-cluster")),
+        "{error}"
+    );
     for (server, _, nodes) in servers {
         drop(server);
         let _ = std::fs::remove_file(format!("/tmp/{nodes}"));

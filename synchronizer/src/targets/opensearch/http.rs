@@ -207,6 +207,11 @@ impl Cause {
     }
 }
 
+/// Whether the login was right and only the right is missing.
+pub fn is_forbidden(error: &TargetError) -> bool {
+    matches!(error, TargetError::Refused { reason, .. } if reason.starts_with("403 "))
+}
+
 /// What really went wrong: the outer errors only say "error sending request", with the url.
 fn innermost(error: &::opensearch::Error) -> String {
     if error.is_timeout() {

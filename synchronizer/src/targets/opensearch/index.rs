@@ -4,19 +4,36 @@ use ::opensearch::http::Method;
 use pubsync_schema::shape::Collection;
 use serde_json::{Value, json};
 
-use super::http::Http;
+use super::http::{Http, is_forbidden};
 use crate::target::TargetError;
 
 /// How long an index remembers the version of a delete (its default is 60 s). A message older than a quarter of it is
 /// applied from the mirror (law 9).
 const GC_DELETES: &str = "1h";
 
-/// Makes the alias answer, with the collection's mapping. Several may run it at once.
+/// Makes the alias answer, with the collection's mapping. Several may run it at once. A login without the rights for it is
+/// fine where the alias is there.
 pub async fn prepare(http: &Http, alias: &str, collection: &Collection) -> Result<(), TargetError> {
+    match make(http, alias, collection).await {
+        Err(error) if is_forbidden(&error) && answers(http, alias).await? => Ok(()),
+        other => other,
+    }
+}
+
+async fn make(http: &Http, alias: &str, collection: &Collection) -> Result<(), TargetError> {
     if !has_alias(http, alias).await? && create(http, alias, collection).await? {
         return Ok(());
     }
     extend(http, alias, collection).await
+}
+
+/// Asks with the rights of a writer only: a missing index shows in the answer.
+async fn answers(http: &Http, alias: &str) -> Result<bool, TargetError> {
+    let body = json!({ "ids": ["pubsync: no document"] });
+    let reply = http
+        .json(Method::Post, &format!("{alias}/_mget"), Some(body))
+        .await?;
+    Ok(reply.is_success() && !String::from_utf8_lossy(&reply.body).contains("index_not_found_exception"))
 }
 
 async fn has_alias(http: &Http, alias: &str) -> Result<bool, TargetError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ::redis::{Cmd, RedisWrite};
 
+use super::functions;
 use super::keys::{Keys, slot};
 use crate::target::{Accept, Operation, Outcome, Write};
 use crate::targets::stamp;
@@ -102,9 +103,9 @@ pub fn refuse(write: &Write) -> Option<Outcome> {
 pub fn command(call: &Call, writes: &[Write], keys: &Keys, accept: Accept) -> Cmd {
     let mut cmd = ::redis::cmd("FCALL");
     cmd.arg(if call.deletes {
-        "pubsync_delete"
+        functions::delete()
     } else {
-        "pubsync_put"
+        functions::put()
     })
     .arg(call.items.len() * 2);
     for at in &call.items {

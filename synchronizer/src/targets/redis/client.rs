@@ -5,10 +5,9 @@ use deadpool::managed::{Object, PoolError};
 
 use super::connection::{Manager, Pool};
 use super::errors::{Verdict, text, verdict};
+use super::functions;
 use crate::target::TargetError;
 use crate::targets::config::{Address, InvalidTarget};
-
-const LIBRARY: &str = include_str!("functions.lua");
 
 /// Connections of one process; each carries one call at a time, so a big one delays no other.
 pub const CONNECTIONS: usize = 8;
@@ -135,7 +134,7 @@ impl Client {
             .cmd("FUNCTION")
             .arg("LOAD")
             .arg("REPLACE")
-            .arg(LIBRARY)
+            .arg(functions::library())
             .ignore_errors();
         match self.attempt(&pipeline, None).await.and_then(only) {
             Ok(_) => Ok(()),
@@ -169,6 +168,10 @@ impl Client {
     /// The error of the target as a whole, if it is one.
     fn blame(&self, error: &RedisError) -> Option<TargetError> {
         match verdict(error) {
+            Verdict::Retry if !self.cluster => Some(self.refused(format!(
+                "{} (a cluster wants redis-cluster:// in the url)",
+                text(error)
+            ))),
             Verdict::Item(_) | Verdict::Retry | Verdict::Unknown => None,
             Verdict::Down => Some(self.down(text(error))),
             Verdict::Reconnect if error.is_io_error() => Some(self.down(text(error))),

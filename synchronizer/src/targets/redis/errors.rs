@@ -7,7 +7,7 @@ use ::redis::{ErrorKind, RedisError};
 pub enum Verdict {
     /// This item will not succeed as it is; the class of its failure.
     Item(&'static str),
-    /// The keys of this call only, and not for long.
+    /// The keys of this call only, and not for long: only a cluster says so.
     Retry,
     /// The target, until it comes back by itself.
     Down,
@@ -48,9 +48,8 @@ pub fn verdict(error: &RedisError) -> Verdict {
 pub fn by_code(code: &str, detail: &str) -> Verdict {
     match code {
         "WRONGTYPE" => Verdict::Item("wrong_type"),
-        "TRYAGAIN" => Verdict::Retry,
-        // A multi-key call met a slot that moves.
-        "CROSSSLOT" | "MOVED" | "ASK" => Verdict::Retry,
+        // A slot that moves, or a cluster that is used as a single server.
+        "TRYAGAIN" | "CROSSSLOT" | "MOVED" | "ASK" => Verdict::Retry,
         "LOADING" | "CLUSTERDOWN" | "MASTERDOWN" | "BUSY" | "UNKILLABLE" | "NOREPLICAS" => Verdict::Down,
         "OOM" | "NOAUTH" | "WRONGPASS" | "NOPERM" | "MISCONF" | "DENIED" => Verdict::Refused,
         // Often an old primary; where a new connection leads to a replica again, a person must help.

@@ -1,9 +1,10 @@
-#!lua name=pubsync
+#!lua name=pubsync_VERSION
 
 -- The guard: a write is accepted only over a lower revision (or an equal one, where the first argument is 1).
 -- Keys come in pairs: the document, and its tombstone in the same slot. The answer has one entry a pair: 1 applied,
 -- 0 stale, or the text of an error that concerns this pair only.
 -- Revisions are below 2^53, where Lua's numbers are exact.
+-- VERSION is a checksum of this file: versions of pubsync that run side by side each call their own functions.
 
 -- The highest revision known for a pair and whether a tombstone stands; on an error nil, nil and its text.
 local function held(key, tombstone)
@@ -58,6 +59,6 @@ local function delete(keys, args)
   return out
 end
 
-redis.register_function('pubsync_put', put)
+redis.register_function('pubsync_put_VERSION', put)
 -- Deletes free memory: they must pass when it is used up.
-redis.register_function{function_name = 'pubsync_delete', callback = delete, flags = {'allow-oom'}}
+redis.register_function{function_name = 'pubsync_delete_VERSION', callback = delete, flags = {'allow-oom'}}
