@@ -22,7 +22,13 @@ type Outcome = Result<BuiltDocument, DocumentFailure>;
 pub(super) fn documents(plan: &DocumentPlan, loaded: &Loaded, root: &Row) -> Vec<Outcome> {
     let mut bound: Bound<'_> = vec![None; plan.document.sources.len()];
     bound[0] = Some(root);
-    let mut assembly = Assembly { plan, loaded, bound, scratch: Vec::new(), documents: Vec::new() };
+    let mut assembly = Assembly {
+        plan,
+        loaded,
+        bound,
+        scratch: Vec::new(),
+        documents: Vec::new(),
+    };
     assembly.combinations(&plan.document.scopes);
     one_for_each_key(assembly.documents)
 }
@@ -39,7 +45,11 @@ fn one_for_each_key(documents: Vec<Outcome>) -> Vec<Outcome> {
         match key.map(|key| places.entry(key.clone())) {
             Some(Entry::Occupied(taken)) => {
                 let message = "several combinations of scope rows give this key".to_owned();
-                kept[*taken.get()] = Err(DocumentFailure { key: Some(taken.key().clone()), class: "key", message });
+                kept[*taken.get()] = Err(DocumentFailure {
+                    key: Some(taken.key().clone()),
+                    class: "key",
+                    message,
+                });
             }
             entry => {
                 if let Some(Entry::Vacant(free)) = entry {
@@ -83,7 +93,9 @@ impl<'a> Assembly<'a> {
         let failed = |key: Option<String>| move |(class, message)| DocumentFailure { key, class, message };
         let key = self.key().map_err(failed(None))?;
         let mut body = Vec::with_capacity(1024);
-        let written = self.write(&self.plan.body, &mut body).and_then(|()| text_of(body));
+        let written = self
+            .write(&self.plan.body, &mut body)
+            .and_then(|()| text_of(body));
         let body = written.map_err(failed(Some(key.clone())))?;
         let hash = format!("{:032x}", xxh3_128(body.as_bytes()));
         Ok(BuiltDocument { key, body, hash })
@@ -96,7 +108,12 @@ impl<'a> Assembly<'a> {
                 KeyPiece::Literal(text) => key.push_str(text),
                 KeyPiece::Value { slot, follows } => match self.value(slot)? {
                     Some(value) => encode_key_value(&value.into_text(), *follows, &mut key),
-                    None => return Err(("key", format!("{} is null, but stands in the key", self.name(slot)))),
+                    None => {
+                        return Err((
+                            "key",
+                            format!("{} is null, but stands in the key", self.name(slot)),
+                        ));
+                    }
                 },
             }
         }
@@ -136,10 +153,20 @@ impl<'a> Assembly<'a> {
             Template::Count { source } => self.count(*source, out),
             Template::First(alternatives) => self.first(alternatives, out)?,
         }
-        if out.len() > MAX_BODY { Err(("size", format!("the body exceeds {MAX_BODY} bytes"))) } else { Ok(()) }
+        if out.len() > MAX_BODY {
+            Err(("size", format!("the body exceeds {MAX_BODY} bytes")))
+        } else {
+            Ok(())
+        }
     }
 
-    fn row(&mut self, source: SourceId, row: &'a Row, body: &'a Template, out: &mut Vec<u8>) -> Result<(), Fault> {
+    fn row(
+        &mut self,
+        source: SourceId,
+        row: &'a Row,
+        body: &'a Template,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
         let before = self.bound[source].replace(row);
         let written = self.write(body, out);
         self.bound[source] = before;
@@ -161,7 +188,10 @@ impl<'a> Assembly<'a> {
         };
         let mut groups: Vec<(String, Vec<&'a Row>)> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
-        for &row in rows.iter().filter(|row| by.iter().all(|slot| row[slot.place].is_some())) {
+        for &row in rows
+            .iter()
+            .filter(|row| by.iter().all(|slot| row[slot.place].is_some()))
+        {
             let Some(raw) = &row[slot.place] else { continue };
             let key = self.form(slot, raw)?.into_text().into_owned();
             let place = *places.entry(key).or_insert_with_key(|key| {
@@ -184,8 +214,15 @@ impl<'a> Assembly<'a> {
     }
 
     fn count(&mut self, source: SourceId, out: &mut Vec<u8>) {
-        let counted = self.rows(source).first().and_then(|row| row[0].as_ref()).and_then(|text| text.parse::<u64>().ok());
-        let at_most = self.plan.steps[source].as_ref().and_then(|step| step.at_most).unwrap_or(u64::MAX);
+        let counted = self
+            .rows(source)
+            .first()
+            .and_then(|row| row[0].as_ref())
+            .and_then(|text| text.parse::<u64>().ok());
+        let at_most = self.plan.steps[source]
+            .as_ref()
+            .and_then(|step| step.at_most)
+            .unwrap_or(u64::MAX);
         out.extend_from_slice(counted.unwrap_or(0).min(at_most).to_string().as_bytes());
     }
 
@@ -220,7 +257,10 @@ impl<'a> Assembly<'a> {
     fn form(&self, slot: &Slot, raw: &'a str) -> Result<Form<'a>, Fault> {
         form(self.plan.dialect, &slot.kind, raw).ok_or_else(|| {
             let shown: String = raw.chars().take(60).collect();
-            ("value", format!("{} holds {shown:?}, which has no JSON form", self.name(slot)))
+            (
+                "value",
+                format!("{} holds {shown:?}, which has no JSON form", self.name(slot)),
+            )
         })
     }
 
@@ -233,7 +273,11 @@ impl<'a> Assembly<'a> {
 
     fn name(&self, slot: &Slot) -> String {
         let document = &self.plan.document;
-        format!("{}.{}", document.sources[slot.column.source].table.name, document.column_of(slot.column).name)
+        format!(
+            "{}.{}",
+            document.sources[slot.column.source].table.name,
+            document.column_of(slot.column).name
+        )
     }
 }
 

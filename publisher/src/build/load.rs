@@ -43,7 +43,11 @@ impl Loaded {
             return &[];
         }
         let steps = &self.steps[step.source];
-        steps.instances.get(scratch.as_slice()).and_then(|&number| steps.rows.get(number)).map_or(&[], Vec::as_slice)
+        steps
+            .instances
+            .get(scratch.as_slice())
+            .and_then(|&number| steps.rows.get(number))
+            .map_or(&[], Vec::as_slice)
     }
 }
 
@@ -54,7 +58,10 @@ pub(super) async fn load(
     ids: &[Option<Vec<String>>],
 ) -> Result<Loaded, BuildError> {
     let steps = plan.steps.iter().map(|_| Rows::default()).collect();
-    let mut loaded = Loaded { roots: roots(conn, plan, ids).await?, steps };
+    let mut loaded = Loaded {
+        roots: roots(conn, plan, ids).await?,
+        steps,
+    };
     for step in plan.steps.iter().flatten() {
         let batch = Collector::collect(plan, step, &loaded);
         loaded.steps[step.source] = run(conn, plan, step, batch).await?;
@@ -75,8 +82,17 @@ async fn roots(
         }
     }
     for parameter in batch.queries {
-        let rows = texts(conn, &plan.root.sql, vec![close(parameter).into()], plan.root.width + 1).await;
-        for mut row in rows.map_err(|source| BuildError { select: plan.document.label(0), source })? {
+        let rows = texts(
+            conn,
+            &plan.root.sql,
+            vec![close(parameter).into()],
+            plan.root.width + 1,
+        )
+        .await;
+        for mut row in rows.map_err(|source| BuildError {
+            select: plan.document.label(0),
+            source,
+        })? {
             let Some(number) = number(&mut row) else { continue };
             // Where the database finds 'ABC' for 'abc', the root is the one with the row's own text.
             let id = ids.get(number).and_then(Option::as_ref).map(|id| id.iter());
@@ -98,7 +114,10 @@ async fn run(
     let mut rows = vec![Vec::new(); collected.instances.len()];
     for parameter in collected.batch.queries {
         let answer = texts(conn, &step.sql, vec![close(parameter).into()], step.width + 1).await;
-        for mut row in answer.map_err(|source| BuildError { select: plan.document.label(step.source), source })? {
+        for mut row in answer.map_err(|source| BuildError {
+            select: plan.document.label(step.source),
+            source,
+        })? {
             if let Some(list) = number(&mut row).and_then(|number| rows.get_mut(number)) {
                 list.push(row);
             }
@@ -107,7 +126,10 @@ async fn run(
     if !step.distinct.is_empty() {
         rows.iter_mut().for_each(|list| keep_first(list, &step.distinct));
     }
-    Ok(Rows { instances: collected.instances, rows })
+    Ok(Rows {
+        instances: collected.instances,
+        rows,
+    })
 }
 
 /// Takes the instance's number off a row.
@@ -137,7 +159,13 @@ struct Collected {
 
 impl<'a> Collector<'a> {
     fn collect(plan: &'a DocumentPlan, step: &'a Step, loaded: &'a Loaded) -> Collected {
-        let mut this = Self { plan, step, loaded, found: Collected::default(), scratch: Vec::new() };
+        let mut this = Self {
+            plan,
+            step,
+            loaded,
+            found: Collected::default(),
+            scratch: Vec::new(),
+        };
         let mut bound: Bound<'a> = vec![None; plan.document.sources.len()];
         let mut roots = loaded.roots.iter().flatten().peekable();
         match &step.walk {
@@ -145,7 +173,11 @@ impl<'a> Collector<'a> {
             Walk::Once => {}
             Walk::Roots => roots.for_each(|root| this.add_with(&mut bound, 0, root)),
             Walk::Rows(source) => {
-                loaded.steps[*source].rows.iter().flatten().for_each(|row| this.add_with(&mut bound, *source, row));
+                loaded.steps[*source]
+                    .rows
+                    .iter()
+                    .flatten()
+                    .for_each(|row| this.add_with(&mut bound, *source, row));
             }
             Walk::Combinations(sources) => roots.for_each(|root| {
                 bound[0] = Some(root);
@@ -156,8 +188,12 @@ impl<'a> Collector<'a> {
     }
 
     fn walk(&mut self, bound: &mut Bound<'a>, sources: &[SourceId]) {
-        let Some((&source, rest)) = sources.split_first() else { return self.add(bound) };
-        let Some(step) = &self.plan.steps[source] else { return };
+        let Some((&source, rest)) = sources.split_first() else {
+            return self.add(bound);
+        };
+        let Some(step) = &self.plan.steps[source] else {
+            return;
+        };
         let rows = self.loaded.rows(step, bound, &mut self.scratch);
         for row in rows {
             bound[source] = Some(row);
@@ -176,16 +212,23 @@ impl<'a> Collector<'a> {
 
     fn add(&mut self, bound: &Bound<'a>) {
         self.scratch.clear();
-        if encode(&self.step.outer, bound, &mut self.scratch) && !self.found.instances.contains_key(&self.scratch) {
+        if encode(&self.step.outer, bound, &mut self.scratch)
+            && !self.found.instances.contains_key(&self.scratch)
+        {
             let number = self.found.instances.len();
             self.found.instances.insert(self.scratch.clone(), number);
-            self.found.batch.push(number, self.step.outer.iter().map(|outer| value(outer, bound)));
+            self.found
+                .batch
+                .push(number, self.step.outer.iter().map(|outer| value(outer, bound)));
         }
     }
 }
 
 pub(super) fn is_optional(plan: &DocumentPlan, source: SourceId) -> bool {
-    matches!(plan.document.sources[source].role, Role::Scope { optional: true, .. })
+    matches!(
+        plan.document.sources[source].role,
+        Role::Scope { optional: true, .. }
+    )
 }
 
 fn value<'a>(outer: &Outer, bound: &Bound<'a>) -> Option<&'a str> {
@@ -219,7 +262,9 @@ impl Batch {
         if self.rows.is_multiple_of(INSTANCES) {
             self.queries.push(Vec::new());
         }
-        let Some(query) = self.queries.last_mut() else { return };
+        let Some(query) = self.queries.last_mut() else {
+            return;
+        };
         query.push(if query.is_empty() { b'[' } else { b',' });
         query.extend_from_slice(format!("[\"{number}\"").as_bytes());
         for value in values {

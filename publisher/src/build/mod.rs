@@ -4,7 +4,7 @@ mod assemble;
 pub(crate) mod json;
 mod load;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod value;
 
 use pubsync_schema::fault::{Fault, classify};
@@ -78,22 +78,31 @@ pub async fn build(
             (Some(_), None) => Vec::new(),
             (None, _) => vec![Err(no_id(plan, root))],
         };
-        Built { root: root.clone(), documents }
+        Built {
+            root: root.clone(),
+            documents,
+        }
     };
     Ok(roots.iter().enumerate().map(documents).collect())
 }
 
-/// Texts of the root's id columns.
+/// Texts of the root's id columns. One id has one text: JSON written in another way is none.
 fn id_texts(plan: &DocumentPlan, root: &str) -> Option<Vec<String>> {
     let columns = plan.document.root_id.len();
     if columns == 1 {
         return Some(vec![root.to_owned()]);
     }
-    serde_json::from_str::<Vec<String>>(root).ok().filter(|texts| texts.len() == columns)
+    let texts: Vec<String> = serde_json::from_str(root).ok()?;
+    let same = serde_json::to_string(&texts).is_ok_and(|text| text == root);
+    (same && texts.len() == columns).then_some(texts)
 }
 
 fn no_id(plan: &DocumentPlan, root: &str) -> DocumentFailure {
     let columns = plan.document.root_id.len();
-    let message = format!("the id {root:?} is no JSON array of {columns} texts");
-    DocumentFailure { key: None, class: "root", message }
+    let message = format!("the id {root:?} is no JSON array of {columns} texts without blanks");
+    DocumentFailure {
+        key: None,
+        class: "root",
+        message,
+    }
 }

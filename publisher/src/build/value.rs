@@ -49,7 +49,9 @@ pub(crate) fn form<'a>(dialect: Dialect, kind: &ColumnKind, text: &'a str) -> Op
         ColumnKind::TimestampTz if sqlite => sqlite_timestamp(text, true).map(Form::Quoted),
         ColumnKind::Timestamp => postgres_timestamp(text, false).map(Form::Quoted),
         ColumnKind::TimestampTz => postgres_timestamp(text, true).map(Form::Quoted),
-        ColumnKind::Bytes => base64_of_hex(text.strip_prefix("\\x").unwrap_or(text)).map(|text| Form::Quoted(text.into())),
+        ColumnKind::Bytes => {
+            base64_of_hex(text.strip_prefix("\\x").unwrap_or(text)).map(|text| Form::Quoted(text.into()))
+        }
         ColumnKind::Text | ColumnKind::Uuid | ColumnKind::Enum | ColumnKind::Time | ColumnKind::Other => {
             Some(Form::Quoted(text.into()))
         }
@@ -58,7 +60,11 @@ pub(crate) fn form<'a>(dialect: Dialect, kind: &ColumnKind, text: &'a str) -> Op
 
 /// Raw newlines stand between tokens only; they would break line-delimited JSON.
 fn on_one_line(json: &str) -> Cow<'_, str> {
-    if json.contains(['\n', '\r']) { json.replace(['\n', '\r'], " ").into() } else { json.into() }
+    if json.contains(['\n', '\r']) {
+        json.replace(['\n', '\r'], " ").into()
+    } else {
+        json.into()
+    }
 }
 
 fn date(text: &str, sqlite: bool) -> Option<Cow<'_, str>> {
@@ -78,9 +84,17 @@ fn postgres_timestamp(text: &str, zoned: bool) -> Option<Cow<'_, str>> {
         Some(rest) => (rest, true),
         None => (text, false),
     };
-    let (text, zone) = if zoned { (text.strip_suffix("+00")?, "Z") } else { (text, "") };
+    let (text, zone) = if zoned {
+        (text.strip_suffix("+00")?, "Z")
+    } else {
+        (text, "")
+    };
     let (date, time) = text.split_once(' ')?;
-    let date = if early { Cow::Owned(before_christ(date)?) } else { Cow::Borrowed(date) };
+    let date = if early {
+        Cow::Owned(before_christ(date)?)
+    } else {
+        Cow::Borrowed(date)
+    };
     is_date(date.trim_start_matches('-')).then(|| format!("{date}T{time}{zone}").into())
 }
 
@@ -90,7 +104,9 @@ fn sqlite_timestamp(text: &str, zoned: bool) -> Option<Cow<'_, str>> {
     if !is_date(date) {
         return None;
     }
-    let Some(time) = time else { return Some(date.into()) };
+    let Some(time) = time else {
+        return Some(date.into());
+    };
     let (clock, zone) = match time.find(['+', '-', 'Z', 'z']) {
         Some(at) => time.split_at(at),
         None => (time, if zoned { "Z" } else { "" }),
@@ -148,10 +164,22 @@ mod tests {
     fn timestamps_of_postgres_are_iso() {
         let plain = |text| json(Dialect::Postgres, ColumnKind::Timestamp, text);
         let zoned = |text| json(Dialect::Postgres, ColumnKind::TimestampTz, text);
-        assert_eq!(plain("2024-01-02 03:04:05.123").as_deref(), Some("\"2024-01-02T03:04:05.123\""));
-        assert_eq!(plain("0044-03-15 00:00:00 BC").as_deref(), Some("\"-0043-03-15T00:00:00\""));
-        assert_eq!(plain("0001-03-15 00:00:00 BC").as_deref(), Some("\"0000-03-15T00:00:00\""));
-        assert_eq!(zoned("2024-01-02 03:04:05+00").as_deref(), Some("\"2024-01-02T03:04:05Z\""));
+        assert_eq!(
+            plain("2024-01-02 03:04:05.123").as_deref(),
+            Some("\"2024-01-02T03:04:05.123\"")
+        );
+        assert_eq!(
+            plain("0044-03-15 00:00:00 BC").as_deref(),
+            Some("\"-0043-03-15T00:00:00\"")
+        );
+        assert_eq!(
+            plain("0001-03-15 00:00:00 BC").as_deref(),
+            Some("\"0000-03-15T00:00:00\"")
+        );
+        assert_eq!(
+            zoned("2024-01-02 03:04:05+00").as_deref(),
+            Some("\"2024-01-02T03:04:05Z\"")
+        );
         assert_eq!(zoned("2024-01-02 03:04:05+02"), None);
         assert_eq!(zoned("infinity"), None);
         assert_eq!(plain("-infinity"), None);
@@ -161,20 +189,35 @@ mod tests {
     #[test]
     fn timestamps_of_sqlite_are_iso() {
         let plain = |text| json(Dialect::Sqlite, ColumnKind::Timestamp, text);
-        assert_eq!(plain("2024-01-02 03:04:05").as_deref(), Some("\"2024-01-02T03:04:05\""));
-        assert_eq!(plain("2024-01-02T03:04:05.100+00:00").as_deref(), Some("\"2024-01-02T03:04:05.1Z\""));
-        assert_eq!(plain("2024-01-02 03:04:05.000").as_deref(), Some("\"2024-01-02T03:04:05\""));
+        assert_eq!(
+            plain("2024-01-02 03:04:05").as_deref(),
+            Some("\"2024-01-02T03:04:05\"")
+        );
+        assert_eq!(
+            plain("2024-01-02T03:04:05.100+00:00").as_deref(),
+            Some("\"2024-01-02T03:04:05.1Z\"")
+        );
+        assert_eq!(
+            plain("2024-01-02 03:04:05.000").as_deref(),
+            Some("\"2024-01-02T03:04:05\"")
+        );
         assert_eq!(plain("1700000000").as_deref(), Some("1700000000"));
         assert_eq!(plain("yesterday"), None);
         let zoned = json(Dialect::Sqlite, ColumnKind::TimestampTz, "2024-01-02 03:04:05.5");
         assert_eq!(zoned.as_deref(), Some("\"2024-01-02T03:04:05.5Z\""));
-        assert_eq!(json(Dialect::Sqlite, ColumnKind::Date, "2024-01-02 00:00:00").as_deref(), Some("\"2024-01-02\""));
+        assert_eq!(
+            json(Dialect::Sqlite, ColumnKind::Date, "2024-01-02 00:00:00").as_deref(),
+            Some("\"2024-01-02\"")
+        );
     }
 
     #[test]
     fn json_stays_as_it_is_on_one_line() {
         let text = "{\"a\" :\n 1.00}";
-        assert_eq!(json(Dialect::Postgres, ColumnKind::Json, text).as_deref(), Some("{\"a\" :  1.00}"));
+        assert_eq!(
+            json(Dialect::Postgres, ColumnKind::Json, text).as_deref(),
+            Some("{\"a\" :  1.00}")
+        );
         assert_eq!(json(Dialect::Sqlite, ColumnKind::Json, "{broken"), None);
     }
 }

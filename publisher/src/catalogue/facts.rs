@@ -57,8 +57,15 @@ impl Facts {
         }
         add_keys(&mut tables, &self.keys);
         add_references(&mut tables, &self.references, self.default_schema.as_deref());
-        let named = |(id, table): (TableId, Table)| (document_name(&id, self.default_schema.as_deref()), Arc::new(table));
-        Catalogue { tables: tables.into_iter().map(named).collect() }
+        let named = |(id, table): (TableId, Table)| {
+            (
+                document_name(&id, self.default_schema.as_deref()),
+                Arc::new(table),
+            )
+        };
+        Catalogue {
+            tables: tables.into_iter().map(named).collect(),
+        }
     }
 }
 
@@ -71,9 +78,15 @@ fn document_name((schema, name): &TableId, default_schema: Option<&str>) -> Stri
 
 fn add_keys(tables: &mut BTreeMap<TableId, Table>, keys: &[KeyColumn]) {
     for group in keys.chunk_by(|a, b| a.table == b.table && a.index == b.index) {
-        let Some(table) = tables.get_mut(&group[0].table) else { continue };
-        let positions = group.iter().map(|key| key.column.as_deref().and_then(|name| position(table, name)));
-        let Some(columns) = positions.collect::<Option<Vec<_>>>() else { continue };
+        let Some(table) = tables.get_mut(&group[0].table) else {
+            continue;
+        };
+        let positions = group
+            .iter()
+            .map(|key| key.column.as_deref().and_then(|name| position(table, name)));
+        let Some(columns) = positions.collect::<Option<Vec<_>>>() else {
+            continue;
+        };
         if group[0].primary {
             table.primary_key = columns;
         } else {
@@ -82,9 +95,15 @@ fn add_keys(tables: &mut BTreeMap<TableId, Table>, keys: &[KeyColumn]) {
     }
 }
 
-fn add_references(tables: &mut BTreeMap<TableId, Table>, references: &[Reference], default_schema: Option<&str>) {
+fn add_references(
+    tables: &mut BTreeMap<TableId, Table>,
+    references: &[Reference],
+    default_schema: Option<&str>,
+) {
     for group in references.chunk_by(|a, b| a.table == b.table && a.constraint == b.constraint) {
-        let Some((id, target)) = find(tables, &group[0].to) else { continue };
+        let Some((id, target)) = find(tables, &group[0].to) else {
+            continue;
+        };
         let names: Option<Vec<String>> = group
             .iter()
             .enumerate()
@@ -97,23 +116,45 @@ fn add_references(tables: &mut BTreeMap<TableId, Table>, references: &[Reference
             })
             .collect();
         let table = document_name(id, default_schema);
-        let Some(holder) = tables.get_mut(&group[0].table) else { continue };
-        let columns = group.iter().map(|reference| position(holder, &reference.column)).collect();
+        let Some(holder) = tables.get_mut(&group[0].table) else {
+            continue;
+        };
+        let columns = group
+            .iter()
+            .map(|reference| position(holder, &reference.column))
+            .collect();
         if let (Some(references), Some(columns)) = (names, columns) {
-            holder.foreign_keys.push(ForeignKey { columns, table, references });
+            holder.foreign_keys.push(ForeignKey {
+                columns,
+                table,
+                references,
+            });
         }
     }
 }
 
 /// SQLite writes names in a foreign key as the statement did, in any case.
 fn find<'a>(tables: &'a BTreeMap<TableId, Table>, id: &TableId) -> Option<(&'a TableId, &'a Table)> {
-    let any_case = || tables.iter().find(|((schema, name), _)| *schema == id.0 && name.eq_ignore_ascii_case(&id.1));
-    tables.get_key_value(id).or_else(|| if id.0.is_none() { any_case() } else { None })
+    let any_case = || {
+        tables
+            .iter()
+            .find(|((schema, name), _)| *schema == id.0 && name.eq_ignore_ascii_case(&id.1))
+    };
+    tables
+        .get_key_value(id)
+        .or_else(|| if id.0.is_none() { any_case() } else { None })
 }
 
 fn position(table: &Table, name: &str) -> Option<usize> {
-    let any_case = || table.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
-    table.column(name).or_else(|| if table.schema.is_none() { any_case() } else { None })
+    let any_case = || {
+        table
+            .columns
+            .iter()
+            .position(|column| column.name.eq_ignore_ascii_case(name))
+    };
+    table
+        .column(name)
+        .or_else(|| if table.schema.is_none() { any_case() } else { None })
 }
 
 /// Runs a SELECT whose `width` columns are all text.
@@ -125,5 +166,7 @@ pub(crate) async fn texts(
 ) -> Result<Vec<Vec<Option<String>>>, DbErr> {
     let statement = Statement::from_sql_and_values(conn.get_database_backend(), sql, values);
     let rows = conn.query_all_raw(statement).await?;
-    rows.iter().map(|row| (0..width).map(|i| row.try_get_by_index(i)).collect()).collect()
+    rows.iter()
+        .map(|row| (0..width).map(|i| row.try_get_by_index(i)).collect())
+        .collect()
 }

@@ -4,6 +4,8 @@
 mod facts;
 mod postgres;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +20,11 @@ pub(crate) use facts::texts;
 ///
 /// # Errors
 /// What the database answers to the catalogue queries.
-pub async fn introspect(conn: &impl ConnectionTrait, dialect: Dialect, own: &str) -> Result<Catalogue, DbErr> {
+pub async fn introspect(
+    conn: &impl ConnectionTrait,
+    dialect: Dialect,
+    own: &str,
+) -> Result<Catalogue, DbErr> {
     let facts = match dialect {
         Dialect::Postgres => postgres::read(conn, own).await?,
         Dialect::Sqlite => sqlite::read(conn, own).await?,
@@ -63,7 +69,9 @@ pub enum ColumnKind {
     Integer,
     Float,
     /// Scale where the type declares one.
-    Numeric { scale: Option<u32> },
+    Numeric {
+        scale: Option<u32>,
+    },
     Text,
     Uuid,
     Enum,
@@ -94,7 +102,10 @@ impl Catalogue {
     /// The name that documents use for this table.
     #[must_use]
     pub fn name_of(&self, table: &Table) -> Option<&str> {
-        let bare = self.tables.get_key_value(&table.name).filter(|(_, found)| found.schema == table.schema);
+        let bare = self
+            .tables
+            .get_key_value(&table.name)
+            .filter(|(_, found)| found.schema == table.schema);
         let qualified = || {
             let schema = table.schema.as_deref()?;
             self.tables.get_key_value(&format!("{schema}.{}", table.name))

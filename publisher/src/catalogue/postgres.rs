@@ -12,9 +12,22 @@ const TABLES: &str = "c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nsp
 
 pub(super) async fn read(conn: &impl ConnectionTrait, own: &str) -> Result<Facts, DbErr> {
     let default_schema = texts(conn, "SELECT current_schema()::text", vec![], 1).await?;
-    let mut facts = Facts { default_schema: default_schema.into_iter().flatten().next().flatten(), ..Facts::default() };
+    let mut facts = Facts {
+        default_schema: default_schema.into_iter().flatten().next().flatten(),
+        ..Facts::default()
+    };
     for row in texts(conn, &columns(), vec![own.into()], 8).await? {
-        if let [schema, Some(table), Some(name), Some(sql_type), Some(base), Some(class), modifier, not_null] = &row[..] {
+        if let [
+            schema,
+            Some(table),
+            Some(name),
+            Some(sql_type),
+            Some(base),
+            Some(class),
+            modifier,
+            not_null,
+        ] = &row[..]
+        {
             let column = Column {
                 name: name.clone(),
                 sql_type: sql_type.clone(),
@@ -35,7 +48,16 @@ pub(super) async fn read(conn: &impl ConnectionTrait, own: &str) -> Result<Facts
         }
     }
     for row in texts(conn, &references(), vec![own.into()], 7).await? {
-        if let [schema, Some(table), Some(constraint), Some(column), to_schema, Some(to), to_column] = &row[..] {
+        if let [
+            schema,
+            Some(table),
+            Some(constraint),
+            Some(column),
+            to_schema,
+            Some(to),
+            to_column,
+        ] = &row[..]
+        {
             facts.references.push(Reference {
                 table: (schema.clone(), table.clone()),
                 constraint: constraint.clone(),
@@ -101,7 +123,9 @@ fn kind(base: &str, class: &str, modifier: Option<&str>) -> ColumnKind {
         "bool" => ColumnKind::Boolean,
         "int2" | "int4" | "int8" | "oid" => ColumnKind::Integer,
         "float4" | "float8" => ColumnKind::Float,
-        "numeric" => ColumnKind::Numeric { scale: scale(modifier) },
+        "numeric" => ColumnKind::Numeric {
+            scale: scale(modifier),
+        },
         "uuid" => ColumnKind::Uuid,
         "date" => ColumnKind::Date,
         "timestamp" => ColumnKind::Timestamp,

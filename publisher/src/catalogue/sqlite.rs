@@ -63,7 +63,12 @@ pub(super) async fn read(conn: &impl ConnectionTrait, own: &str) -> Result<Facts
 }
 
 fn key(table: &str, index: &str, primary: bool, column: Option<&String>) -> KeyColumn {
-    KeyColumn { table: (None, table.to_owned()), index: index.to_owned(), primary, column: column.cloned() }
+    KeyColumn {
+        table: (None, table.to_owned()),
+        index: index.to_owned(),
+        primary,
+        column: column.cloned(),
+    }
 }
 
 /// By the declared type's name, the more special name first (`datetime` before `date`, `point` is no integer to us

@@ -29,17 +29,21 @@ pub fn column(dialect: Dialect, alias: &str, column: &Column) -> String {
 pub fn text(dialect: Dialect, value: &str, column: &Column) -> String {
     match (dialect, &column.kind) {
         (Dialect::Postgres, _) => format!("({value})::text"),
-        (Dialect::Sqlite, ColumnKind::Bytes) => format!("CASE WHEN {value} IS NOT NULL THEN hex({value}) END"),
+        (Dialect::Sqlite, ColumnKind::Bytes) => {
+            format!("CASE WHEN {value} IS NOT NULL THEN hex({value}) END")
+        }
         (Dialect::Sqlite, ColumnKind::Numeric { scale: Some(scale) }) => sqlite_fixed(value, *scale),
         (Dialect::Sqlite, _) => format!("CAST({value} AS TEXT)"),
     }
 }
 
-/// The text from which the worker makes JSON. As [`text`], but arrays are JSON already.
+/// The text from which the worker makes JSON. As [`text`], but arrays are JSON already, and rare types have the text that
+/// the database shows (a cast would make `10.0.0.1` of type `inet` a `10.0.0.1/32`).
 #[must_use]
 pub fn json_text(dialect: Dialect, value: &str, column: &Column) -> String {
     match (dialect, &column.kind) {
         (Dialect::Postgres, ColumnKind::Array) => format!("to_json({value})::text"),
+        (Dialect::Postgres, ColumnKind::Other) => format!("to_json({value}) #>> '{{}}'"),
         _ => text(dialect, value, column),
     }
 }
@@ -94,7 +98,11 @@ pub fn join(dialect: Dialect) -> &'static str {
 
 /// SQLite keeps 19.90 as the float 19.9: its declared scale gives the digits back.
 fn sqlite_fixed(value: &str, scale: u32) -> String {
-    let zeros = if scale == 0 { String::new() } else { format!(".{}", "0".repeat(scale as usize)) };
+    let zeros = if scale == 0 {
+        String::new()
+    } else {
+        format!(".{}", "0".repeat(scale as usize))
+    };
     format!(
         "CASE typeof({value}) WHEN 'integer' THEN {value} || '{zeros}' \
          WHEN 'real' THEN printf('%.{scale}f', {value}) ELSE CAST({value} AS TEXT) END"

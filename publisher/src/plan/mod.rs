@@ -104,7 +104,11 @@ impl DocumentPlan {
         let mut slots = slots::Slots::new(dialect, &document);
         let body = template::body(&document, &mut slots);
         let key = template::key(&document, &mut slots);
-        let id = document.root_id.iter().map(|&column| slots.outer(ColumnRef { source: 0, column })).collect();
+        let id = document
+            .root_id
+            .iter()
+            .map(|&column| slots.outer(ColumnRef { source: 0, column }))
+            .collect();
         let needs = select::needs(&document, &mut slots);
         let root = select::root(dialect, &document, &slots, id);
         let steps = select::steps(dialect, &document, &slots, needs);
@@ -126,7 +130,10 @@ impl DocumentPlan {
     /// All SQL of this plan, each with what it is for. For `plan --sql`.
     #[must_use]
     pub fn statements(&self) -> Vec<(String, &str)> {
-        let mut all = vec![(format!("root {}", self.document.sources[0].table.name), self.root.sql.as_str())];
+        let mut all = vec![(
+            format!("root {}", self.document.sources[0].table.name),
+            self.root.sql.as_str(),
+        )];
         for step in self.steps.iter().flatten() {
             all.push((self.document.label(step.source), &step.sql));
         }

@@ -42,7 +42,11 @@ pub(super) fn paths(
     let toward = toward_root(document);
     let mut paths = BTreeMap::new();
     for (name, used) in uses {
-        let images = Images { dialect, document, carried: used.carried.iter().copied().collect() };
+        let images = Images {
+            dialect,
+            document,
+            carried: used.carried.iter().copied().collect(),
+        };
         let sources = (0..document.sources.len()).filter(|&source| {
             let table = &document.sources[source].table;
             catalogue.name_of(table).unwrap_or(&table.name) == name
@@ -78,16 +82,25 @@ pub(super) fn all_roots(document: &Document, names: &Names) -> AllRoots {
              ORDER BY root LIMIT $2) b"
         )
     };
-    let source = format!("SELECT {id} {bytewise} AS root FROM {} s0", dialect::table(dialect, &document.sources[0].table));
+    let source = format!(
+        "SELECT {id} {bytewise} AS root FROM {} s0",
+        dialect::table(dialect, &document.sources[0].table)
+    );
     let mirror = names.mirror(&document.name);
     let mirror = format!("SELECT DISTINCT root {bytewise} AS root FROM {mirror} WHERE deleted_at IS NULL");
-    AllRoots { sql: format!("{} UNION {} ORDER BY root LIMIT $2", page(source), page(mirror)) }
+    AllRoots {
+        sql: format!("{} UNION {} ORDER BY root LIMIT $2", page(source), page(mirror)),
+    }
 }
 
 fn root_id(dialect: Dialect, document: &Document) -> String {
     let text = |&column: &usize| {
         let column = ColumnRef { source: 0, column };
-        dialect::text(dialect, &qualified(dialect, document, column), document.column_of(column))
+        dialect::text(
+            dialect,
+            &qualified(dialect, document, column),
+            document.column_of(column),
+        )
     };
     let texts: Vec<String> = document.root_id.iter().map(text).collect();
     format!("({})", dialect::root(dialect, &texts))
@@ -103,7 +116,11 @@ fn toward_root(document: &Document) -> Vec<Option<SourceId>> {
             .joins
             .iter()
             .filter_map(|join| match join.to {
-                Operand::Column(column) => distance.get(column.source).copied().flatten().map(|far| (far, column.source)),
+                Operand::Column(column) => distance
+                    .get(column.source)
+                    .copied()
+                    .flatten()
+                    .map(|far| (far, column.source)),
                 Operand::Constant(_) => None,
             })
             .min();
@@ -140,21 +157,36 @@ impl Images<'_> {
             conditions.insert(0, "TRUE".to_owned());
             let table = dialect::table(self.dialect, &self.document.sources[0].table);
             let any = format!("EXISTS (SELECT 1 FROM {rows} WHERE {})", conditions.join(" AND "));
-            return format!("SELECT {} {bytewise} AS root FROM {table} s0 WHERE {any}", root_id(self.dialect, self.document));
+            return format!(
+                "SELECT {} {bytewise} AS root FROM {table} s0 WHERE {any}",
+                root_id(self.dialect, self.document)
+            );
         };
         if source == 0 {
             return format!("SELECT ({}) {bytewise} AS root FROM {rows}", self.image_root());
         }
-        let mut sql = format!("SELECT {} {bytewise} AS root FROM {rows}", root_id(self.dialect, self.document));
+        let mut sql = format!(
+            "SELECT {} {bytewise} AS root FROM {rows}",
+            root_id(self.dialect, self.document)
+        );
         let mut below = source;
         for &above in chain {
             let mut on = self.meet(below, above, source);
             on.extend(self.constants(above, false));
             let table = dialect::table(self.dialect, &self.document.sources[above].table);
-            sql += &format!(" {} {table} {} ON {}", dialect::join(self.dialect), alias(above), on.join(" AND "));
+            sql += &format!(
+                " {} {table} {} ON {}",
+                dialect::join(self.dialect),
+                alias(above),
+                on.join(" AND ")
+            );
             below = above;
         }
-        if conditions.is_empty() { sql } else { format!("{sql} WHERE {}", conditions.join(" AND ")) }
+        if conditions.is_empty() {
+            sql
+        } else {
+            format!("{sql} WHERE {}", conditions.join(" AND "))
+        }
     }
 
     /// The joins of `below` that name `above`; `image` is the source whose row the image is.
@@ -163,8 +195,15 @@ impl Images<'_> {
         joins
             .filter_map(|join| match join.to {
                 Operand::Column(to) if to.source == above => {
-                    let from = ColumnRef { source: below, column: join.column };
-                    let from = if below == image { self.image(from) } else { qualified(self.dialect, self.document, from) };
+                    let from = ColumnRef {
+                        source: below,
+                        column: join.column,
+                    };
+                    let from = if below == image {
+                        self.image(from)
+                    } else {
+                        qualified(self.dialect, self.document, from)
+                    };
                     Some(format!("{} = {from}", qualified(self.dialect, self.document, to)))
                 }
                 _ => None,
@@ -178,15 +217,24 @@ impl Images<'_> {
         joins
             .filter_map(|join| match &join.to {
                 Operand::Constant(constant) => {
-                    let column = ColumnRef { source, column: join.column };
+                    let column = ColumnRef {
+                        source,
+                        column: join.column,
+                    };
                     let meta = self.document.column_of(column);
                     let constant = dialect::constant(self.dialect, &constant.0, meta);
                     Some(match (image, self.dialect) {
-                        (false, _) => format!("{} = {constant}", qualified(self.dialect, self.document, column)),
+                        (false, _) => {
+                            format!("{} = {constant}", qualified(self.dialect, self.document, column))
+                        }
                         (true, Dialect::Postgres) => format!("{} = {constant}", self.image(column)),
                         // Text against text: no affinity helps here.
                         (true, Dialect::Sqlite) => {
-                            format!("{} = {}", self.place(column.column), dialect::text(self.dialect, &constant, meta))
+                            format!(
+                                "{} = {}",
+                                self.place(column.column),
+                                dialect::text(self.dialect, &constant, meta)
+                            )
                         }
                     })
                 }
@@ -201,7 +249,9 @@ impl Images<'_> {
             match self.dialect {
                 // An image's text is what `dialect::text` makes; PostgreSQL's may come from another session's settings.
                 Dialect::Sqlite => self.place(column.column),
-                Dialect::Postgres => dialect::text(self.dialect, &self.image(column), self.document.column_of(column)),
+                Dialect::Postgres => {
+                    dialect::text(self.dialect, &self.image(column), self.document.column_of(column))
+                }
             }
         };
         let texts: Vec<String> = self.document.root_id.iter().map(text).collect();
@@ -209,7 +259,11 @@ impl Images<'_> {
     }
 
     fn image(&self, column: ColumnRef) -> String {
-        dialect::cast(self.dialect, &self.place(column.column), self.document.column_of(column))
+        dialect::cast(
+            self.dialect,
+            &self.place(column.column),
+            self.document.column_of(column),
+        )
     }
 
     fn place(&self, column: usize) -> String {

@@ -19,7 +19,11 @@ pub(super) struct Needs {
 pub(super) fn needs(document: &Document, slots: &mut Slots<'_>) -> Vec<Needs> {
     (1..document.sources.len())
         .filter(|&source| !matches!(document.sources[source].role, Role::Via { .. }))
-        .map(|source| Needs { source, outer: outer(document, slots, source), distinct: distinct(document, slots, source) })
+        .map(|source| Needs {
+            source,
+            outer: outer(document, slots, source),
+            distinct: distinct(document, slots, source),
+        })
         .collect()
 }
 
@@ -28,7 +32,9 @@ fn distinct(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec
     match document.sources[source].role {
         Role::Scope { via: Some(_), .. } => {
             let key = &document.sources[source].table.primary_key;
-            key.iter().map(|&column| slots.outer(ColumnRef { source, column }).place).collect()
+            key.iter()
+                .map(|&column| slots.outer(ColumnRef { source, column }).place)
+                .collect()
         }
         _ => Vec::new(),
     }
@@ -42,7 +48,10 @@ fn outer(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec<Ou
         }
         match found.iter_mut().find(|known| known.slot.column == column) {
             Some(known) => known.strict |= strict,
-            None => found.push(Outer { slot: slots.outer(column), strict }),
+            None => found.push(Outer {
+                slot: slots.outer(column),
+                strict,
+            }),
         }
     };
     for part in parts(document, source) {
@@ -67,13 +76,21 @@ fn parts(document: &Document, source: SourceId) -> impl Iterator<Item = SourceId
 }
 
 pub(super) fn root(dialect: Dialect, document: &Document, slots: &Slots<'_>, id: Vec<Slot>) -> RootSelect {
-    let scope = Expressions { dialect, document, outer: &[] };
+    let scope = Expressions {
+        dialect,
+        document,
+        outer: &[],
+    };
     let matches = document.root_id.iter().enumerate().map(|(i, &column)| {
         let column = ColumnRef { source: 0, column };
         let value = dialect::cast(dialect, &format!("q.c{}", i + 1), document.column_of(column));
         format!("{} = {value}", scope.column(column))
     });
-    let conditions = document.filters.iter().chain(&document.sources[0].filters).map(|filter| scope.filter(filter));
+    let conditions = document
+        .filters
+        .iter()
+        .chain(&document.sources[0].filters)
+        .map(|filter| scope.filter(filter));
     let sql = format!(
         "SELECT q.c0, {} FROM {} {} {} s0 ON {}{}",
         slots.selected(0).join(", "),
@@ -83,7 +100,11 @@ pub(super) fn root(dialect: Dialect, document: &Document, slots: &Slots<'_>, id:
         matches.collect::<Vec<_>>().join(" AND "),
         where_clause(&conditions.collect::<Vec<_>>()),
     );
-    RootSelect { sql, width: slots.selected(0).len(), id }
+    RootSelect {
+        sql,
+        width: slots.selected(0).len(),
+        id,
+    }
 }
 
 pub(super) fn steps(
@@ -94,10 +115,20 @@ pub(super) fn steps(
 ) -> Vec<Option<Step>> {
     let counts = counts(document);
     let mut steps: Vec<Option<Step>> = document.sources.iter().map(|_| None).collect();
-    for Needs { source, outer, distinct } in needs {
+    for Needs {
+        source,
+        outer,
+        distinct,
+    } in needs
+    {
         let counted = counts.contains(&source);
         let walk = walk(&steps, &outer);
-        let sql = Expressions { dialect, document, outer: &outer }.step(source, slots, counted);
+        let sql = Expressions {
+            dialect,
+            document,
+            outer: &outer,
+        }
+        .step(source, slots, counted);
         steps[source] = Some(Step {
             source,
             sql,
@@ -136,7 +167,11 @@ fn walk(steps: &[Option<Step>], outer: &[Outer]) -> Walk {
     // What a row hangs on must be bound before it.
     let mut open = sources.clone();
     while let Some(source) = open.pop() {
-        for needed in steps[source].iter().flat_map(|step| &step.outer).map(|outer| outer.slot.source) {
+        for needed in steps[source]
+            .iter()
+            .flat_map(|step| &step.outer)
+            .map(|outer| outer.slot.source)
+        {
             if !sources.contains(&needed) {
                 sources.push(needed);
                 open.push(needed);
@@ -149,7 +184,11 @@ fn walk(steps: &[Option<Step>], outer: &[Outer]) -> Walk {
 }
 
 fn where_clause(conditions: &[String]) -> String {
-    if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) }
+    if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
+    }
 }
 
 /// SQL of one SELECT: columns of its own rows by their alias, outer values by their place in the batch.
@@ -167,12 +206,23 @@ impl Expressions<'_> {
         }
         let selected = slots.selected(source);
         let order = self.order(source, slots).join(", ");
-        let order = if order.is_empty() { String::new() } else { format!("ORDER BY {order}") };
-        let list: String = selected.iter().map(|expression| format!(", {expression}")).collect();
+        let order = if order.is_empty() {
+            String::new()
+        } else {
+            format!("ORDER BY {order}")
+        };
+        let list: String = selected
+            .iter()
+            .map(|expression| format!(", {expression}"))
+            .collect();
         let Some(limit) = self.document.sources[source].limit else {
             return format!("SELECT q.c0{list} {from} {order}");
         };
-        let named: String = selected.iter().enumerate().map(|(i, expression)| format!(", {expression} AS v{i}")).collect();
+        let named: String = selected
+            .iter()
+            .enumerate()
+            .map(|(i, expression)| format!(", {expression} AS v{i}"))
+            .collect();
         let names: String = (0..selected.len()).map(|i| format!(", v{i}")).collect();
         format!(
             "SELECT c0{names} FROM (SELECT q.c0{named}, row_number() OVER (PARTITION BY q.c0 {order}) AS place {from}) t \
@@ -184,12 +234,25 @@ impl Expressions<'_> {
         let mut sql = format!("FROM {}", self.dialect.rows(1, self.outer.len() + 1, "q"));
         let mut conditions = Vec::new();
         for part in parts(self.document, source) {
-            let Some(table) = self.document.sources.get(part) else { continue };
-            let on: Vec<String> = table.joins.iter().map(|join| {
-                let column = ColumnRef { source: part, column: join.column };
-                format!("{} = {}", self.column(column), self.operand(&join.to, column))
-            }).collect();
-            let on = if on.is_empty() { "TRUE".to_owned() } else { on.join(" AND ") };
+            let Some(table) = self.document.sources.get(part) else {
+                continue;
+            };
+            let on: Vec<String> = table
+                .joins
+                .iter()
+                .map(|join| {
+                    let column = ColumnRef {
+                        source: part,
+                        column: join.column,
+                    };
+                    format!("{} = {}", self.column(column), self.operand(&join.to, column))
+                })
+                .collect();
+            let on = if on.is_empty() {
+                "TRUE".to_owned()
+            } else {
+                on.join(" AND ")
+            };
             let name = dialect::table(self.dialect, &table.table);
             sql += &format!(" {} {name} {} ON {on}", dialect::join(self.dialect), alias(part));
             conditions.extend(table.filters.iter().map(|filter| self.filter(filter)));
@@ -206,7 +269,10 @@ impl Expressions<'_> {
             terms.push(format!("{} {direction} NULLS LAST", self.column(order.column)));
             seen.push(order.column);
         }
-        for part in [Some(source), self.document.sources[source].via()].into_iter().flatten() {
+        for part in [Some(source), self.document.sources[source].via()]
+            .into_iter()
+            .flatten()
+        {
             let key = &self.document.sources[part].table.primary_key;
             for &column in key {
                 let column = ColumnRef { source: part, column };
@@ -215,9 +281,16 @@ impl Expressions<'_> {
                 }
             }
             if key.is_empty() {
-                let used = slots.used(source).iter().filter(|column| column.source == part && !seen.contains(column));
+                let used = slots
+                    .used(source)
+                    .iter()
+                    .filter(|column| column.source == part && !seen.contains(column));
                 terms.extend(used.map(|&column| {
-                    let text = dialect::text(self.dialect, &self.column(column), self.document.column_of(column));
+                    let text = dialect::text(
+                        self.dialect,
+                        &self.column(column),
+                        self.document.column_of(column),
+                    );
                     format!("{text} {}", self.dialect.bytewise())
                 }));
             }
@@ -245,7 +318,11 @@ impl Expressions<'_> {
 
     fn column(&self, column: ColumnRef) -> String {
         match self.outer.iter().position(|outer| outer.slot.column == column) {
-            Some(i) => dialect::cast(self.dialect, &format!("q.c{}", i + 1), self.document.column_of(column)),
+            Some(i) => dialect::cast(
+                self.dialect,
+                &format!("q.c{}", i + 1),
+                self.document.column_of(column),
+            ),
             None => qualified(self.dialect, self.document, column),
         }
     }

@@ -29,7 +29,12 @@ pub(super) struct Slots<'a> {
 impl<'a> Slots<'a> {
     pub fn new(dialect: Dialect, document: &'a Document) -> Self {
         let sources = document.sources.len();
-        Self { dialect, document, selected: vec![Vec::new(); sources], used: vec![Vec::new(); sources] }
+        Self {
+            dialect,
+            document,
+            selected: vec![Vec::new(); sources],
+            used: vec![Vec::new(); sources],
+        }
     }
 
     /// A column whose value goes into JSON or a key.
@@ -45,16 +50,28 @@ impl<'a> Slots<'a> {
     fn slot(&mut self, column: ColumnRef, text: fn(Dialect, &str, &Column) -> String) -> Slot {
         let source = self.document.owner(column.source);
         let meta = self.document.column_of(column);
-        let expression = text(self.dialect, &qualified(self.dialect, self.document, column), meta);
+        let expression = text(
+            self.dialect,
+            &qualified(self.dialect, self.document, column),
+            meta,
+        );
         let list = &mut self.selected[source];
-        let place = list.iter().position(|known| *known == expression).unwrap_or_else(|| {
-            list.push(expression);
-            list.len() - 1
-        });
+        let place = list
+            .iter()
+            .position(|known| *known == expression)
+            .unwrap_or_else(|| {
+                list.push(expression);
+                list.len() - 1
+            });
         if !self.used[source].contains(&column) {
             self.used[source].push(column);
         }
-        Slot { source, place, kind: meta.kind.clone(), column }
+        Slot {
+            source,
+            place,
+            kind: meta.kind.clone(),
+            column,
+        }
     }
 
     /// Expressions that the SELECT of a source answers.
@@ -82,7 +99,11 @@ impl Document {
     #[must_use]
     pub fn owner(&self, source: SourceId) -> SourceId {
         match self.sources[source].role {
-            Role::Via { .. } => self.sources.iter().position(|other| other.via() == Some(source)).unwrap_or(source),
+            Role::Via { .. } => self
+                .sources
+                .iter()
+                .position(|other| other.via() == Some(source))
+                .unwrap_or(source),
             _ => source,
         }
     }

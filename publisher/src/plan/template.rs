@@ -15,14 +15,26 @@ pub enum ColumnForm {
 /// What a member of the body holds; [`Value`] with its columns resolved.
 #[derive(Debug, Clone)]
 pub enum Template {
-    Column { slot: Slot, form: ColumnForm },
+    Column {
+        slot: Slot,
+        form: ColumnForm,
+    },
     /// JSON text.
     Constant(String),
     /// Member names are JSON already, with the colon.
     Object(Vec<(String, Template)>),
-    One { source: SourceId, body: Box<Template> },
-    Many { source: SourceId, body: Box<Template>, by: Vec<Slot> },
-    Count { source: SourceId },
+    One {
+        source: SourceId,
+        body: Box<Template>,
+    },
+    Many {
+        source: SourceId,
+        body: Box<Template>,
+        by: Vec<Slot>,
+    },
+    Count {
+        source: SourceId,
+    },
     First(Vec<Template>),
 }
 
@@ -31,7 +43,10 @@ pub enum Template {
 pub enum KeyPiece {
     Literal(String),
     /// `follows`: the character that comes next in the template.
-    Value { slot: Slot, follows: Option<char> },
+    Value {
+        slot: Slot,
+        follows: Option<char>,
+    },
 }
 
 pub(super) fn body(document: &Document, slots: &mut Slots<'_>) -> Template {
@@ -45,7 +60,10 @@ pub(super) fn key(document: &Document, slots: &mut Slots<'_>) -> Vec<KeyPiece> {
     };
     let piece = |(i, segment): (usize, &KeySegment)| match segment {
         KeySegment::Literal(text) => KeyPiece::Literal(text.clone()),
-        KeySegment::Column(column) => KeyPiece::Value { slot: slots.value(*column), follows: follows(i) },
+        KeySegment::Column(column) => KeyPiece::Value {
+            slot: slots.value(*column),
+            follows: follows(i),
+        },
     };
     document.key.iter().enumerate().map(piece).collect()
 }
@@ -54,26 +72,37 @@ fn object(members: &[(String, Value)], slots: &mut Slots<'_>) -> Template {
     let member = |(name, value): &(String, Value)| {
         let mut label = Vec::new();
         crate::build::json::write_string(&mut label, name);
-        (format!("{}:", String::from_utf8_lossy(&label)), template(value, slots))
+        (
+            format!("{}:", String::from_utf8_lossy(&label)),
+            template(value, slots),
+        )
     };
     Template::Object(members.iter().map(member).collect())
 }
 
 fn template(value: &Value, slots: &mut Slots<'_>) -> Template {
-    let mut column = |column: &ColumnRef, form| Template::Column { slot: slots.value(*column), form };
+    let mut column = |column: &ColumnRef, form| Template::Column {
+        slot: slots.value(*column),
+        form,
+    };
     match value {
         Value::Column(reference) => column(reference, ColumnForm::Raw),
         Value::Text(reference) => column(reference, ColumnForm::Text),
         Value::Constant(json) => Template::Constant(json.clone()),
         Value::Object(members) => object(members, slots),
-        Value::One { source, body } => Template::One { source: *source, body: Box::new(template(body, slots)) },
+        Value::One { source, body } => Template::One {
+            source: *source,
+            body: Box::new(template(body, slots)),
+        },
         Value::Many { source, body, by } => Template::Many {
             source: *source,
             by: by.iter().map(|column| slots.value(*column)).collect(),
             body: Box::new(template(body, slots)),
         },
         Value::Count { source } => Template::Count { source: *source },
-        Value::First(alternatives) => Template::First(alternatives.iter().map(|one| template(one, slots)).collect()),
+        Value::First(alternatives) => {
+            Template::First(alternatives.iter().map(|one| template(one, slots)).collect())
+        }
     }
 }
 

@@ -20,7 +20,10 @@ pub struct TableUse {
 /// By the catalogue's name of the table.
 #[must_use]
 pub fn uses(document: &Document, catalogue: &Catalogue) -> BTreeMap<String, TableUse> {
-    let mut columns = Columns { document, watched: vec![BTreeSet::new(); document.sources.len()] };
+    let mut columns = Columns {
+        document,
+        watched: vec![BTreeSet::new(); document.sources.len()],
+    };
     columns.read();
     let mut tables = BTreeMap::new();
     for (source, watched) in columns.watched.into_iter().enumerate() {
@@ -42,7 +45,13 @@ pub fn uses(document: &Document, catalogue: &Catalogue) -> BTreeMap<String, Tabl
 fn carried(document: &Document, source: SourceId) -> impl Iterator<Item = usize> {
     let id: &[usize] = if source == 0 { &document.root_id } else { &[] };
     let joins = document.sources[source].joins.iter().map(|join| join.column);
-    document.sources[source].table.primary_key.iter().chain(id).copied().chain(joins)
+    document.sources[source]
+        .table
+        .primary_key
+        .iter()
+        .chain(id)
+        .copied()
+        .chain(joins)
 }
 
 struct Columns<'a> {
