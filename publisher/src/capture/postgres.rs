@@ -47,7 +47,7 @@ pub(super) fn script(names: &Names, capture: &Capture) -> Script {
         DIALECT.literal(&fingerprint)
     );
     let revoke = format!("REVOKE ALL ON FUNCTION {function}() FROM PUBLIC");
-    let mut statements = lock(&table);
+    let mut statements = lock(&table, "SHARE ROW EXCLUSIVE");
     statements.extend([text, revoke, triggers, comment]);
     Script {
         fingerprint,
@@ -56,7 +56,8 @@ pub(super) fn script(names: &Names, capture: &Capture) -> Script {
 }
 
 pub(super) fn removal(names: &Names, table: &TableName) -> Vec<String> {
-    let mut statements = lock(table);
+    // What DROP TRIGGER needs. Taken at once: a reader that goes on to write would deadlock with an upgrade.
+    let mut statements = lock(table, "ACCESS EXCLUSIVE");
     let table = table.quoted(DIALECT);
     statements.extend(OPERATIONS.map(|(operation, _)| {
         format!(
@@ -143,10 +144,10 @@ GRANT EXECUTE ON FUNCTION {function}(text, text[]) TO PUBLIC",
     )
 }
 
-fn lock(table: &TableName) -> Vec<String> {
+fn lock(table: &TableName, mode: &str) -> Vec<String> {
     vec![
         LOCK_TIMEOUT.to_owned(),
-        format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", table.quoted(DIALECT)),
+        format!("LOCK TABLE {} IN {mode} MODE", table.quoted(DIALECT)),
     ]
 }
 
@@ -369,7 +370,7 @@ fn updated(capture: &Capture) -> String {
         "        SELECT CASE WHEN n.c{first} IS NULL THEN {old} WHEN o.c{first} IS NULL THEN {new} ELSE {both} END AS change
         FROM (SELECT {texts} FROM old_rows) AS o
         FULL JOIN (SELECT {texts} FROM new_rows) AS n ON {pairs}
-        WHERE o.c{first} IS NULL OR n.c{first} IS NULL OR {old_row} IS DISTINCT FROM {new_row}",
+        WHERE {old_row} IS DISTINCT FROM {new_row}",
         old = one_image(capture, "o"),
         new = one_image(capture, "n"),
         both = both_images(capture),
