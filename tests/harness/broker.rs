@@ -13,22 +13,36 @@ pub struct VirtualHost {
 
 impl VirtualHost {
     pub(crate) async fn create(api: &str, name: &str) -> Self {
-        let user = api.split_once("://").and_then(|(_, rest)| rest.split_once([':', '@'])).map(|(user, _)| user);
+        let user = api
+            .split_once("://")
+            .and_then(|(_, rest)| rest.split_once([':', '@']))
+            .map(|(user, _)| user);
         let user = user.unwrap_or_else(|| panic!("{api} names no user")).to_owned();
-        let host = Self { http: Http::new(api), name: name.to_owned(), user };
+        let host = Self {
+            http: Http::new(api),
+            name: name.to_owned(),
+            user,
+        };
         host.put().await;
         host
     }
 
     async fn put(&self) {
-        self.send(Method::PUT, format!("/api/vhosts/{}", self.name), None).await;
+        self.send(Method::PUT, format!("/api/vhosts/{}", self.name), None)
+            .await;
         let rights = r#"{"configure":".*","write":".*","read":".*"}"#.to_owned();
-        self.send(Method::PUT, format!("/api/permissions/{}/{}", self.name, self.user), Some(rights)).await;
+        self.send(
+            Method::PUT,
+            format!("/api/permissions/{}/{}", self.name, self.user),
+            Some(rights),
+        )
+        .await;
     }
 
     /// The virtual host with all its queues, messages and connections is gone.
     pub async fn delete(&self) {
-        self.send(Method::DELETE, format!("/api/vhosts/{}", self.name), None).await;
+        self.send(Method::DELETE, format!("/api/vhosts/{}", self.name), None)
+            .await;
     }
 
     /// Deleted and made again, empty.
@@ -40,10 +54,16 @@ impl VirtualHost {
     /// Queues by name, with the messages in each (ready and unacknowledged; up to five seconds old).
     pub async fn queues(&self) -> Vec<(String, u64)> {
         let path = format!("/api/queues/{}?columns=name,messages", self.name);
-        let text = self.send(Method::GET, path, None).await.unwrap_or_else(|| "[]".to_owned());
+        let text = self
+            .send(Method::GET, path, None)
+            .await
+            .unwrap_or_else(|| "[]".to_owned());
         let queues: Vec<serde_json::Value> = serde_json::from_str(&text).expect("a list of queues");
         let entry = |queue: &serde_json::Value| {
-            (queue["name"].as_str().expect("a queue has a name").to_owned(), queue["messages"].as_u64().unwrap_or(0))
+            (
+                queue["name"].as_str().expect("a queue has a name").to_owned(),
+                queue["messages"].as_u64().unwrap_or(0),
+            )
         };
         queues.iter().map(entry).collect()
     }
@@ -62,7 +82,12 @@ impl VirtualHost {
         let queues = self.queues().await;
         for (queue, _) in &queues {
             let queue = queue.replace('%', "%25").replace('/', "%2F").replace(' ', "%20");
-            self.send(Method::DELETE, format!("/api/queues/{}/{queue}{suffix}", self.name), None).await;
+            self.send(
+                Method::DELETE,
+                format!("/api/queues/{}/{queue}{suffix}", self.name),
+                None,
+            )
+            .await;
         }
         queues.len()
     }

@@ -27,9 +27,11 @@ pub enum Session {
 impl Database {
     pub async fn session(&self) -> Session {
         match self {
-            Self::Postgres { url } => {
-                Session::Postgres(PgConnection::connect(url).await.unwrap_or_else(|error| panic!("{url}: {error}")))
-            }
+            Self::Postgres { url } => Session::Postgres(
+                PgConnection::connect(url)
+                    .await
+                    .unwrap_or_else(|error| panic!("{url}: {error}")),
+            ),
             Self::Sqlite { file } => Session::Sqlite(sqlite(file, true).await),
         }
     }
@@ -61,24 +63,25 @@ impl Session {
     pub async fn rows(&mut self, sql: &str) -> Vec<Vec<Option<String>>> {
         let query = AssertSqlSafe(sql.to_owned());
         let rows = match self {
-            Self::Postgres(connection) => sqlx::raw_sql(query)
-                .fetch_all(connection)
-                .await
-                .map(|rows| rows.iter().map(|row| texts(row.len(), |at| row.try_get_unchecked(at))).collect()),
-            Self::Sqlite(connection) => sqlx::query(query)
-                .fetch_all(connection)
-                .await
-                .map(|rows| rows.iter().map(|row: &SqliteRow| texts(row.len(), |at| row.try_get_unchecked(at))).collect()),
+            Self::Postgres(connection) => sqlx::raw_sql(query).fetch_all(connection).await.map(|rows| {
+                rows.iter()
+                    .map(|row| texts(row.len(), |at| row.try_get_unchecked(at)))
+                    .collect()
+            }),
+            Self::Sqlite(connection) => sqlx::query(query).fetch_all(connection).await.map(|rows| {
+                rows.iter()
+                    .map(|row: &SqliteRow| texts(row.len(), |at| row.try_get_unchecked(at)))
+                    .collect()
+            }),
         };
         rows.unwrap_or_else(|error| panic!("{sql}\n{error}"))
     }
 }
 
-fn texts(
-    columns: usize,
-    read: impl Fn(usize) -> Result<Option<String>, sqlx::Error>,
-) -> Vec<Option<String>> {
-    (0..columns).map(|at| read(at).unwrap_or_else(|error| panic!("column {at}: {error}"))).collect()
+fn texts(columns: usize, read: impl Fn(usize) -> Result<Option<String>, sqlx::Error>) -> Vec<Option<String>> {
+    (0..columns)
+        .map(|at| read(at).unwrap_or_else(|error| panic!("column {at}: {error}")))
+        .collect()
 }
 
 pub(crate) async fn sqlite(file: &std::path::Path, create: bool) -> SqliteConnection {

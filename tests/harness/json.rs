@@ -28,7 +28,8 @@ impl Json {
     /// # Errors
     /// Text that is no JSON, or an object that names a member twice.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let raw: &RawValue = serde_json::from_str(text).map_err(|error| format!("{error}: {}", shortened(text)))?;
+        let raw: &RawValue =
+            serde_json::from_str(text).map_err(|error| format!("{error}: {}", shortened(text)))?;
         Self::from_raw(raw.get())
     }
 
@@ -39,10 +40,15 @@ impl Json {
             .map_err(|error| format!("{error}: {}", shortened(text)))
     }
 
-    pub(crate) fn object<'a>(members: impl IntoIterator<Item = (String, &'a RawValue)>) -> Result<Self, String> {
+    pub(crate) fn object<'a>(
+        members: impl IntoIterator<Item = (String, &'a RawValue)>,
+    ) -> Result<Self, String> {
         let mut object = BTreeMap::new();
         for (name, value) in members {
-            if object.insert(name.clone(), Self::from_raw(value.get())?).is_some() {
+            if object
+                .insert(name.clone(), Self::from_raw(value.get())?)
+                .is_some()
+            {
                 return Err(format!("an object has the member {name:?} twice"));
             }
         }
@@ -55,9 +61,15 @@ impl Json {
             Some(b'{') => Self::object(Self::members(text)?),
             Some(b'[') => {
                 let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-                items.iter().map(|item| Self::from_raw(item.get())).collect::<Result<_, _>>().map(Self::Array)
+                items
+                    .iter()
+                    .map(|item| Self::from_raw(item.get()))
+                    .collect::<Result<_, _>>()
+                    .map(Self::Array)
             }
-            Some(b'"') => serde_json::from_str(text).map(Self::Text).map_err(|error| error.to_string()),
+            Some(b'"') => serde_json::from_str(text)
+                .map(Self::Text)
+                .map_err(|error| error.to_string()),
             Some(b'n') => Ok(Self::Null),
             Some(b't') => Ok(Self::Bool(true)),
             Some(b'f') => Ok(Self::Bool(false)),
@@ -90,7 +102,9 @@ impl Json {
                 if let Some(name) = found.keys().find(|name| !expected.contains_key(*name)) {
                     return Some(format!("{path}.{name} should not be there"));
                 }
-                expected.iter().find_map(|(name, value)| value.difference_at(&format!("{path}.{name}"), &found[name]))
+                expected
+                    .iter()
+                    .find_map(|(name, value)| value.difference_at(&format!("{path}.{name}"), &found[name]))
             }
             (Self::Array(expected), Self::Array(found)) => {
                 let mut pairs = expected.iter().zip(found).enumerate();
@@ -104,7 +118,11 @@ impl Json {
             (expected, found) if expected == found => None,
             (expected, found) => {
                 let (expected, found) = (expected.to_string(), found.to_string());
-                Some(format!("{path} is {} instead of {}", shortened(&found), shortened(&expected)))
+                Some(format!(
+                    "{path} is {} instead of {}",
+                    shortened(&found),
+                    shortened(&expected)
+                ))
             }
         }
     }
@@ -118,7 +136,10 @@ impl fmt::Display for Json {
             Self::Number(value) => write!(f, "{value}"),
             Self::Text(value) => write!(f, "{value:?}"),
             Self::Array(items) => f.debug_list().entries(items.iter().map(Shown)).finish(),
-            Self::Object(members) => f.debug_map().entries(members.iter().map(|(k, v)| (k, Shown(v)))).finish(),
+            Self::Object(members) => f
+                .debug_map()
+                .entries(members.iter().map(|(k, v)| (k, Shown(v))))
+                .finish(),
         }
     }
 }
@@ -136,7 +157,9 @@ impl Decimal {
         let wrong = || format!("{text} is no JSON number");
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let exponent: i64 = exponent.parse().map_err(|_| wrong())?;
-        let (negative, mantissa) = mantissa.strip_prefix('-').map_or((false, mantissa), |rest| (true, rest));
+        let (negative, mantissa) = mantissa
+            .strip_prefix('-')
+            .map_or((false, mantissa), |rest| (true, rest));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let all = format!("{whole}{fraction}");
         if whole.is_empty() || !all.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -147,9 +170,17 @@ impl Decimal {
         let cut = i64::try_from(all.len() - digits.len()).map_err(|_| wrong())?;
         let digits = digits.trim_start_matches('0');
         if digits.is_empty() {
-            return Ok(Self { negative: false, digits: "0".to_owned(), exponent: 0 });
+            return Ok(Self {
+                negative: false,
+                digits: "0".to_owned(),
+                exponent: 0,
+            });
         }
-        Ok(Self { negative, digits: digits.to_owned(), exponent: exponent - fraction + cut })
+        Ok(Self {
+            negative,
+            digits: digits.to_owned(),
+            exponent: exponent - fraction + cut,
+        })
     }
 }
 
@@ -157,7 +188,18 @@ impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.negative { "-" } else { "" };
         match self.exponent {
-            0 => write!(f, "{sign}{}", self.digits),
+            exponent @ 0..=20 => write!(
+                f,
+                "{sign}{}{}",
+                self.digits,
+                "0".repeat(usize::try_from(exponent).unwrap())
+            ),
+            exponent @ -20..0 => {
+                let places = usize::try_from(-exponent).unwrap();
+                let digits = format!("{:0>width$}", self.digits, width = places + 1);
+                let (whole, fraction) = digits.split_at(digits.len() - places);
+                write!(f, "{sign}{whole}.{fraction}")
+            }
             exponent => write!(f, "{sign}{}e{exponent}", self.digits),
         }
     }
@@ -200,9 +242,14 @@ mod tests {
 
     #[test]
     fn numbers_compare_by_decimal_value() {
-        for (left, right) in
-            [("19.90", "19.9"), ("1e2", "100"), ("-0.0", "0"), ("1200", "12E+2"), ("0.010", "1e-2"), ("1.0", "1")]
-        {
+        for (left, right) in [
+            ("19.90", "19.9"),
+            ("1e2", "100"),
+            ("-0.0", "0"),
+            ("1200", "12E+2"),
+            ("0.010", "1e-2"),
+            ("1.0", "1"),
+        ] {
             assert!(equal(left, right), "{left} {right}");
         }
         for (left, right) in [
@@ -219,8 +266,24 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_shown_as_people_write_them() {
+        for (text, shown) in [
+            ("-0.0500", "-0.05"),
+            ("1200", "1200"),
+            ("19.90", "19.9"),
+            ("0e5", "0"),
+            ("1e30", "1e30"),
+        ] {
+            assert_eq!(Json::parse(text).unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
     fn members_have_no_order_and_entries_have() {
-        assert!(equal(r#"{"a":1,"b":[1,2]}"#, r#" { "b" : [ 1.0, 2 ], "a" : 1 } "#));
+        assert!(equal(
+            r#"{"a":1,"b":[1,2]}"#,
+            r#" { "b" : [ 1.0, 2 ], "a" : 1 } "#
+        ));
         assert!(!equal(r#"[1,2]"#, r#"[2,1]"#));
         assert!(!equal(r#"[1]"#, r#"[1,1]"#));
         assert!(!equal(r#"{"a":null}"#, r#"{}"#));
@@ -229,7 +292,14 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_refused() {
-        for text in ["{\"a\":1,\"a\":1}", "[1", "NaN", "", "1 2", "{\"b\":{\"a\":1,\"a\":2}}"] {
+        for text in [
+            "{\"a\":1,\"a\":1}",
+            "[1",
+            "NaN",
+            "",
+            "1 2",
+            "{\"b\":{\"a\":1,\"a\":2}}",
+        ] {
             assert!(Json::parse(text).is_err(), "{text}");
         }
     }
@@ -238,6 +308,9 @@ mod tests {
     fn a_difference_names_its_path() {
         let expected = Json::parse(r#"{"a":[{"b":1.50}]}"#).unwrap();
         let found = Json::parse(r#"{"a":[{"b":2}]}"#).unwrap();
-        assert_eq!(expected.difference(&found).as_deref(), Some("$.a[0].b is 2 instead of 15e-1"));
+        assert_eq!(
+            expected.difference(&found).as_deref(),
+            Some("$.a[0].b is 2 instead of 1.5")
+        );
     }
 }

@@ -18,7 +18,10 @@ pub struct SearchIndexes {
 
 impl SearchIndexes {
     pub(crate) fn new(url: &str, prefix: &str) -> Self {
-        Self { http: Http::new(url), prefix: prefix.to_owned() }
+        Self {
+            http: Http::new(url),
+            prefix: prefix.to_owned(),
+        }
     }
 
     /// Goes before every index and alias.
@@ -34,15 +37,25 @@ impl SearchIndexes {
     pub async fn documents(&self, index: &str) -> Documents {
         let alias = format!("{}{index}", self.prefix);
         let mut documents = Documents::new();
-        if self.http.send(Method::POST, &format!("/{alias}/_refresh"), None).await.is_none() {
+        if self
+            .http
+            .send(Method::POST, &format!("/{alias}/_refresh"), None)
+            .await
+            .is_none()
+        {
             return documents;
         }
-        let query = format!(r#"{{"size":{PAGE},"version":true,"sort":["_doc"],"query":{{"match_all":{{}}}}}}"#);
-        let mut page = self.http.send(Method::POST, &format!("/{alias}/_search?scroll=2m"), Some(query)).await;
+        let query =
+            format!(r#"{{"size":{PAGE},"version":true,"sort":["_doc"],"query":{{"match_all":{{}}}}}}"#);
+        let mut page = self
+            .http
+            .send(Method::POST, &format!("/{alias}/_search?scroll=2m"), Some(query))
+            .await;
         while let Some(text) = page.take() {
             let found = Page::read(&text);
             if found.hits.is_empty() {
-                self.send(Method::DELETE, format!("/_search/scroll/{}", found.scroll)).await;
+                self.send(Method::DELETE, format!("/_search/scroll/{}", found.scroll))
+                    .await;
                 break;
             }
             documents.extend(found.hits);
@@ -54,13 +67,20 @@ impl SearchIndexes {
 
     /// The concrete indexes behind an alias.
     pub async fn indexes_of(&self, index: &str) -> Vec<String> {
-        let answer = self.send(Method::GET, format!("/_alias/{}{index}", self.prefix)).await;
+        let answer = self
+            .send(Method::GET, format!("/_alias/{}{index}", self.prefix))
+            .await;
         names(answer.as_deref())
     }
 
     /// All indexes under the prefix are gone, tombstones and aliases too. Returns how many there were.
     pub async fn lose_everything(&self) -> usize {
-        let answer = self.send(Method::GET, format!("/{}*/_settings?expand_wildcards=all", self.prefix)).await;
+        let answer = self
+            .send(
+                Method::GET,
+                format!("/{}*/_settings?expand_wildcards=all", self.prefix),
+            )
+            .await;
         let indexes = names(answer.as_deref());
         for index in &indexes {
             self.send(Method::DELETE, format!("/{index}")).await;
@@ -76,7 +96,10 @@ impl SearchIndexes {
 /// The names of the members of an answer.
 fn names(answer: Option<&str>) -> Vec<String> {
     let answer: Value = serde_json::from_str(answer.unwrap_or("{}")).expect("an answer in JSON");
-    answer.as_object().map(|members| members.keys().cloned().collect()).unwrap_or_default()
+    answer
+        .as_object()
+        .map(|members| members.keys().cloned().collect())
+        .unwrap_or_default()
 }
 
 struct Page {
@@ -89,7 +112,10 @@ impl Page {
     fn read(text: &str) -> Self {
         let scroll = parsed(member(text, "_scroll_id"));
         let hits: Vec<&RawValue> = parsed(member(member(text, "hits"), "hits"));
-        Self { scroll, hits: hits.iter().map(|hit| stored(hit.get())).collect() }
+        Self {
+            scroll,
+            hits: hits.iter().map(|hit| stored(hit.get())).collect(),
+        }
     }
 }
 

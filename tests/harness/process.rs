@@ -34,19 +34,32 @@ pub struct Worker {
 /// `PUBSYNC_BIN`, else `target/debug/pubsync` beside the test's own executable.
 fn binary() -> PathBuf {
     let path = std::env::var_os("PUBSYNC_BIN").map_or_else(beside_the_tests, PathBuf::from);
-    assert!(path.is_file(), "there is no {}: run `make test`, or `cargo build -p pubsync` first", path.display());
+    assert!(
+        path.is_file(),
+        "there is no {}: run `make test`, or `cargo build -p pubsync` first",
+        path.display()
+    );
     path
 }
 
 fn beside_the_tests() -> PathBuf {
     let tests = std::env::current_exe().expect("the path of the tests");
-    tests.ancestors().nth(2).expect("target/debug/deps/<tests>").join("pubsync")
+    tests
+        .ancestors()
+        .nth(2)
+        .expect("target/debug/deps/<tests>")
+        .join("pubsync")
 }
 
 /// The variables of the tests are not the product's: `PUBSYNC_…` would configure it.
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
-    command.current_dir(folder).arg("--config").arg("pubsync.yaml").args(arguments).stdin(Stdio::null());
+    command
+        .current_dir(folder)
+        .arg("--config")
+        .arg("pubsync.yaml")
+        .args(arguments)
+        .stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PUBSYNC_") {
             command.env_remove(name);
@@ -61,11 +74,17 @@ pub(crate) async fn run(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = tokio::process::Command::from(command(folder, arguments));
     let running = command.kill_on_drop(true).output();
     let Ok(done) = tokio::time::timeout(COMMAND_DEADLINE, running).await else {
-        panic!("pubsync {} did not end within {COMMAND_DEADLINE:?}", arguments.join(" "));
+        panic!(
+            "pubsync {} did not end within {COMMAND_DEADLINE:?}",
+            arguments.join(" ")
+        );
     };
     let done = done.unwrap_or_else(|error| panic!("pubsync {}: {error}", arguments.join(" ")));
     Output {
-        code: done.status.code().unwrap_or_else(|| panic!("pubsync {}: {}", arguments.join(" "), done.status)),
+        code: done
+            .status
+            .code()
+            .unwrap_or_else(|| panic!("pubsync {}: {}", arguments.join(" "), done.status)),
         stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
     }
@@ -79,7 +98,11 @@ impl Worker {
             .stderr(file)
             .spawn()
             .unwrap_or_else(|error| panic!("pubsync {}: {error}", arguments.join(" ")));
-        Self { name: arguments.join(" "), log, child }
+        Self {
+            name: arguments.join(" "),
+            log,
+            child,
+        }
     }
 
     /// What it wrote until now, stdout and stderr.
@@ -92,7 +115,12 @@ impl Worker {
     /// Where it ended by itself.
     pub fn assert_running(&mut self) {
         let status = self.child.try_wait().expect("the state of a child");
-        assert!(status.is_none(), "pubsync {} ended by itself: {status:?}\n{}", self.name, self.log());
+        assert!(
+            status.is_none(),
+            "pubsync {} ended by itself: {status:?}\n{}",
+            self.name,
+            self.log()
+        );
     }
 
     /// Dead at once, in the middle of whatever it does.
@@ -100,14 +128,23 @@ impl Worker {
         self.assert_running();
         self.child.kill().expect("SIGKILL");
         let status = self.child.wait().expect("the status of a killed child");
-        assert_eq!(status.signal(), Some(9), "pubsync {}: {status}\n{}", self.name, self.log());
+        assert_eq!(
+            status.signal(),
+            Some(9),
+            "pubsync {}: {status}\n{}",
+            self.name,
+            self.log()
+        );
     }
 
     /// Asks it to end, and returns how it ended.
     pub async fn sigterm(mut self) -> ExitStatus {
         self.assert_running();
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("the command kill");
+        let sent = Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .expect("the command kill");
         assert!(sent.success(), "kill -TERM {pid}: {sent}");
         self.ended(SHUTDOWN_DEADLINE).await
     }
@@ -117,7 +154,11 @@ impl Worker {
         let what = format!("the end of pubsync {}", self.name);
         let child = std::sync::Mutex::new(&mut self.child);
         let probe = async || {
-            let status = child.lock().expect("one user").try_wait().expect("the state of a child");
+            let status = child
+                .lock()
+                .expect("one user")
+                .try_wait()
+                .expect("the state of a child");
             status.ok_or_else(|| "it still runs".to_owned())
         };
         eventually(&what, deadline, probe).await

@@ -16,7 +16,10 @@ pub struct RedisKeys {
 
 impl RedisKeys {
     pub(crate) fn new(url: &str, prefix: &str) -> Self {
-        Self { url: url.to_owned(), prefix: prefix.to_owned() }
+        Self {
+            url: url.to_owned(),
+            prefix: prefix.to_owned(),
+        }
     }
 
     /// Goes before every key.
@@ -40,11 +43,17 @@ impl RedisKeys {
         let keys = self.scan(&mut connection, "").await;
         let mut documents = Documents::new();
         for page in keys.chunks(PAGE) {
-            let values = connection.mget(page).await.unwrap_or_else(|error| panic!("MGET: {error}"));
+            let values = connection
+                .mget(page)
+                .await
+                .unwrap_or_else(|error| panic!("MGET: {error}"));
             for (key, value) in page.iter().zip(values) {
                 // None: deleted since the scan, or no string.
                 if let Some(text) = value {
-                    documents.insert(key[self.prefix.len()..].to_owned(), Stored::with_revision_first(key, &text));
+                    documents.insert(
+                        key[self.prefix.len()..].to_owned(),
+                        Stored::with_revision_first(key, &text),
+                    );
                 }
             }
         }
@@ -57,7 +66,10 @@ impl RedisKeys {
         let mut keys = self.scan(&mut connection, "").await;
         keys.extend(self.scan(&mut connection, "t:{").await);
         for page in keys.chunks(PAGE) {
-            connection.del(page).await.unwrap_or_else(|error| panic!("DEL: {error}"));
+            connection
+                .del(page)
+                .await
+                .unwrap_or_else(|error| panic!("DEL: {error}"));
         }
         keys.len()
     }

@@ -42,7 +42,9 @@ impl Services {
 
 fn address(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| {
-        panic!("{variable} is not set: run `make test`, or `eval \"$(docker/services up)\"` before `cargo test`")
+        panic!(
+            "{variable} is not set: run `make test`, or `eval \"$(docker/services up)\"` before `cargo test`"
+        )
     })
 }
 

@@ -22,7 +22,10 @@ impl Stored {
     /// Reads text whose first member must be `_revision`.
     pub(crate) fn with_revision_first(key: &str, text: &str) -> Self {
         let mut members = Json::members(text).unwrap_or_else(|error| panic!("{key}: {error}"));
-        assert!(members.first().is_some_and(|first| first.0 == "_revision"), "{key} does not begin with _revision: {text}");
+        assert!(
+            members.first().is_some_and(|first| first.0 == "_revision"),
+            "{key} does not begin with _revision: {text}"
+        );
         let revision = members.remove(0).1.get().parse();
         Self {
             revision: revision.unwrap_or_else(|error| panic!("{key}: _revision: {error}: {text}")),
@@ -31,8 +34,13 @@ impl Stored {
     }
 
     pub(crate) fn new(key: &str, revision: &str, body: &str) -> Self {
-        let revision = revision.parse().unwrap_or_else(|error| panic!("{key}: revision {revision}: {error}"));
-        Self { revision, body: Json::parse(body).unwrap_or_else(|error| panic!("{key}: {error}")) }
+        let revision = revision
+            .parse()
+            .unwrap_or_else(|error| panic!("{key}: revision {revision}: {error}"));
+        Self {
+            revision,
+            body: Json::parse(body).unwrap_or_else(|error| panic!("{key}: {error}")),
+        }
     }
 }
 
@@ -68,13 +76,34 @@ impl Snapshot {
     pub fn differences(&self, expected: &Expected) -> Vec<String> {
         let mut found = Vec::new();
         for (document, expected) in expected {
-            compare(&format!("mirror of {document}"), expected, &self.mirror[document], None, &mut found);
+            compare(
+                &format!("mirror of {document}"),
+                expected,
+                &self.mirror[document],
+                None,
+                &mut found,
+            );
             if let Some(index) = self.indexes.get(document) {
-                compare(&format!("index {document}"), expected, index, self.mirror.get(document), &mut found);
+                compare(
+                    &format!("index {document}"),
+                    expected,
+                    index,
+                    self.mirror.get(document),
+                    &mut found,
+                );
             }
         }
-        let all = expected.values().flatten().map(|(key, body)| (key.clone(), body.clone())).collect();
-        let rows: Documents = self.mirror.values().flatten().map(|(key, row)| (key.clone(), row.clone())).collect();
+        let all = expected
+            .values()
+            .flatten()
+            .map(|(key, body)| (key.clone(), body.clone()))
+            .collect();
+        let rows: Documents = self
+            .mirror
+            .values()
+            .flatten()
+            .map(|(key, row)| (key.clone(), row.clone()))
+            .collect();
         for (store, documents) in &self.stores {
             compare(store, &all, documents, Some(&rows), &mut found);
         }
@@ -99,7 +128,10 @@ fn compare(
         } else if let Some(row) = mirror.and_then(|mirror| mirror.get(key))
             && row.revision != stored.revision
         {
-            differences.push(format!("{place}: {key} has revision {}, the mirror {}", stored.revision, row.revision));
+            differences.push(format!(
+                "{place}: {key} has revision {}, the mirror {}",
+                stored.revision, row.revision
+            ));
         }
     }
     let orphans = found.keys().filter(|key| !expected.contains_key(*key));
@@ -114,14 +146,27 @@ mod tests {
     use crate::Json;
 
     fn one(key: &str, revision: i64, body: &str) -> Documents {
-        Documents::from([(key.to_owned(), Stored { revision, body: Json::parse(body).unwrap() })])
+        Documents::from([(
+            key.to_owned(),
+            Stored {
+                revision,
+                body: Json::parse(body).unwrap(),
+            },
+        )])
     }
 
     fn differences(mirror: Documents, store: Documents, index: Documents) -> Vec<String> {
         let of = |documents| BTreeMap::from([("order".to_owned(), documents)]);
-        let snapshot = Snapshot { mirror: of(mirror), stores: of(store), indexes: of(index) };
+        let snapshot = Snapshot {
+            mirror: of(mirror),
+            stores: of(store),
+            indexes: of(index),
+        };
         let body = Json::parse(r#"{"total":19.90}"#).unwrap();
-        snapshot.differences(&Expected::from([("order".to_owned(), BTreeMap::from([("order:1".to_owned(), body)]))]))
+        snapshot.differences(&Expected::from([(
+            "order".to_owned(),
+            BTreeMap::from([("order:1".to_owned(), body)]),
+        )]))
     }
 
     #[test]
@@ -136,11 +181,20 @@ mod tests {
         let stale = one("order:1", 6, r#"{"total":19.9}"#);
         let wrong = one("order:1", 7, r#"{"total":20}"#);
         let orphan = one("order:2", 7, r#"{"total":19.9}"#);
-        assert_eq!(differences(wrong, same(), same()), ["mirror of order: order:1: $.total is 2e1 instead of 199e-1"]);
-        assert_eq!(differences(same(), stale, same()), ["order: order:1 has revision 6, the mirror 7"]);
+        assert_eq!(
+            differences(wrong, same(), same()),
+            ["mirror of order: order:1: $.total is 20 instead of 19.9"]
+        );
+        assert_eq!(
+            differences(same(), stale, same()),
+            ["order: order:1 has revision 6, the mirror 7"]
+        );
         assert_eq!(
             differences(same(), same(), orphan),
-            ["index order: order:1 is missing", "index order: order:2 should not be there"]
+            [
+                "index order: order:1 is missing",
+                "index order: order:2 should not be there"
+            ]
         );
     }
 }

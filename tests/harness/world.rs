@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::{
-    Database, Documents, Output, RedisKeys, SearchIndexes, Services, Session, Snapshot, Stored, VirtualHost, Worker,
-    database::sqlite, process,
+    Database, Documents, Output, RedisKeys, SearchIndexes, Services, Session, Snapshot, Stored, VirtualHost,
+    Worker, database::sqlite, process,
 };
 
 static WORLDS: AtomicUsize = AtomicUsize::new(0);
@@ -76,9 +76,16 @@ impl World {
     fn in_folder(name: String, database: Database, services: Option<Shared>, config: &str) -> Self {
         let folder = folder_of(&name);
         for part in ["documents", "logs"] {
-            fs::create_dir_all(folder.join(part)).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+            fs::create_dir_all(folder.join(part))
+                .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         }
-        let world = Self { name, folder, database, services, processes: AtomicUsize::new(0) };
+        let world = Self {
+            name,
+            folder,
+            database,
+            services,
+            processes: AtomicUsize::new(0),
+        };
         world.write("pubsync.yaml", config);
         world
     }
@@ -141,11 +148,11 @@ impl World {
     /// With all that the command wrote, where it exits otherwise.
     pub async fn pubsync_exits(&self, code: i32, arguments: &[&str]) -> Output {
         let output = process::run(&self.folder, arguments).await;
-        assert_eq!(
-            output.code,
-            code,
-            "exit code of `pubsync {}`\n--- stdout\n{}\n--- stderr\n{}",
+        assert!(
+            output.code == code,
+            "`pubsync {}` exited {} instead of {code}\n--- stdout\n{}\n--- stderr\n{}",
             arguments.join(" "),
+            output.code,
             output.stdout,
             output.stderr
         );
@@ -155,7 +162,10 @@ impl World {
     /// Starts a worker; its log is shown when the test fails.
     pub fn spawn(&self, arguments: &[&str]) -> Worker {
         let number = self.processes.fetch_add(1, Ordering::Relaxed);
-        let log = self.folder.join("logs").join(format!("{number:02}-{}.log", arguments.join("-")));
+        let log = self
+            .folder
+            .join("logs")
+            .join(format!("{number:02}-{}.log", arguments.join("-")));
         Worker::start(&self.folder, log, arguments)
     }
 
@@ -185,12 +195,19 @@ impl World {
 
     /// Reads the mirror and every target. Indexes are looked for under the documents' own names.
     pub async fn snapshot(&self, documents: &[&str]) -> Snapshot {
-        let mut snapshot =
-            Snapshot { mirror: BTreeMap::new(), stores: BTreeMap::new(), indexes: BTreeMap::new() };
+        let mut snapshot = Snapshot {
+            mirror: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            indexes: BTreeMap::new(),
+        };
         for document in documents {
-            snapshot.mirror.insert((*document).to_owned(), self.mirror(document).await);
+            snapshot
+                .mirror
+                .insert((*document).to_owned(), self.mirror(document).await);
             if let Some(shared) = &self.services {
-                snapshot.indexes.insert((*document).to_owned(), shared.search.documents(document).await);
+                snapshot
+                    .indexes
+                    .insert((*document).to_owned(), shared.search.documents(document).await);
             }
         }
         let (store, found) = match &self.services {
@@ -218,7 +235,9 @@ impl World {
 
 fn stored(rows: Vec<Vec<Option<String>>>) -> Documents {
     let entry = |row: Vec<Option<String>>| {
-        let [Some(key), Some(revision), Some(body)] = &row[..] else { panic!("a live row with a null: {row:?}") };
+        let [Some(key), Some(revision), Some(body)] = &row[..] else {
+            panic!("a live row with a null: {row:?}")
+        };
         (key.clone(), Stored::new(key, revision, body))
     };
     rows.into_iter().map(entry).collect()
@@ -230,14 +249,27 @@ fn folder_of(name: &str) -> PathBuf {
 
 /// Fits a database, a virtual host, an index and a folder.
 fn unique(label: &str) -> String {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock after 1970");
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("a clock after 1970");
     let number = WORLDS.fetch_add(1, Ordering::Relaxed);
-    format!("pubsync-test-{label}-{:x}-{:x}-{number}", since.as_millis() & 0xff_ffff_ffff, std::process::id())
+    format!(
+        "pubsync-test-{label}-{:x}-{:x}-{number}",
+        since.as_millis() & 0xff_ffff_ffff,
+        std::process::id()
+    )
 }
 
 async fn administer(services: &Services, sql: &str) {
-    let server = Database::Postgres { url: services.postgres.clone() };
-    server.session().await.execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let server = Database::Postgres {
+        url: services.postgres.clone(),
+    };
+    server
+        .session()
+        .await
+        .execute(sql)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 impl Drop for World {
@@ -247,11 +279,16 @@ impl Drop for World {
         } else {
             let _ = fs::remove_dir_all(&self.folder);
         }
-        let Some(shared) = self.services.take() else { return };
+        let Some(shared) = self.services.take() else {
+            return;
+        };
         let drop_database = format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name);
         // Drop is not async, and the test's runtime must not be blocked on itself.
         let cleaning = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
             runtime.block_on(async {
                 shared.broker.delete().await;
                 administer(&shared.services, &drop_database).await;
@@ -269,13 +306,23 @@ impl World {
     fn show_logs(&self) {
         let mut out = std::io::stderr().lock();
         let _ = writeln!(out, "=== {} is kept in {}", self.name, self.folder.display());
-        let mut logs: Vec<_> = fs::read_dir(self.folder.join("logs")).into_iter().flatten().flatten().collect();
+        let mut logs: Vec<_> = fs::read_dir(self.folder.join("logs"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect();
         logs.sort_by_key(fs::DirEntry::file_name);
         for log in logs {
             let text = fs::read_to_string(log.path()).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
             let last = &lines[lines.len().saturating_sub(60)..];
-            let _ = writeln!(out, "=== {}: last of {} lines\n{}", log.path().display(), lines.len(), last.join("\n"));
+            let _ = writeln!(
+                out,
+                "=== {}: last of {} lines\n{}",
+                log.path().display(),
+                lines.len(),
+                last.join("\n")
+            );
         }
     }
 }

@@ -14,7 +14,9 @@ use pubsync_tests::{Database, Expected, Json, World};
 pub fn folder() -> Option<PathBuf> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let given = std::env::var_os("PUBSYNC_TEST_DATASETS").map(PathBuf::from);
-    let places = given.into_iter().chain([repository.join("datasets"), repository.join("../shared/datasets")]);
+    let places = given
+        .into_iter()
+        .chain([repository.join("datasets"), repository.join("../shared/datasets")]);
     let places: Vec<PathBuf> = places.map(|place| place.join("chinook")).collect();
     let found = places.iter().find(|place| place.is_dir()).cloned();
     if found.is_none() {
@@ -44,8 +46,13 @@ pub async fn expected(world: &World) -> Expected {
         let rows = session.rows(&statement).await;
         let (count, mut bodies) = (rows.len(), BTreeMap::new());
         for row in rows {
-            let [Some(key), Some(body)] = &row[..] else { panic!("{document}: a row with a null: {row:?}") };
-            bodies.insert(key.clone(), Json::parse(body).unwrap_or_else(|error| panic!("{key}: {error}")));
+            let [Some(key), Some(body)] = &row[..] else {
+                panic!("{document}: a row with a null: {row:?}")
+            };
+            bodies.insert(
+                key.clone(),
+                Json::parse(body).unwrap_or_else(|error| panic!("{key}: {error}")),
+            );
         }
         assert_eq!(bodies.len(), count, "{document}: two rows have the same key");
         expected.insert(document, bodies);
@@ -76,10 +83,19 @@ fn short(world: &World) -> &'static str {
 
 /// The files of a folder beside this one, by name without extension.
 fn files(folder: &str) -> BTreeMap<String, String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("flows/chinook").join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("flows/chinook")
+        .join(folder);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let paths = entries.map(|entry| entry.expect("an entry of a folder").path());
-    paths.map(|path| (path.file_stem().expect("a name").to_string_lossy().into_owned(), read(&path))).collect()
+    paths
+        .map(|path| {
+            (
+                path.file_stem().expect("a name").to_string_lossy().into_owned(),
+                read(&path),
+            )
+        })
+        .collect()
 }
 
 fn read(path: &Path) -> String {

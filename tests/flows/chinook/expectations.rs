@@ -32,7 +32,9 @@ fn trimmed() -> String {
         ("Track", "Name"),
         ("Track", "Composer"),
     ];
-    columns.map(|(table, column)| format!("UPDATE {table} SET {column} = rtrim({column});")).concat()
+    columns
+        .map(|(table, column)| format!("UPDATE {table} SET {column} = rtrim({column});"))
+        .concat()
 }
 
 async fn assert_agree(postgres: &World, sqlite: &World) {
@@ -40,7 +42,11 @@ async fn assert_agree(postgres: &World, sqlite: &World) {
     assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
     for (document, left) in &left {
         let right = &right[document];
-        assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>(), "keys of {document}");
+        assert_eq!(
+            left.keys().collect::<Vec<_>>(),
+            right.keys().collect::<Vec<_>>(),
+            "keys of {document}"
+        );
         for (key, body) in left {
             assert_eq!(body.difference(&right[key]), None, "{key}");
         }

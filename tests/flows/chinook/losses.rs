@@ -82,8 +82,14 @@ async fn assert_equal_after_wait(world: &World) {
 async fn until_queued(world: &World, prefix: &str) {
     eventually(&format!("messages in a queue {prefix}…"), QUEUED, async || {
         let queues = world.broker().queues().await;
-        let queued = queues.iter().any(|(queue, messages)| queue.starts_with(prefix) && *messages > 0);
-        if queued { Ok(()) } else { Err(format!("{queues:?}")) }
+        let queued = queues
+            .iter()
+            .any(|(queue, messages)| queue.starts_with(prefix) && *messages > 0);
+        if queued {
+            Ok(())
+        } else {
+            Err(format!("{queues:?}"))
+        }
     })
     .await;
 }

@@ -20,7 +20,11 @@ async fn chinook_on_postgresql() {
     let start = |role: &str| world.spawn(&["run", role]);
     let mut relays = vec![start("relay")];
     let mut publishers = vec![start("publisher"), start("publisher"), start("publisher")];
-    let mut synchronizers = vec![start("synchronizer"), start("synchronizer"), start("synchronizer")];
+    let mut synchronizers = vec![
+        start("synchronizer"),
+        start("synchronizer"),
+        start("synchronizer"),
+    ];
 
     let mut application = Application::start(&world, SEED, SESSIONS, CHANGES_OF_A_SESSION);
     for (changes, role, workers) in [
