@@ -1,1 +1,6 @@
-//!
+//! Flows of the whole product on the real services. One module a data set or subject.
+
+// A test fails by panicking, also in its own functions.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod chinook;

@@ -1,1 +1,41 @@
-//! (to be written)
+//! What a flow test stands on: a world of its own on the shared services, the product's binary as a child process,
+//! and readers of everything that the product writes.
+//!
+//! ```text
+//! let world = World::postgres("orders").await;         // database, virtual host, prefixes, pubsync.yaml
+//! world.script("CREATE TABLE …").await;
+//! world.document("order", "document: order\n…");
+//! world.pubsync(&["apply", "--yes"]).await;            // panics unless it exits 0
+//! let publisher = world.spawn(&["run", "publisher"]);  // killed when dropped
+//! world.pubsync(&["wait", "--timeout", "60"]).await;
+//! world.snapshot(&["order"]).await.assert_equals(&expected);
+//! ```
+//!
+//! Declare workers after their world: they then die first. A world takes away all that it made, also when the test
+//! fails; then it shows the logs of its processes and keeps its folder.
+
+// A harness fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod broker;
+mod database;
+mod eventually;
+mod http;
+mod json;
+mod opensearch;
+mod process;
+mod redis_store;
+mod services;
+mod snapshot;
+mod world;
+
+pub use broker::VirtualHost;
+pub use database::{Database, Session};
+pub use eventually::eventually;
+pub use json::Json;
+pub use opensearch::SearchIndexes;
+pub use process::{Output, Worker};
+pub use redis_store::RedisKeys;
+pub use services::Services;
+pub use snapshot::{Documents, Expected, Snapshot, Stored};
+pub use world::World;

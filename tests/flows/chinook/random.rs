@@ -1,0 +1,39 @@
+//! Numbers that a seed repeats (SplitMix64).
+
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    pub fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 1 to `last`.
+    pub fn up_to(&mut self, last: u64) -> u64 {
+        self.next() % last + 1
+    }
+
+    pub fn one_in(&mut self, chances: u64) -> bool {
+        self.up_to(chances) == 1
+    }
+
+    pub fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        let at = self.next() % of.len() as u64;
+        of[usize::try_from(at).expect("a short list")]
+    }
+
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let other = self.next() % (last as u64 + 1);
+            items.swap(last, usize::try_from(other).expect("a short list"));
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The virtual host of one test, through the management API of RabbitMQ.
+
+use reqwest::Method;
+
+use crate::http::Http;
+
+#[derive(Debug, Clone)]
+pub struct VirtualHost {
+    http: Http,
+    name: String,
+    user: String,
+}
+
+impl VirtualHost {
+    pub(crate) async fn create(api: &str, name: &str) -> Self {
+        let user = api
+            .split_once("://")
+            .and_then(|(_, rest)| rest.split_once([':', '@']))
+            .map(|(user, _)| user);
+        let user = user.unwrap_or_else(|| panic!("{api} names no user")).to_owned();
+        let host = Self {
+            http: Http::new(api),
+            name: name.to_owned(),
+            user,
+        };
+        host.put().await;
+        host
+    }
+
+    async fn put(&self) {
+        self.send(Method::PUT, format!("/api/vhosts/{}", self.name), None)
+            .await;
+        let rights = r#"{"configure":".*","write":".*","read":".*"}"#.to_owned();
+        self.send(
+            Method::PUT,
+            format!("/api/permissions/{}/{}", self.name, self.user),
+            Some(rights),
+        )
+        .await;
+    }
+
+    /// The virtual host with all its queues, messages and connections is gone.
+    pub async fn delete(&self) {
+        self.send(Method::DELETE, format!("/api/vhosts/{}", self.name), None)
+            .await;
+    }
+
+    /// Deleted and made again, empty.
+    pub async fn recreate(&self) {
+        self.delete().await;
+        self.put().await;
+    }
+
+    /// Queues by name, with the messages in each (ready and unacknowledged; up to five seconds old).
+    pub async fn queues(&self) -> Vec<(String, u64)> {
+        let path = format!("/api/queues/{}?columns=name,messages", self.name);
+        let text = self
+            .send(Method::GET, path, None)
+            .await
+            .unwrap_or_else(|| "[]".to_owned());
+        let queues: Vec<serde_json::Value> = serde_json::from_str(&text).expect("a list of queues");
+        let entry = |queue: &serde_json::Value| {
+            (
+                queue["name"].as_str().expect("a queue has a name").to_owned(),
+                queue["messages"].as_u64().unwrap_or(0),
+            )
+        };
+        queues.iter().map(entry).collect()
+    }
+
+    /// Takes all ready messages away. Returns how many queues there were.
+    pub async fn purge_queues(&self) -> usize {
+        self.each_queue("/contents").await
+    }
+
+    /// Deletes all queues with their messages. Returns how many there were.
+    pub async fn delete_queues(&self) -> usize {
+        self.each_queue("").await
+    }
+
+    async fn each_queue(&self, suffix: &str) -> usize {
+        let queues = self.queues().await;
+        for (queue, _) in &queues {
+            let queue = queue.replace('%', "%25").replace('/', "%2F").replace(' ', "%20");
+            self.send(
+                Method::DELETE,
+                format!("/api/queues/{}/{queue}{suffix}", self.name),
+                None,
+            )
+            .await;
+        }
+        queues.len()
+    }
+
+    async fn send(&self, method: Method, path: String, body: Option<String>) -> Option<String> {
+        self.http.send(method, &path, body).await
+    }
+}

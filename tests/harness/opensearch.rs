@@ -1,0 +1,138 @@
+//! What one test's product wrote to OpenSearch: the indexes under its prefix.
+
+use reqwest::Method;
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    http::Http,
+    snapshot::{Documents, Stored},
+};
+
+const PAGE: usize = 500;
+
+#[derive(Debug, Clone)]
+pub struct SearchIndexes {
+    http: Http,
+    prefix: String,
+}
+
+impl SearchIndexes {
+    pub(crate) fn new(url: &str, prefix: &str) -> Self {
+        Self {
+            http: Http::new(url),
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// Goes before every index and alias.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// All documents behind the alias of `index`, by `_id`, after a refresh; none where there is no such alias.
+    ///
+    /// # Panics
+    /// Where `_version` and `_revision` of a document differ.
+    pub async fn documents(&self, index: &str) -> Documents {
+        let alias = format!("{}{index}", self.prefix);
+        let mut documents = Documents::new();
+        if self
+            .http
+            .send(Method::POST, &format!("/{alias}/_refresh"), None)
+            .await
+            .is_none()
+        {
+            return documents;
+        }
+        let query =
+            format!(r#"{{"size":{PAGE},"version":true,"sort":["_doc"],"query":{{"match_all":{{}}}}}}"#);
+        let mut page = self
+            .http
+            .send(Method::POST, &format!("/{alias}/_search?scroll=2m"), Some(query))
+            .await;
+        while let Some(text) = page.take() {
+            let found = Page::read(&text);
+            if found.hits.is_empty() {
+                self.send(Method::DELETE, format!("/_search/scroll/{}", found.scroll))
+                    .await;
+                break;
+            }
+            documents.extend(found.hits);
+            let more = format!(r#"{{"scroll":"2m","scroll_id":{:?}}}"#, found.scroll);
+            page = self.http.send(Method::POST, "/_search/scroll", Some(more)).await;
+        }
+        documents
+    }
+
+    /// The concrete indexes behind an alias.
+    pub async fn indexes_of(&self, index: &str) -> Vec<String> {
+        let answer = self
+            .send(Method::GET, format!("/_alias/{}{index}", self.prefix))
+            .await;
+        names(answer.as_deref())
+    }
+
+    /// All indexes under the prefix are gone, tombstones and aliases too. Returns how many there were.
+    pub async fn lose_everything(&self) -> usize {
+        let answer = self
+            .send(
+                Method::GET,
+                format!("/{}*/_settings?expand_wildcards=all", self.prefix),
+            )
+            .await;
+        let indexes = names(answer.as_deref());
+        for index in &indexes {
+            self.send(Method::DELETE, format!("/{index}")).await;
+        }
+        indexes.len()
+    }
+
+    async fn send(&self, method: Method, path: String) -> Option<String> {
+        self.http.send(method, &path, None).await
+    }
+}
+
+/// The names of the members of an answer.
+fn names(answer: Option<&str>) -> Vec<String> {
+    let answer: Value = serde_json::from_str(answer.unwrap_or("{}")).expect("an answer in JSON");
+    answer
+        .as_object()
+        .map(|members| members.keys().cloned().collect())
+        .unwrap_or_default()
+}
+
+struct Page {
+    scroll: String,
+    hits: Vec<(String, Stored)>,
+}
+
+impl Page {
+    /// Goes down by raw text, because `_source` must keep its numbers and the order of its members.
+    fn read(text: &str) -> Self {
+        let scroll = parsed(member(text, "_scroll_id"));
+        let hits: Vec<&RawValue> = parsed(member(member(text, "hits"), "hits"));
+        Self {
+            scroll,
+            hits: hits.iter().map(|hit| stored(hit.get())).collect(),
+        }
+    }
+}
+
+fn stored(hit: &str) -> (String, Stored) {
+    let id: String = parsed(member(hit, "_id"));
+    let version: i64 = parsed(member(hit, "_version"));
+    let stored = Stored::with_revision_first(&id, member(hit, "_source"));
+    assert_eq!(stored.revision, version, "{id}: _revision and _version differ");
+    (id, stored)
+}
+
+fn parsed<'a, T: serde::Deserialize<'a>>(text: &'a str) -> T {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn member<'a>(text: &'a str, name: &str) -> &'a str {
+    let members = crate::Json::members(text).unwrap_or_else(|error| panic!("{error}"));
+    let found = members.into_iter().find(|(member, _)| member == name);
+    found.unwrap_or_else(|| panic!("no {name} in {text}")).1.get()
+}

@@ -1,0 +1,184 @@
+//! The product's binary as a child process: commands that end, and workers that run.
+
+use std::{
+    fs::File,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use crate::eventually;
+
+/// Longer than any `--timeout` that a test gives.
+const COMMAND_DEADLINE: Duration = Duration::from_secs(600);
+/// Longer than the grace that a worker gives its last batch.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a command left behind.
+#[derive(Debug, Clone)]
+pub struct Output {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A running process; killed when it is dropped.
+#[derive(Debug)]
+pub struct Worker {
+    name: String,
+    log: PathBuf,
+    child: Child,
+}
+
+/// `PUBSYNC_BIN`, else `target/debug/pubsync` beside the test's own executable.
+fn binary() -> PathBuf {
+    let path = std::env::var_os("PUBSYNC_BIN").map_or_else(beside_the_tests, PathBuf::from);
+    assert!(
+        path.is_file(),
+        "there is no {}: run `make test`, or `cargo build -p pubsync` first",
+        path.display()
+    );
+    path
+}
+
+fn beside_the_tests() -> PathBuf {
+    let tests = std::env::current_exe().expect("the path of the tests");
+    tests
+        .ancestors()
+        .nth(2)
+        .expect("target/debug/deps/<tests>")
+        .join("pubsync")
+}
+
+/// The variables of the tests are not the product's: `PUBSYNC_…` would configure it.
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .current_dir(folder)
+        .arg("--config")
+        .arg("pubsync.yaml")
+        .args(arguments)
+        .stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PUBSYNC_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("RUST_BACKTRACE", "1").env("NO_COLOR", "1");
+    command
+}
+
+/// Runs a command to its end, whatever its exit code.
+pub(crate) async fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = tokio::process::Command::from(command(folder, arguments));
+    let running = command.kill_on_drop(true).output();
+    let Ok(done) = tokio::time::timeout(COMMAND_DEADLINE, running).await else {
+        panic!(
+            "pubsync {} did not end within {COMMAND_DEADLINE:?}",
+            arguments.join(" ")
+        );
+    };
+    let done = done.unwrap_or_else(|error| panic!("pubsync {}: {error}", arguments.join(" ")));
+    Output {
+        code: done
+            .status
+            .code()
+            .unwrap_or_else(|| panic!("pubsync {}: {}", arguments.join(" "), done.status)),
+        stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
+    }
+}
+
+impl Worker {
+    pub(crate) fn start(folder: &Path, log: PathBuf, arguments: &[&str]) -> Self {
+        let file = File::create(&log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+        let child = command(folder, arguments)
+            .stdout(file.try_clone().expect("a second handle on the log"))
+            .stderr(file)
+            .spawn()
+            .unwrap_or_else(|error| panic!("pubsync {}: {error}", arguments.join(" ")));
+        Self {
+            name: arguments.join(" "),
+            log,
+            child,
+        }
+    }
+
+    /// What it wrote until now, stdout and stderr.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// # Panics
+    /// Where it ended by itself.
+    pub fn assert_running(&mut self) {
+        let status = self.child.try_wait().expect("the state of a child");
+        assert!(
+            status.is_none(),
+            "pubsync {} ended by itself: {status:?}\n{}",
+            self.name,
+            self.log()
+        );
+    }
+
+    /// Dead at once, in the middle of whatever it does.
+    pub fn kill9(mut self) {
+        self.assert_running();
+        self.child.kill().expect("SIGKILL");
+        let status = self.child.wait().expect("the status of a killed child");
+        assert_eq!(
+            status.signal(),
+            Some(9),
+            "pubsync {}: {status}\n{}",
+            self.name,
+            self.log()
+        );
+    }
+
+    /// Asks it to end, and returns how it ended.
+    pub async fn sigterm(mut self) -> ExitStatus {
+        self.assert_running();
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .expect("the command kill");
+        assert!(sent.success(), "kill -TERM {pid}: {sent}");
+        self.ended(SHUTDOWN_DEADLINE).await
+    }
+
+    /// Waits for its end.
+    pub async fn ended(mut self, deadline: Duration) -> ExitStatus {
+        let what = format!("the end of pubsync {}", self.name);
+        let child = std::sync::Mutex::new(&mut self.child);
+        let probe = async || {
+            let status = child
+                .lock()
+                .expect("one user")
+                .try_wait()
+                .expect("the state of a child");
+            status.ok_or_else(|| "it still runs".to_owned())
+        };
+        eventually(&what, deadline, probe).await
+    }
+
+    /// Ends it in order.
+    ///
+    /// # Panics
+    /// Unless it exits 0 after SIGTERM.
+    pub async fn stop(self) {
+        let (name, log) = (self.name.clone(), self.log.clone());
+        let status = self.sigterm().await;
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        assert!(status.success(), "pubsync {name} after SIGTERM: {status}\n{log}");
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
