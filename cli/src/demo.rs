@@ -73,12 +73,22 @@ pub async fn demo(folder: &Path, products: u32, json: bool) -> Result<(), Fail> 
         }
     };
     prepare(folder)?;
-    let config = Config::load(Some(&folder.join("pubsync.yaml"))).map_err(|e| Fail::Configuration(e.to_string()))?;
+    let config =
+        Config::load(Some(&folder.join("pubsync.yaml"))).map_err(|e| Fail::Configuration(e.to_string()))?;
     let wired = wiring::wire(config, 8).await?;
     let begun = Instant::now();
     Shop::create_tables(&wired.store.write).await?;
-    let rows = Shop { products, ..Shop::default() }.fill(&wired.store.write).await?;
-    say(format!("1. A shop in {}: {products} products, 3 stores, 2 languages, {rows} rows ({})", path(folder, "shop.db"), since(begun)));
+    let rows = Shop {
+        products,
+        ..Shop::default()
+    }
+    .fill(&wired.store.write)
+    .await?;
+    say(format!(
+        "1. A shop in {}: {products} products, 3 stores, 2 languages, {rows} rows ({})",
+        path(folder, "shop.db"),
+        since(begun)
+    ));
 
     let files = pubsync_publisher::language::load_folder(&folder.join("documents"))
         .map_err(|e| Fail::Configuration(e.to_string()))?;
@@ -121,12 +131,23 @@ fn prepare(folder: &Path) -> Result<(), Fail> {
     let documents = folder.join("documents");
     std::fs::create_dir_all(&documents).map_err(io(folder))?;
     let mut ours: BTreeSet<String> = FILES.iter().map(|f| (*f).to_owned()).collect();
-    ours.extend(FILES.iter().flat_map(|f| [format!("{f}-wal"), format!("{f}-shm"), format!("{f}-journal")]));
+    ours.extend(
+        FILES
+            .iter()
+            .flat_map(|f| [format!("{f}-wal"), format!("{f}-shm"), format!("{f}-journal")]),
+    );
     ours.insert("documents".to_owned());
     for entry in std::fs::read_dir(folder).map_err(io(folder))? {
-        let name = entry.map_err(io(folder))?.file_name().to_string_lossy().into_owned();
+        let name = entry
+            .map_err(io(folder))?
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
         if !ours.contains(&name) {
-            let text = format!("{} holds {name}, which no demo left: name another folder with --folder", folder.display());
+            let text = format!(
+                "{} holds {name}, which no demo left: name another folder with --folder",
+                folder.display()
+            );
             return Err(Fail::Usage(text));
         }
     }
@@ -147,7 +168,10 @@ async fn arrive(street: &Street) -> Result<(), Fail> {
     match quiet::wait(&street.store, PATIENCE).await? {
         Waited::Synchronized => Ok(()),
         Waited::Failures(n) => Err(Fail::Part(format!("{n} failures: `pubsync failures` says why"))),
-        Waited::TimedOut => Err(Fail::Part(format!("not synchronized after {} s", PATIENCE.as_secs()))),
+        Waited::TimedOut => Err(Fail::Part(format!(
+            "not synchronized after {} s",
+            PATIENCE.as_secs()
+        ))),
     }
 }
 
@@ -168,7 +192,10 @@ async fn step(street: &Street, wired: &Wired, change: Change) -> Result<Step, Fa
     for definition in street.definitions.current().iter() {
         let rows = mirror::touched(&store.read, store, &definition.document, 0).await?;
         newest = rows.iter().map(|r| r.revision).fold(newest, i64::max);
-        before.insert(definition.document.clone(), rows.into_iter().map(|r| (r.key, r.revision)).collect());
+        before.insert(
+            definition.document.clone(),
+            rows.into_iter().map(|r| (r.key, r.revision)).collect(),
+        );
     }
     let done: Done = change.run(&wired.store.write).await?;
     let begun = Instant::now();
@@ -186,15 +213,30 @@ async fn step(street: &Street, wired: &Wired, change: Change) -> Result<Step, Fa
         let root = done.example.1.to_string();
         let shown = document == done.example.0;
         let wanted = rows.iter().find(|r| shown && r.root.as_deref() == Some(&root));
-        if let Some(row) = wanted.or(rows.first()).filter(|_| example.is_none() || (shown && wanted.is_some())) {
+        if let Some(row) = wanted
+            .or(rows.first())
+            .filter(|_| example.is_none() || (shown && wanted.is_some()))
+        {
             example = Some(as_example(row, known));
         }
     }
-    Ok(Step { change: change.name(), done: done.text, rows: done.rows, touched, example, seconds })
+    Ok(Step {
+        change: change.name(),
+        done: done.text,
+        rows: done.rows,
+        touched,
+        example,
+        seconds,
+    })
 }
 
 fn as_example(row: &Touched, known: &BTreeMap<String, i64>) -> Example {
-    Example { key: row.key.clone(), before: known.get(&row.key).copied(), after: row.revision, deleted: row.deleted }
+    Example {
+        key: row.key.clone(),
+        before: known.get(&row.key).copied(),
+        after: row.revision,
+        deleted: row.deleted,
+    }
 }
 
 fn told(step: &Step) -> String {
@@ -207,12 +249,24 @@ fn told(step: &Step) -> String {
             touched.push(format!("{deleted} {document} deleted"));
         }
     }
-    let documents = if touched.is_empty() { "no document".to_owned() } else { touched.join(", ") };
-    let mut text = format!("   - {}\n     {} rows → {documents}, in the store after {}", step.done, step.rows, duration(step.seconds));
+    let documents = if touched.is_empty() {
+        "no document".to_owned()
+    } else {
+        touched.join(", ")
+    };
+    let mut text = format!(
+        "   - {}\n     {} rows → {documents}, in the store after {}",
+        step.done,
+        step.rows,
+        duration(step.seconds)
+    );
     if let Some(e) = &step.example {
         let before = e.before.map_or("new".to_owned(), |r| r.to_string());
         let deleted = if e.deleted { " (deleted)" } else { "" };
-        text.push_str(&format!("\n     {}: revision {before} → {}{deleted}", e.key, e.after));
+        text.push_str(&format!(
+            "\n     {}: revision {before} → {}{deleted}",
+            e.key, e.after
+        ));
     }
     text
 }
@@ -234,15 +288,29 @@ async fn finish(folder: &Path, report: &verify::Report, steps: &[Step], json: bo
         let out = serde_json::json!({ "steps": steps, "verify": report });
         println!("{out}");
     } else {
-        println!("\n4. Verified: {} roots built anew, {} documents compared with the store: {}", report.roots, report.documents, if report.is_equal() { "equal, 0 missing, 0 stale, 0 orphaned" } else { "DIFFERENT" });
+        println!(
+            "\n4. Verified: {} roots built anew, {} documents compared with the store: {}",
+            report.roots,
+            report.documents,
+            if report.is_equal() {
+                "equal, 0 missing, 0 stale, 0 orphaned"
+            } else {
+                "DIFFERENT"
+            }
+        );
         println!("{}", looking(folder).await?);
     }
-    if report.is_equal() { Ok(()) } else { Err(Fail::Differences("the store differs from the shop".to_owned())) }
+    if report.is_equal() {
+        Ok(())
+    } else {
+        Err(Fail::Differences("the store differs from the shop".to_owned()))
+    }
 }
 
 /// How to look into the files, with one real key and one real search.
 async fn looking(folder: &Path) -> Result<String, Fail> {
-    let store = LocalTarget::new("storage", folder.join("store.db")).map_err(|e| Fail::Part(e.to_string()))?;
+    let store =
+        LocalTarget::new("storage", folder.join("store.db")).map_err(|e| Fail::Part(e.to_string()))?;
     let found = store.search("brand", 1).await?;
     let sample = found.first().map_or("product:…", |hit| hit.key.as_str());
     let file = path(folder, "store.db");

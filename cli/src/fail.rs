@@ -46,7 +46,9 @@ impl From<DbErr> for Fail {
         let text = chain(&error);
         match classify(&error) {
             Fault::Down => Self::Unreachable(format!("database: {text}")),
-            _ if matches!(error, DbErr::RecordNotFound(_)) => Self::Usage(text.replace("RecordNotFound Error: ", "")),
+            _ if matches!(error, DbErr::RecordNotFound(_)) => {
+                Self::Usage(text.replace("RecordNotFound Error: ", ""))
+            }
             Fault::Definition => Self::Configuration(format!("database: {text} (was `pubsync apply` run?)")),
             Fault::Retry | Fault::Item => Self::Part(format!("database: {text}")),
         }
@@ -80,7 +82,10 @@ impl From<ApplyError> for Fail {
             ApplyError::Documents(problems) => {
                 let count = problems.len();
                 let list: Vec<String> = problems.iter().map(|p| format!("{p:#}")).collect();
-                Self::Configuration(format!("{}\n\n{count} problems in the documents", list.join("\n\n")))
+                Self::Configuration(format!(
+                    "{}\n\n{count} problems in the documents",
+                    list.join("\n\n")
+                ))
             }
             ApplyError::Store(error) => error.into(),
             ApplyError::Capture(error) => Self::Part(chain(&error)),

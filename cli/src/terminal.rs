@@ -30,7 +30,12 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        Self { label: label.to_owned(), bar, started: now, last_line: Mutex::new(now) }
+        Self {
+            label: label.to_owned(),
+            bar,
+            started: now,
+            last_line: Mutex::new(now),
+        }
     }
 
     /// So many of so many are done; `total` 0 means that it is not known.
@@ -40,7 +45,10 @@ impl Progress {
             bar.set_position(done);
             return;
         }
-        let mut last = self.last_line.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self
+            .last_line
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if last.elapsed() >= LINES_EVERY {
             *last = Instant::now();
             eprintln!("{}: {done}{}", self.label, self.rest(done, total));
@@ -51,7 +59,10 @@ impl Progress {
         if total == 0 || done == 0 || done > total {
             return String::new();
         }
-        let left = self.started.elapsed().mul_f64((total - done) as f64 / done as f64);
+        let left = self
+            .started
+            .elapsed()
+            .mul_f64((total - done) as f64 / done as f64);
         format!(" of {total}, about {} s left", left.as_secs())
     }
 

@@ -38,14 +38,23 @@ pub async fn wire(config: Config, connections: u32) -> Result<Wired, Fail> {
     let broker = broker(&config)?;
     let targets = Arc::new(build_targets(&config)?);
     let store = Store::connect(&config.database.url(), &config.name, connections).await?;
-    Ok(Wired { config, store, broker, targets })
+    Ok(Wired {
+        config,
+        store,
+        broker,
+        targets,
+    })
 }
 
 fn broker(config: &Config) -> Result<Arc<dyn Broker>, Fail> {
     Ok(match &config.broker {
         config::Broker::Embedded => Arc::new(MemoryBroker::new(EMBEDDED_QUEUE)),
         config::Broker::RabbitMq { url } => {
-            let dead = if config.name == "pubsync" { "dead".to_owned() } else { format!("{}.dead", config.name) };
+            let dead = if config.name == "pubsync" {
+                "dead".to_owned()
+            } else {
+                format!("{}.dead", config.name)
+            };
             Arc::new(RabbitMq::new(url, &dead).map_err(|e| Fail::Configuration(e.to_string()))?)
         }
     })
@@ -55,7 +64,10 @@ fn build_targets(config: &Config) -> Result<BTreeMap<String, Arc<dyn Target>>, F
     let mut built = BTreeMap::new();
     for (name, target) in &config.targets {
         let target = targets::config::build(name, &config.name, &target.to_parts());
-        built.insert(name.clone(), target.map_err(|e| Fail::Configuration(e.to_string()))?);
+        built.insert(
+            name.clone(),
+            target.map_err(|e| Fail::Configuration(e.to_string()))?,
+        );
     }
     Ok(built)
 }
@@ -93,7 +105,9 @@ fn settings(config: &Config) -> Settings {
 
 /// Unique for this process on this host and others: leases compare it.
 fn process() -> String {
-    let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    let started = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.as_nanos());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}/{}/{started}", host.trim(), std::process::id())
 }

@@ -27,7 +27,12 @@ impl Declarative {
 
     async fn roots(&self, source: Source<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<String>, DbErr> {
         let statement = Statement::from_sql_and_values(self.dialect.backend(), sql, values);
-        source.query_all_raw(statement).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+        source
+            .query_all_raw(statement)
+            .await?
+            .iter()
+            .map(|row| row.try_get_by_index(0))
+            .collect()
     }
 
     /// The rows of a message in the order of columns that the reverse path expects; `None` where the message was
@@ -38,18 +43,37 @@ impl Declarative {
         let places: Vec<usize> = used
             .carried
             .iter()
-            .map(|&column| images.columns.iter().position(|name| *name == used.table.columns[column].name))
+            .map(|&column| {
+                images
+                    .columns
+                    .iter()
+                    .position(|name| *name == used.table.columns[column].name)
+            })
             .collect::<Option<_>>()?;
-        Some(images.rows.iter().map(|row| places.iter().map(|&p| row.get(p).cloned().flatten()).collect()).collect())
+        Some(
+            images
+                .rows
+                .iter()
+                .map(|row| places.iter().map(|&p| row.get(p).cloned().flatten()).collect())
+                .collect(),
+        )
     }
 }
 
 #[async_trait]
 impl Publisher for Declarative {
-    async fn affected(&self, source: Source<'_>, changes: &[TableImages], page: RootPage<'_>) -> Result<Vec<String>, DbErr> {
+    async fn affected(
+        &self,
+        source: Source<'_>,
+        changes: &[TableImages],
+        page: RootPage<'_>,
+    ) -> Result<Vec<String>, DbErr> {
         let mut found = BTreeSet::new();
         for images in changes {
-            let (Some(path), Some(rows)) = (self.plan.reverse.get(&images.table), self.arrange(images)) else { continue };
+            let (Some(path), Some(rows)) = (self.plan.reverse.get(&images.table), self.arrange(images))
+            else {
+                continue;
+            };
             let values = vec![rows_parameter(rows), after(page), (page.limit as i64).into()];
             found.extend(self.roots(source, &path.sql, values).await?);
         }
@@ -58,7 +82,12 @@ impl Publisher for Declarative {
     }
 
     async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr> {
-        self.roots(source, &self.plan.all_roots.sql, vec![after(page), (page.limit as i64).into()]).await
+        self.roots(
+            source,
+            &self.plan.all_roots.sql,
+            vec![after(page), (page.limit as i64).into()],
+        )
+        .await
     }
 
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {

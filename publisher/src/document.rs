@@ -70,11 +70,20 @@ pub enum Role {
     Root,
     /// A row of `each`, under this name. `optional`: one document with null columns where no row is.
     /// `via`: its junction.
-    Scope { name: String, optional: bool, via: Option<SourceId> },
+    Scope {
+        name: String,
+        optional: bool,
+        via: Option<SourceId>,
+    },
     /// A junction; `parent` is the source that it starts from.
-    Via { parent: SourceId },
+    Via {
+        parent: SourceId,
+    },
     /// Rows of a construct in the body; `parent` is the source of the enclosing row, `via` its junction.
-    Node { parent: SourceId, via: Option<SourceId> },
+    Node {
+        parent: SourceId,
+        via: Option<SourceId>,
+    },
 }
 
 /// `column` of this source equals `to`. Null never matches.
@@ -125,11 +134,20 @@ pub enum Value {
     Constant(String),
     Object(Vec<(String, Value)>),
     /// The source's first row, or null.
-    One { source: SourceId, body: Box<Value> },
+    One {
+        source: SourceId,
+        body: Box<Value>,
+    },
     /// Array of the source's rows; nested objects where `by` is not empty.
-    Many { source: SourceId, body: Box<Value>, by: Vec<ColumnRef> },
+    Many {
+        source: SourceId,
+        body: Box<Value>,
+        by: Vec<ColumnRef>,
+    },
     /// How many rows `many` would give.
-    Count { source: SourceId },
+    Count {
+        source: SourceId,
+    },
     /// The first that is not null.
     First(Vec<Value>),
 }

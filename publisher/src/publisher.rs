@@ -24,7 +24,12 @@ pub trait Publisher: Send + Sync {
     ///
     /// # Errors
     /// Of the database.
-    async fn affected(&self, source: Source<'_>, changes: &[TableImages], page: RootPage<'_>) -> Result<Vec<String>, DbErr>;
+    async fn affected(
+        &self,
+        source: Source<'_>,
+        changes: &[TableImages],
+        page: RootPage<'_>,
+    ) -> Result<Vec<String>, DbErr>;
 
     /// All roots: of the source, and of live mirror rows, together.
     ///
@@ -39,4 +44,3 @@ pub trait Publisher: Send + Sync {
     /// Of the database; or of a document that no item is to blame for.
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError>;
 }
-

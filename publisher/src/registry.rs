@@ -44,7 +44,10 @@ impl Registry {
     /// # Errors
     /// Of the database.
     pub async fn load(street: &Street) -> Result<Self, DbErr> {
-        let registry = Self { street: street.clone(), documents: Arc::default() };
+        let registry = Self {
+            street: street.clone(),
+            documents: Arc::default(),
+        };
         registry.refresh().await?;
         Ok(registry)
     }
@@ -56,7 +59,10 @@ impl Registry {
 
     #[must_use]
     pub fn all(&self) -> Arc<Documents> {
-        self.documents.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.documents
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Compiles definitions that are new or changed. One that cannot be compiled pauses its document; the others go
@@ -67,7 +73,11 @@ impl Registry {
     pub async fn refresh(&self) -> Result<(), DbErr> {
         let wanted = self.street.definitions.current();
         let known = self.all();
-        let unchanged = |d: &Definition| known.get(&d.document).is_some_and(|c| c.definition.number == d.number);
+        let unchanged = |d: &Definition| {
+            known
+                .get(&d.document)
+                .is_some_and(|c| c.definition.number == d.number)
+        };
         if known.len() == wanted.len() && wanted.iter().all(unchanged) {
             return Ok(());
         }
@@ -75,7 +85,9 @@ impl Registry {
         let catalogue = catalogue::introspect(&store.read, store.dialect(), store.names.name()).await?;
         let mut documents = Documents::new();
         for definition in wanted.iter() {
-            let kept = known.get(&definition.document).filter(|c| c.definition.number == definition.number);
+            let kept = known
+                .get(&definition.document)
+                .filter(|c| c.definition.number == definition.number);
             let compiled = match kept {
                 Some(compiled) => compiled.clone(),
                 None => match compile(&self.street, &catalogue, definition) {
@@ -95,18 +107,40 @@ impl Registry {
     async fn stand_still(&self, document: &str, reason: &str) -> Result<(), DbErr> {
         tracing::error!(document, reason, "definition cannot be used; document paused");
         let store = &self.street.store;
-        pause::set(&store.write, store, &Subject::Document(document.to_owned()), reason, None).await
+        pause::set(
+            &store.write,
+            store,
+            &Subject::Document(document.to_owned()),
+            reason,
+            None,
+        )
+        .await
     }
 }
 
 /// From stored YAML to a plan, against the tables of now.
 fn compile(street: &Street, catalogue: &Catalogue, definition: &Definition) -> Result<Compiled, String> {
-    let file = SourceFile { name: format!("{}.yaml", definition.document), text: definition.yaml.clone() };
+    let file = SourceFile {
+        name: format!("{}.yaml", definition.document),
+        text: definition.yaml.clone(),
+    };
     let targets: Vec<&String> = definition.shape.targets.keys().collect();
-    let documents = language::check(&[file], catalogue, &targets)
-        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
-    let document = documents.into_iter().next().ok_or_else(|| "the definition is empty".to_owned())?;
+    let documents = language::check(&[file], catalogue, &targets).map_err(|problems| {
+        problems
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("; ")
+    })?;
+    let document = documents
+        .into_iter()
+        .next()
+        .ok_or_else(|| "the definition is empty".to_owned())?;
     let plan = Arc::new(DocumentPlan::new(document, catalogue, &street.store.names));
     let publisher = Arc::new(Declarative::new(plan.clone(), street.store.dialect()));
-    Ok(Compiled { definition: definition.clone(), plan, publisher })
+    Ok(Compiled {
+        definition: definition.clone(),
+        plan,
+        publisher,
+    })
 }

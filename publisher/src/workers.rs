@@ -31,28 +31,48 @@ impl Role {
     pub const ALL: [Self; 3] = [Self::Relay, Self::Publisher, Self::Synchronizer];
 }
 
-const PREPARE: Backoff = Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(10) };
+const PREPARE: Backoff = Backoff {
+    first: Duration::from_millis(200),
+    cap: Duration::from_secs(10),
+};
 
 /// Starts the roles; they end with the shutdown.
 ///
 /// # Errors
 /// Of the database, at the first look at the definitions.
 pub async fn start(street: &Street, roles: &BTreeSet<Role>, shutdown: &Shutdown) -> Result<(), DbErr> {
-    shutdown.spawn(street.definitions.clone().follow(street.store.clone(), shutdown.taking().clone()));
+    shutdown.spawn(
+        street
+            .definitions
+            .clone()
+            .follow(street.store.clone(), shutdown.taking().clone()),
+    );
     let needs_registry = roles.contains(&Role::Relay) || roles.contains(&Role::Publisher);
     if needs_registry {
         let registry = Registry::load(street).await?;
-        shutdown.spawn(follow(registry.clone(), street.clone(), shutdown.taking().clone()));
+        shutdown.spawn(follow(
+            registry.clone(),
+            street.clone(),
+            shutdown.taking().clone(),
+        ));
         let outbound = sender::start(street, shutdown);
         if roles.contains(&Role::Relay) {
-            let relay = Relay { street: street.clone(), registry: registry.clone(), outbound: outbound.clone() };
+            let relay = Relay {
+                street: street.clone(),
+                registry: registry.clone(),
+                outbound: outbound.clone(),
+            };
             shutdown.spawn(relay.clone().send(shutdown.taking().clone()));
             shutdown.spawn(relay.run(shutdown.taking().clone()));
             shutdown.spawn(sweeper::sweep(street.clone(), shutdown.taking().clone()));
         }
         if roles.contains(&Role::Publisher) {
             let direct = direct::start(street, shutdown);
-            let publish = Publish { street: street.clone(), outbound, direct };
+            let publish = Publish {
+                street: street.clone(),
+                outbound,
+                direct,
+            };
             shutdown.spawn(publishers(publish, registry, shutdown.clone()));
         }
     }
@@ -80,7 +100,15 @@ async fn publishers(publish: Publish, registry: Registry, shutdown: Shutdown) {
     let street = publish.street.clone();
     let spawn = |queue: &str, stop: CancellationToken| {
         let (publish, registry, queue) = (publish.clone(), registry.clone(), queue.to_owned());
-        shutdown.spawn(Consumer { publish, registry, queue, stop }.run());
+        shutdown.spawn(
+            Consumer {
+                publish,
+                registry,
+                queue,
+                stop,
+            }
+            .run(),
+        );
     };
     keep(&street, &shutdown, |_| true, spawn).await;
 }
@@ -92,19 +120,33 @@ async fn synchronizers(street: Street, target: Arc<dyn Target>, shutdown: Shutdo
         return;
     }
     let spawn = |queue: &str, stop: CancellationToken| {
-        let synchronizer = Synchronizer { street: street.clone(), target: target.clone(), queue: queue.to_owned(), stop };
+        let synchronizer = Synchronizer {
+            street: street.clone(),
+            target: target.clone(),
+            queue: queue.to_owned(),
+            stop,
+        };
         shutdown.spawn(synchronizer.run());
     };
     keep(&street, &shutdown, |d| d.shape.targets.contains_key(&name), spawn).await;
 }
 
 /// Starts consumers for queues that come and stops those of queues that go.
-async fn keep(street: &Street, shutdown: &Shutdown, concerns: impl Fn(&Definition) -> bool, spawn: impl Fn(&str, CancellationToken)) {
+async fn keep(
+    street: &Street,
+    shutdown: &Shutdown,
+    concerns: impl Fn(&Definition) -> bool,
+    spawn: impl Fn(&str, CancellationToken),
+) {
     let mut changes = street.definitions.watch();
     let mut running: BTreeMap<String, CancellationToken> = BTreeMap::new();
     loop {
         let current = street.definitions.current();
-        let wanted: BTreeSet<&str> = current.iter().filter(|d| concerns(d)).map(|d| d.shape.queue.as_str()).collect();
+        let wanted: BTreeSet<&str> = current
+            .iter()
+            .filter(|d| concerns(d))
+            .map(|d| d.shape.queue.as_str())
+            .collect();
         running.retain(|queue, stop| {
             let stays = wanted.contains(queue.as_str());
             if !stays {
@@ -132,8 +174,12 @@ async fn keep(street: &Street, shutdown: &Shutdown, concerns: impl Fn(&Definitio
 async fn prepare(street: &Street, target: &dyn Target, stop: &CancellationToken) -> bool {
     let mut attempt = 0;
     loop {
-        let collections: Vec<_> =
-            street.definitions.current().iter().filter_map(|d| d.shape.collection(target.name())).collect();
+        let collections: Vec<_> = street
+            .definitions
+            .current()
+            .iter()
+            .filter_map(|d| d.shape.collection(target.name()))
+            .collect();
         match target.prepare(&collections).await {
             Ok(()) => return true,
             Err(error) => {

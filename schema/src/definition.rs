@@ -25,12 +25,19 @@ pub async fn all(conn: &impl ConnectionTrait, store: &Store) -> Result<Vec<Defin
         "SELECT document, number, fingerprint, yaml, shape FROM {} ORDER BY document",
         store.names.table("definition")
     );
-    conn.query_all_raw(store.sql(sql, [])).await?.iter().map(read).collect()
+    conn.query_all_raw(store.sql(sql, []))
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// Document names and numbers: what workers look at every second or two.
 pub async fn numbers(conn: &impl ConnectionTrait, store: &Store) -> Result<Vec<(String, i64)>, DbErr> {
-    let sql = format!("SELECT document, number FROM {} ORDER BY document", store.names.table("definition"));
+    let sql = format!(
+        "SELECT document, number FROM {} ORDER BY document",
+        store.names.table("definition")
+    );
     pairs(conn.query_all_raw(store.sql(sql, [])).await?)
 }
 
@@ -57,7 +64,10 @@ pub async fn hold(txn: &impl ConnectionTrait, store: &Store, document: &str) -> 
 
 /// Stores a definition as the document's newest, keeping the old one in the history. Gives its number.
 pub async fn raise(txn: &impl ConnectionTrait, store: &Store, definition: &Definition) -> Result<i64, DbErr> {
-    let (table, history) = (store.names.table("definition"), store.names.table("definition_history"));
+    let (table, history) = (
+        store.names.table("definition"),
+        store.names.table("definition_history"),
+    );
     let now = store.dialect().now();
     txn.execute_raw(store.sql(
         format!("INSERT INTO {history} (document, number, yaml, applied_at) SELECT document, number, yaml, applied_at FROM {table} WHERE document = $1"),
@@ -83,7 +93,10 @@ pub async fn raise(txn: &impl ConnectionTrait, store: &Store, definition: &Defin
 
 /// Takes documents away that are declared no more; their history stays.
 pub async fn remove(txn: &impl ConnectionTrait, store: &Store, documents: &[String]) -> Result<(), DbErr> {
-    let (table, history) = (store.names.table("definition"), store.names.table("definition_history"));
+    let (table, history) = (
+        store.names.table("definition"),
+        store.names.table("definition_history"),
+    );
     let names = store.dialect().rows(1, 1, "n");
     for sql in [
         format!(
@@ -92,7 +105,8 @@ pub async fn remove(txn: &impl ConnectionTrait, store: &Store, documents: &[Stri
         ),
         format!("DELETE FROM {table} WHERE document IN (SELECT c0 FROM {names})"),
     ] {
-        txn.execute_raw(store.sql(sql, [rows_parameter(documents.iter().map(|d| [Some(d.clone())]))])).await?;
+        txn.execute_raw(store.sql(sql, [rows_parameter(documents.iter().map(|d| [Some(d.clone())]))]))
+            .await?;
     }
     Ok(())
 }
@@ -109,5 +123,7 @@ fn read(row: &QueryResult) -> Result<Definition, DbErr> {
 }
 
 fn pairs(rows: Vec<QueryResult>) -> Result<Vec<(String, i64)>, DbErr> {
-    rows.iter().map(|row| Ok((row.try_get("", "document")?, row.try_get("", "number")?))).collect()
+    rows.iter()
+        .map(|row| Ok((row.try_get("", "document")?, row.try_get("", "number")?)))
+        .collect()
 }

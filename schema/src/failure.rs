@@ -95,7 +95,11 @@ pub async fn record(txn: &impl ConnectionTrait, store: &Store, failures: &[NewFa
             text(&f.changed_at.to_string()),
         ]
     }));
-    let (table, now, n) = (store.names.table("failure"), store.dialect().now(), store.dialect().rows(1, 10, "n"));
+    let (table, now, n) = (
+        store.names.table("failure"),
+        store.dialect().now(),
+        store.dialect().rows(1, 10, "n"),
+    );
     let same = "f.stage = n.c0 AND f.document = n.c1 AND coalesce(f.root, '') = coalesce(n.c2, '') \
                 AND coalesce(f.key, '') = coalesce(n.c3, '') AND coalesce(f.target, '') = coalesce(n.c4, '') \
                 AND coalesce(f.payload, '') = coalesce(n.c7, '')";
@@ -119,25 +123,44 @@ pub async fn record(txn: &impl ConnectionTrait, store: &Store, failures: &[NewFa
 
 /// Takes publish failures of these roots away: they have been built. Locked nothing, costs one index-less look at a
 /// table that is nearly always empty.
-pub async fn clear_roots(txn: &impl ConnectionTrait, store: &Store, document: &str, roots: &[String]) -> Result<(), DbErr> {
+pub async fn clear_roots(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    roots: &[String],
+) -> Result<(), DbErr> {
     let sql = format!(
         "DELETE FROM {} WHERE stage = 'publish' AND document = $1 AND root IN (SELECT c0 FROM {})",
         store.names.table("failure"),
         store.dialect().rows(2, 1, "r")
     );
-    txn.execute_raw(store.sql(sql, [document.into(), rows_parameter(roots.iter().map(|r| [Some(r.clone())]))])).await?;
+    txn.execute_raw(store.sql(
+        sql,
+        [
+            document.into(),
+            rows_parameter(roots.iter().map(|r| [Some(r.clone())])),
+        ],
+    ))
+    .await?;
     Ok(())
 }
 
 /// Takes sync failures of these keys away: the target has them.
-pub async fn clear_keys(conn: &impl ConnectionTrait, store: &Store, document: &str, target: &str, keys: &[String]) -> Result<(), DbErr> {
+pub async fn clear_keys(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    target: &str,
+    keys: &[String],
+) -> Result<(), DbErr> {
     let sql = format!(
         "DELETE FROM {} WHERE stage = 'sync' AND document = $1 AND target = $2 AND key IN (SELECT c0 FROM {})",
         store.names.table("failure"),
         store.dialect().rows(3, 1, "k")
     );
     let keys = rows_parameter(keys.iter().map(|k| [Some(k.clone())]));
-    conn.execute_raw(store.sql(sql, [document.into(), target.into(), keys])).await?;
+    conn.execute_raw(store.sql(sql, [document.into(), target.into(), keys]))
+        .await?;
     Ok(())
 }
 
@@ -148,7 +171,8 @@ pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> 
         store.names.table("failure"),
         store.dialect().rows(1, 1, "i")
     );
-    conn.execute_raw(store.sql(sql, [rows_parameter(ids.iter().map(|id| [Some(id.to_string())]))])).await?;
+    conn.execute_raw(store.sql(sql, [rows_parameter(ids.iter().map(|id| [Some(id.to_string())]))]))
+        .await?;
     Ok(())
 }
 
@@ -161,23 +185,36 @@ pub async fn take_due(txn: &impl ConnectionTrait, store: &Store, limit: u64) -> 
          RETURNING {COLUMNS}",
         lock = store.dialect().for_update_skip_locked(),
     );
-    txn.query_all_raw(store.sql(sql, [])).await?.iter().map(read).collect()
+    txn.query_all_raw(store.sql(sql, []))
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// All failures, oldest first, at most `limit`.
 pub async fn list(conn: &impl ConnectionTrait, store: &Store, limit: u64) -> Result<Vec<Failure>, DbErr> {
-    let sql = format!("SELECT {COLUMNS} FROM {} ORDER BY id LIMIT {limit}", store.names.table("failure"));
-    conn.query_all_raw(store.sql(sql, [])).await?.iter().map(read).collect()
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {} ORDER BY id LIMIT {limit}",
+        store.names.table("failure")
+    );
+    conn.query_all_raw(store.sql(sql, []))
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// How many failures wait on a change older than this moment.
 pub async fn older(conn: &impl ConnectionTrait, store: &Store, moment: i64) -> Result<i64, DbErr> {
-    let sql = format!("SELECT count(*) AS v FROM {} WHERE changed_at <= $1", store.names.table("failure"));
+    let sql = format!(
+        "SELECT count(*) AS v FROM {} WHERE changed_at <= $1",
+        store.names.table("failure")
+    );
     crate::store::scalar(conn, store.sql(sql, [Value::from(moment)])).await
 }
 
-const COLUMNS: &str =
-    "id, stage, document, root, key, target, class, error, payload, attempts, first_at, last_at, next_attempt";
+const COLUMNS: &str = "id, stage, document, root, key, target, class, error, payload, attempts, first_at, last_at, next_attempt";
 
 fn read(row: &QueryResult) -> Result<Failure, DbErr> {
     Ok(Failure {

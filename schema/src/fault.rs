@@ -20,18 +20,20 @@ pub enum Fault {
 pub fn classify(error: &DbErr) -> Fault {
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Fault::Down,
-        DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e)) => match e.as_database_error() {
-            Some(database) => by_code(database.code().as_deref().unwrap_or_default(), database.message()),
-            None => match &**e {
-                sea_orm::sqlx::Error::Io(_)
-                | sea_orm::sqlx::Error::Tls(_)
-                | sea_orm::sqlx::Error::Protocol(_)
-                | sea_orm::sqlx::Error::PoolTimedOut
-                | sea_orm::sqlx::Error::PoolClosed
-                | sea_orm::sqlx::Error::WorkerCrashed => Fault::Down,
-                _ => Fault::Item,
-            },
-        },
+        DbErr::Exec(RuntimeErr::SqlxError(e)) | DbErr::Query(RuntimeErr::SqlxError(e)) => {
+            match e.as_database_error() {
+                Some(database) => by_code(database.code().as_deref().unwrap_or_default(), database.message()),
+                None => match &**e {
+                    sea_orm::sqlx::Error::Io(_)
+                    | sea_orm::sqlx::Error::Tls(_)
+                    | sea_orm::sqlx::Error::Protocol(_)
+                    | sea_orm::sqlx::Error::PoolTimedOut
+                    | sea_orm::sqlx::Error::PoolClosed
+                    | sea_orm::sqlx::Error::WorkerCrashed => Fault::Down,
+                    _ => Fault::Item,
+                },
+            }
+        }
         _ => Fault::Item,
     }
 }
@@ -42,7 +44,13 @@ fn by_code(code: &str, message: &str) -> Fault {
         "40001" | "40P01" | "55P03" | "0A000" | "57014" => Fault::Retry,
         "42703" | "42P01" | "42501" | "3F000" | "42883" | "42704" | "42804" => Fault::Definition,
         // Class 57P: shutdown, starting up; 53: out of connections, memory, disk; 08: connection; 28: login.
-        _ if code.starts_with("57P") || code.starts_with("53") || code.starts_with("08") || code.starts_with("28") => Fault::Down,
+        _ if code.starts_with("57P")
+            || code.starts_with("53")
+            || code.starts_with("08")
+            || code.starts_with("28") =>
+        {
+            Fault::Down
+        }
         // SQLITE_BUSY and SQLITE_LOCKED with their extended codes.
         "5" | "6" | "261" | "262" | "517" | "773" => Fault::Retry,
         "1" if message.contains("no such") => Fault::Definition,

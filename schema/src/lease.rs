@@ -13,5 +13,10 @@ pub async fn take(store: &Store, name: &str, holder: &str, seconds: i64) -> Resu
         store.names.table("lease")
     );
     let values = [name.into(), holder.into(), (seconds * 1_000_000).into()];
-    Ok(store.write.execute_raw(store.sql(sql, values)).await?.rows_affected() == 1)
+    Ok(store
+        .write
+        .execute_raw(store.sql(sql, values))
+        .await?
+        .rows_affected()
+        == 1)
 }

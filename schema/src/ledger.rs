@@ -62,7 +62,11 @@ pub struct QueueLoad {
 }
 
 /// Inserts rows in one statement and gives their ids, in order.
-pub async fn insert(conn: &impl ConnectionTrait, store: &Store, entries: &[NewEntry]) -> Result<Vec<i64>, DbErr> {
+pub async fn insert(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    entries: &[NewEntry],
+) -> Result<Vec<i64>, DbErr> {
     if entries.is_empty() {
         return Ok(Vec::new());
     }
@@ -102,7 +106,12 @@ pub async fn insert(conn: &impl ConnectionTrait, store: &Store, entries: &[NewEn
 
 /// Claims up to `limit` unclaimed rows, live lanes first, without more than `outstanding` rows of a queue out at a time.
 /// Work for what is paused stays. Commits by itself; the rows must be sent after that.
-pub async fn claim(store: &Store, limit: u64, outstanding: i64, paused: &[Subject]) -> Result<Vec<Entry>, DbErr> {
+pub async fn claim(
+    store: &Store,
+    limit: u64,
+    outstanding: i64,
+    paused: &[Subject],
+) -> Result<Vec<Entry>, DbErr> {
     let dialect = store.dialect();
     let sql = format!(
         "UPDATE {ledger} SET claimed_at = {now} WHERE id IN (\
@@ -125,7 +134,8 @@ pub async fn claim(store: &Store, limit: u64, outstanding: i64, paused: &[Subjec
     Ok(entries)
 }
 
-const COLUMNS: &str = "id, queue, document, target, lane, payload, definition, run, changed_at, attempts, trace";
+const COLUMNS: &str =
+    "id, queue, document, target, lane, payload, definition, run, changed_at, attempts, trace";
 
 /// Notes that the broker has stored these; `epoch` names an in-process broker, whose messages die with it.
 pub async fn mark_sent(store: &Store, ids: &[i64], epoch: Option<&str>) -> Result<(), DbErr> {
@@ -138,11 +148,20 @@ pub async fn unclaim(store: &Store, ids: &[i64]) -> Result<(), DbErr> {
     update(store, ids, "claimed_at = NULL, sent_at = NULL", []).await
 }
 
-async fn update(store: &Store, ids: &[i64], set: &str, more: impl IntoIterator<Item = Value>) -> Result<(), DbErr> {
+async fn update(
+    store: &Store,
+    ids: &[i64],
+    set: &str,
+    more: impl IntoIterator<Item = Value>,
+) -> Result<(), DbErr> {
     if ids.is_empty() {
         return Ok(());
     }
-    let sql = format!("UPDATE {} SET {set} WHERE id IN ({})", store.names.table("ledger"), id_rows(store, 1));
+    let sql = format!(
+        "UPDATE {} SET {set} WHERE id IN ({})",
+        store.names.table("ledger"),
+        id_rows(store, 1)
+    );
     let values: Vec<Value> = std::iter::once(id_parameter(ids)).chain(more).collect();
     store.write.execute_raw(store.sql(sql, values)).await?;
     Ok(())
@@ -166,8 +185,17 @@ pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> 
 
 /// Which of these rows still stand.
 pub async fn standing(store: &Store, ids: &[i64]) -> Result<Vec<i64>, DbErr> {
-    let sql = format!("SELECT id FROM {} WHERE id IN ({})", store.names.table("ledger"), id_rows(store, 1));
-    self::ids(store.read.query_all_raw(store.sql(sql, [id_parameter(ids)])).await?)
+    let sql = format!(
+        "SELECT id FROM {} WHERE id IN ({})",
+        store.names.table("ledger"),
+        id_rows(store, 1)
+    );
+    self::ids(
+        store
+            .read
+            .query_all_raw(store.sql(sql, [id_parameter(ids)]))
+            .await?,
+    )
 }
 
 /// Load per queue, for the sweeper, `status` and back-pressure.
@@ -205,7 +233,12 @@ pub struct Patience {
 }
 
 /// Takes back claims of a queue that waited too long, or that another epoch of an in-process broker holds. Gives how many.
-pub async fn take_back(store: &Store, queue: &str, patience: Patience, epoch: Option<&str>) -> Result<u64, DbErr> {
+pub async fn take_back(
+    store: &Store,
+    queue: &str,
+    patience: Patience,
+    epoch: Option<&str>,
+) -> Result<u64, DbErr> {
     let now = store.dialect().now();
     let sql = format!(
         "UPDATE {ledger} SET claimed_at = NULL, sent_at = NULL, attempts = attempts + 1 WHERE queue = $1 AND claimed_at IS NOT NULL AND (\
@@ -214,12 +247,22 @@ pub async fn take_back(store: &Store, queue: &str, patience: Patience, epoch: Op
            (sent_at IS NOT NULL AND epoch IS NOT NULL AND epoch <> coalesce($4, '')))",
         ledger = store.names.table("ledger"),
         sent = match store.dialect() {
-            crate::dialect::Dialect::Postgres => "least($3 * (1::bigint << least(attempts, 10)::int), greatest($3, 900000000))",
+            crate::dialect::Dialect::Postgres =>
+                "least($3 * (1::bigint << least(attempts, 10)::int), greatest($3, 900000000))",
             crate::dialect::Dialect::Sqlite => "min($3 * (1 << min(attempts, 10)), max($3, 900000000))",
         },
     );
-    let values = [queue.into(), patience.unsent.into(), patience.sent.into(), Value::from(epoch.map(str::to_owned))];
-    Ok(store.write.execute_raw(store.sql(sql, values)).await?.rows_affected())
+    let values = [
+        queue.into(),
+        patience.unsent.into(),
+        patience.sent.into(),
+        Value::from(epoch.map(str::to_owned)),
+    ];
+    Ok(store
+        .write
+        .execute_raw(store.sql(sql, values))
+        .await?
+        .rows_affected())
 }
 
 /// Whether a committed outbox or ledger row has a change of this moment or older. Clocks may tick in milliseconds
@@ -241,7 +284,11 @@ pub async fn has_older(store: &Store, moment: i64) -> Result<bool, DbErr> {
 
 /// Rows that still belong to these runs.
 pub async fn of_runs(store: &Store, runs: &[i64]) -> Result<i64, DbErr> {
-    let sql = format!("SELECT count(*) AS v FROM {} WHERE run IN ({})", store.names.table("ledger"), id_rows(store, 1));
+    let sql = format!(
+        "SELECT count(*) AS v FROM {} WHERE run IN ({})",
+        store.names.table("ledger"),
+        id_rows(store, 1)
+    );
     scalar(&store.write, store.sql(sql, [id_parameter(runs)])).await
 }
 
@@ -265,7 +312,10 @@ fn paused_parameter(paused: &[Subject]) -> Value {
 }
 
 fn id_rows(store: &Store, parameter: usize) -> String {
-    format!("SELECT CAST(c0 AS bigint) FROM {}", store.dialect().rows(parameter, 1, "i"))
+    format!(
+        "SELECT CAST(c0 AS bigint) FROM {}",
+        store.dialect().rows(parameter, 1, "i")
+    )
 }
 
 fn id_parameter(ids: &[i64]) -> Value {

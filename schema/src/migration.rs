@@ -16,21 +16,33 @@ use crate::store::Store;
 /// # Errors
 /// Any of the database.
 pub async fn migrate(store: &Store, url: &str) -> Result<(), DbErr> {
-    let migrator = Migrator { names: store.names.clone() };
+    let migrator = Migrator {
+        names: store.names.clone(),
+    };
     match store.dialect() {
         Dialect::Sqlite => migrator.up(&store.write, None).await,
         Dialect::Postgres => {
             let lock = store.write.begin().await?;
-            let quoted = store.dialect().literal(&format!("pubsync migration {}", store.names.name()));
-            lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock(hashtextextended({quoted}, 0))")).await?;
+            let quoted = store
+                .dialect()
+                .literal(&format!("pubsync migration {}", store.names.name()));
+            lock.execute_unprepared(&format!(
+                "SELECT pg_advisory_xact_lock(hashtextextended({quoted}, 0))"
+            ))
+            .await?;
             let schema = store.dialect().quote(store.names.name());
-            lock.execute_unprepared(&format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
+            lock.execute_unprepared(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))
+                .await?;
             // The schema must be seen by the migrating connection; the advisory lock is taken again right away by
             // nobody else, because every migrating process does these steps in this order and both are idempotent.
             lock.commit().await?;
             let own = own_schema(url, store.names.name()).await?;
             let guard = own.begin().await?;
-            guard.execute_unprepared(&format!("SELECT pg_advisory_xact_lock(hashtextextended({quoted}, 0))")).await?;
+            guard
+                .execute_unprepared(&format!(
+                    "SELECT pg_advisory_xact_lock(hashtextextended({quoted}, 0))"
+                ))
+                .await?;
             migrator.up(&guard, None).await?;
             guard.commit().await?;
             own.close().await
@@ -41,7 +53,10 @@ pub async fn migrate(store: &Store, url: &str) -> Result<(), DbErr> {
 /// A connection whose search path is pubsync's own schema, so that migrations name bare tables.
 async fn own_schema(url: &str, schema: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);
-    options.max_connections(1).set_schema_search_path(schema).sqlx_logging(false);
+    options
+        .max_connections(1)
+        .set_schema_search_path(schema)
+        .sqlx_logging(false);
     Database::connect(options).await
 }
 
@@ -52,7 +67,9 @@ struct Migrator {
 #[async_trait]
 impl MigratorTraitSelf for Migrator {
     fn migrations(&self) -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Initial { names: self.names.clone() })]
+        vec![Box::new(Initial {
+            names: self.names.clone(),
+        })]
     }
 
     fn migration_table_name(&self) -> DynIden {
@@ -93,7 +110,8 @@ impl MigrationTrait for Initial {
                 Dialect::Sqlite => format!("{}_{name}", self.names.name()),
             });
             let table = self.names.table(table);
-            conn.execute_unprepared(&format!("CREATE INDEX IF NOT EXISTS {index} ON {table} {rest}")).await?;
+            conn.execute_unprepared(&format!("CREATE INDEX IF NOT EXISTS {index} ON {table} {rest}"))
+                .await?;
         }
         if self.names.dialect() == Dialect::Postgres {
             for table in ["outbox", "ledger"] {
@@ -112,8 +130,16 @@ impl MigrationTrait for Initial {
 
 /// Partial indexes over what the hot claims look for.
 const INDEXES: &[(&str, &str, &str)] = &[
-    ("ledger_unclaimed", "ledger", "(queue, id) WHERE claimed_at IS NULL"),
-    ("ledger_claimed", "ledger", "(queue, claimed_at) WHERE claimed_at IS NOT NULL"),
+    (
+        "ledger_unclaimed",
+        "ledger",
+        "(queue, id) WHERE claimed_at IS NULL",
+    ),
+    (
+        "ledger_claimed",
+        "ledger",
+        "(queue, claimed_at) WHERE claimed_at IS NOT NULL",
+    ),
     ("failure_due", "failure", "(next_attempt)"),
 ];
 
@@ -140,7 +166,13 @@ impl Shape {
         let mut table = Table::create();
         table.table(bare(names, self.name)).if_not_exists();
         if self.numbered {
-            table.col(ColumnDef::new(Alias::new("id")).big_integer().not_null().auto_increment().primary_key());
+            table.col(
+                ColumnDef::new(Alias::new("id"))
+                    .big_integer()
+                    .not_null()
+                    .auto_increment()
+                    .primary_key(),
+            );
         }
         for (i, (name, kind)) in self.columns.iter().enumerate() {
             let mut column = ColumnDef::new(Alias::new(*name));
@@ -163,10 +195,28 @@ impl Shape {
 /// All times are microseconds since 1970 by the database clock.
 fn tables() -> [Shape; 9] {
     use Type::{Big, BigOrNull, Count, Text, TextOrNull};
-    let table = |name, columns| Shape { name, numbered: true, columns };
-    let keyed = |name, columns| Shape { name, numbered: false, columns };
+    let table = |name, columns| Shape {
+        name,
+        numbered: true,
+        columns,
+    };
+    let keyed = |name, columns| Shape {
+        name,
+        numbered: false,
+        columns,
+    };
     [
-        table("outbox", &[("kind", Text), ("table_name", Text), ("changes", Text), ("lane", Text), ("at", Big), ("trace", TextOrNull)]),
+        table(
+            "outbox",
+            &[
+                ("kind", Text),
+                ("table_name", Text),
+                ("changes", Text),
+                ("lane", Text),
+                ("at", Big),
+                ("trace", TextOrNull),
+            ],
+        ),
         table(
             "ledger",
             &[
@@ -189,9 +239,24 @@ fn tables() -> [Shape; 9] {
         ),
         keyed(
             "definition",
-            &[("document", Text), ("number", Big), ("fingerprint", Text), ("yaml", Text), ("shape", Text), ("applied_at", Big)],
+            &[
+                ("document", Text),
+                ("number", Big),
+                ("fingerprint", Text),
+                ("yaml", Text),
+                ("shape", Text),
+                ("applied_at", Big),
+            ],
         ),
-        table("definition_history", &[("document", Text), ("number", Big), ("yaml", Text), ("applied_at", Big)]),
+        table(
+            "definition_history",
+            &[
+                ("document", Text),
+                ("number", Big),
+                ("yaml", Text),
+                ("applied_at", Big),
+            ],
+        ),
         keyed("lease", &[("name", Text), ("holder", Text), ("until", Big)]),
         keyed("target", &[("name", Text), ("state", Text), ("prepared_at", Big)]),
         table(
@@ -226,7 +291,15 @@ fn tables() -> [Shape; 9] {
                 ("finished_at", BigOrNull),
             ],
         ),
-        keyed("pause", &[("subject", Text), ("reason", Text), ("since", Big), ("until", BigOrNull)]),
+        keyed(
+            "pause",
+            &[
+                ("subject", Text),
+                ("reason", Text),
+                ("since", Big),
+                ("until", BigOrNull),
+            ],
+        ),
     ]
 }
 
@@ -234,8 +307,16 @@ fn tables() -> [Shape; 9] {
 ///
 /// # Errors
 /// Any of the database.
-pub async fn document_tables(conn: &impl ConnectionTrait, names: &Names, document: &str) -> Result<(), DbErr> {
-    let (mirror, root, bytewise) = (names.mirror(document), names.root(document), names.dialect().bytewise());
+pub async fn document_tables(
+    conn: &impl ConnectionTrait,
+    names: &Names,
+    document: &str,
+) -> Result<(), DbErr> {
+    let (mirror, root, bytewise) = (
+        names.mirror(document),
+        names.root(document),
+        names.dialect().bytewise(),
+    );
     let index = names.dialect().quote(&match names.dialect() {
         Dialect::Postgres => format!("mirror_{document}_root"),
         Dialect::Sqlite => format!("{}_mirror_{document}_root", names.name()),
@@ -246,7 +327,8 @@ pub async fn document_tables(conn: &impl ConnectionTrait, names: &Names, documen
          changed_at bigint NOT NULL, deleted_at bigint)"
     ))
     .await?;
-    conn.execute_unprepared(&format!("CREATE INDEX IF NOT EXISTS {index} ON {mirror} (root)")).await?;
+    conn.execute_unprepared(&format!("CREATE INDEX IF NOT EXISTS {index} ON {mirror} (root)"))
+        .await?;
     conn.execute_unprepared(&format!(
         "CREATE TABLE IF NOT EXISTS {root} (root text {bytewise} NOT NULL PRIMARY KEY, definition bigint NOT NULL, due bigint)"
     ))

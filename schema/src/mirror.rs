@@ -38,8 +38,17 @@ pub struct Put<'a> {
 
 /// Locks the roots that will be rebuilt, in one order everywhere, making their lock rows where they are missing.
 /// Every look at mirror and sources must be a statement begun after this one (law 2).
-pub async fn lock_roots(txn: &impl ConnectionTrait, store: &Store, document: &str, roots: &[String]) -> Result<(), DbErr> {
-    let (table, rows, bytewise) = (store.names.root(document), store.dialect().rows(1, 1, "r"), store.dialect().bytewise());
+pub async fn lock_roots(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    roots: &[String],
+) -> Result<(), DbErr> {
+    let (table, rows, bytewise) = (
+        store.names.root(document),
+        store.dialect().rows(1, 1, "r"),
+        store.dialect().bytewise(),
+    );
     let parameter = || rows_parameter(roots.iter().map(|r| [Some(r.clone())]));
     // `WHERE true` keeps SQLite from reading ON as a join condition.
     let insert = format!(
@@ -47,20 +56,29 @@ pub async fn lock_roots(txn: &impl ConnectionTrait, store: &Store, document: &st
     );
     txn.execute_raw(store.sql(insert, [parameter()])).await?;
     if store.dialect() == Dialect::Postgres {
-        let lock = format!("SELECT root FROM {table} WHERE root IN (SELECT c0 FROM {rows}) ORDER BY root FOR UPDATE");
+        let lock = format!(
+            "SELECT root FROM {table} WHERE root IN (SELECT c0 FROM {rows}) ORDER BY root FOR UPDATE"
+        );
         txn.query_all_raw(store.sql(lock, [parameter()])).await?;
     }
     Ok(())
 }
 
 /// All mirror rows of these roots, tombstones included.
-pub async fn of_roots(conn: &impl ConnectionTrait, store: &Store, document: &str, roots: &[String]) -> Result<Vec<Known>, DbErr> {
+pub async fn of_roots(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    roots: &[String],
+) -> Result<Vec<Known>, DbErr> {
     let sql = format!(
         "SELECT key, root, hash, revision, deleted_at FROM {} WHERE root IN (SELECT c0 FROM {})",
         store.names.mirror(document),
         store.dialect().rows(1, 1, "r")
     );
-    let rows = conn.query_all_raw(store.sql(sql, [rows_parameter(roots.iter().map(|r| [Some(r.clone())]))])).await?;
+    let rows = conn
+        .query_all_raw(store.sql(sql, [rows_parameter(roots.iter().map(|r| [Some(r.clone())]))]))
+        .await?;
     rows.iter()
         .map(|row| {
             Ok(Known {
@@ -76,7 +94,14 @@ pub async fn of_roots(conn: &impl ConnectionTrait, store: &Store, document: &str
 
 /// Writes new states. The revision is computed by the statement itself: above the old one and not below the clock. A
 /// key that another root holds live is not written, and not returned: a conflict. Gives key and new revision.
-pub async fn put(txn: &impl ConnectionTrait, store: &Store, document: &str, definition: i64, changed_at: i64, puts: &[Put<'_>]) -> Result<Vec<(String, i64)>, DbErr> {
+pub async fn put(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    definition: i64,
+    changed_at: i64,
+    puts: &[Put<'_>],
+) -> Result<Vec<(String, i64)>, DbErr> {
     if puts.is_empty() {
         return Ok(Vec::new());
     }
@@ -84,7 +109,8 @@ pub async fn put(txn: &impl ConnectionTrait, store: &Store, document: &str, defi
     let from = match store.dialect() {
         Dialect::Postgres => {
             // Arrays, not JSON: bodies go over as they are.
-            let column = |pick: fn(&Put<'_>) -> String| Value::from(puts.iter().map(pick).collect::<Vec<_>>());
+            let column =
+                |pick: fn(&Put<'_>) -> String| Value::from(puts.iter().map(pick).collect::<Vec<_>>());
             values.extend([
                 column(|p| p.key.to_owned()),
                 column(|p| p.root.to_owned()),
@@ -95,7 +121,10 @@ pub async fn put(txn: &impl ConnectionTrait, store: &Store, document: &str, defi
         }
         Dialect::Sqlite => {
             let text = |t: &str| Some(t.to_owned());
-            values.push(rows_parameter(puts.iter().map(|p| [text(p.key), text(p.root), text(p.body), text(p.hash)])));
+            values.push(rows_parameter(
+                puts.iter()
+                    .map(|p| [text(p.key), text(p.root), text(p.body), text(p.hash)]),
+            ));
             store.dialect().rows(3, 4, "n")
         }
     };
@@ -118,7 +147,14 @@ pub async fn put(txn: &impl ConnectionTrait, store: &Store, document: &str, defi
 }
 
 /// Turns live rows of these keys into tombstones, where they still belong to one of the roots. Gives key and revision.
-pub async fn bury(txn: &impl ConnectionTrait, store: &Store, document: &str, definition: i64, changed_at: i64, keys: &[(String, String)]) -> Result<Vec<(String, i64)>, DbErr> {
+pub async fn bury(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    definition: i64,
+    changed_at: i64,
+    keys: &[(String, String)],
+) -> Result<Vec<(String, i64)>, DbErr> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -133,13 +169,24 @@ pub async fn bury(txn: &impl ConnectionTrait, store: &Store, document: &str, def
          AND key IN (SELECT c0 FROM {rows}) RETURNING key, revision",
         rows = store.dialect().rows(3, 2, "n"),
     );
-    let parameter = rows_parameter(keys.iter().map(|(key, root)| [Some(key.clone()), Some(root.clone())]));
-    written(txn.query_all_raw(store.sql(sql, [definition.into(), changed_at.into(), parameter])).await?)
+    let parameter = rows_parameter(
+        keys.iter()
+            .map(|(key, root)| [Some(key.clone()), Some(root.clone())]),
+    );
+    written(
+        txn.query_all_raw(store.sql(sql, [definition.into(), changed_at.into(), parameter]))
+            .await?,
+    )
 }
 
 /// Makes tombstones for keys that a target shows and the mirror does not have live: their revision is above what the
 /// target holds and above what the mirror held. Keys that are live meanwhile are left alone. Gives key and revision.
-pub async fn bury_orphans(txn: &impl ConnectionTrait, store: &Store, document: &str, orphans: &[(String, i64)]) -> Result<Vec<(String, i64)>, DbErr> {
+pub async fn bury_orphans(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    orphans: &[(String, i64)],
+) -> Result<Vec<(String, i64)>, DbErr> {
     let now = store.dialect().now();
     let greatest = match store.dialect() {
         Dialect::Postgres => "greatest",
@@ -153,49 +200,89 @@ pub async fn bury_orphans(txn: &impl ConnectionTrait, store: &Store, document: &
         mirror = store.names.mirror(document),
         rows = store.dialect().rows(1, 2, "n"),
     );
-    let parameter = rows_parameter(orphans.iter().map(|(key, held)| [Some(key.clone()), Some(held.to_string())]));
+    let parameter = rows_parameter(
+        orphans
+            .iter()
+            .map(|(key, held)| [Some(key.clone()), Some(held.to_string())]),
+    );
     written(txn.query_all_raw(store.sql(sql, [parameter])).await?)
 }
 
 /// Which of these keys stand live.
-pub async fn live(conn: &impl ConnectionTrait, store: &Store, document: &str, keys: &[String]) -> Result<Vec<String>, DbErr> {
+pub async fn live(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    keys: &[String],
+) -> Result<Vec<String>, DbErr> {
     keys_where(conn, store, document, keys, "deleted_at IS NULL").await
 }
 
 /// Which of these keys have a row, tombstones included.
-pub async fn existing(conn: &impl ConnectionTrait, store: &Store, document: &str, keys: &[String]) -> Result<Vec<String>, DbErr> {
+pub async fn existing(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    keys: &[String],
+) -> Result<Vec<String>, DbErr> {
     keys_where(conn, store, document, keys, "true").await
 }
 
-async fn keys_where(conn: &impl ConnectionTrait, store: &Store, document: &str, keys: &[String], condition: &str) -> Result<Vec<String>, DbErr> {
+async fn keys_where(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    keys: &[String],
+    condition: &str,
+) -> Result<Vec<String>, DbErr> {
     let sql = format!(
         "SELECT key FROM {} WHERE {condition} AND key IN (SELECT c0 FROM {})",
         store.names.mirror(document),
         store.dialect().rows(1, 1, "k")
     );
-    let rows = conn.query_all_raw(store.sql(sql, [rows_parameter(keys.iter().map(|k| [Some(k.clone())]))])).await?;
+    let rows = conn
+        .query_all_raw(store.sql(sql, [rows_parameter(keys.iter().map(|k| [Some(k.clone())]))]))
+        .await?;
     rows.iter().map(|row| row.try_get("", "key")).collect()
 }
 
 /// Rows of now for these keys; absent keys are left out.
-pub async fn by_keys(conn: &impl ConnectionTrait, store: &Store, document: &str, keys: &[String]) -> Result<Vec<Row>, DbErr> {
+pub async fn by_keys(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    keys: &[String],
+) -> Result<Vec<Row>, DbErr> {
     let sql = format!(
         "SELECT key, root, body, hash, revision, deleted_at FROM {} WHERE key IN (SELECT c0 FROM {})",
         store.names.mirror(document),
         store.dialect().rows(1, 1, "k")
     );
-    let rows = conn.query_all_raw(store.sql(sql, [rows_parameter(keys.iter().map(|k| [Some(k.clone())]))])).await?;
+    let rows = conn
+        .query_all_raw(store.sql(sql, [rows_parameter(keys.iter().map(|k| [Some(k.clone())]))]))
+        .await?;
     rows.iter().map(row).collect()
 }
 
 /// A page of rows in key order after `after`, tombstones included: of all roots or of these, changed since then.
-pub async fn page(conn: &impl ConnectionTrait, store: &Store, document: &str, page: &Page<'_>) -> Result<Vec<(String, i64)>, DbErr> {
+pub async fn page(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    page: &Page<'_>,
+) -> Result<Vec<(String, i64)>, DbErr> {
     let mirror = store.names.mirror(document);
-    let mut values: Vec<Value> = vec![page.after.unwrap_or_default().into(), page.since.unwrap_or(i64::MIN).into()];
+    let mut values: Vec<Value> = vec![
+        page.after.unwrap_or_default().into(),
+        page.since.unwrap_or(i64::MIN).into(),
+    ];
     let mut filter = String::new();
     if let Some(roots) = page.roots {
         values.push(rows_parameter(roots.iter().map(|r| [Some(r.clone())])));
-        filter = format!(" AND root IN (SELECT c0 FROM {})", store.dialect().rows(3, 1, "r"));
+        filter = format!(
+            " AND root IN (SELECT c0 FROM {})",
+            store.dialect().rows(3, 1, "r")
+        );
     }
     let sql = format!(
         "SELECT key, revision FROM {mirror} WHERE key > $1 AND changed_at >= $2{filter} ORDER BY key LIMIT {}",
@@ -215,12 +302,22 @@ pub struct Page<'a> {
 }
 
 /// A page of rows with bodies, in key order: for `verify`.
-pub async fn full_page(conn: &impl ConnectionTrait, store: &Store, document: &str, after: &str, limit: u64) -> Result<Vec<Row>, DbErr> {
+pub async fn full_page(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    after: &str,
+    limit: u64,
+) -> Result<Vec<Row>, DbErr> {
     let sql = format!(
         "SELECT key, root, body, hash, revision, deleted_at FROM {} WHERE key > $1 ORDER BY key LIMIT {limit}",
         store.names.mirror(document)
     );
-    conn.query_all_raw(store.sql(sql, [after.into()])).await?.iter().map(row).collect()
+    conn.query_all_raw(store.sql(sql, [after.into()]))
+        .await?
+        .iter()
+        .map(row)
+        .collect()
 }
 
 /// A row with a revision above a known one.
@@ -233,7 +330,12 @@ pub struct Touched {
 }
 
 /// All rows with a higher revision than this, in key order. Meant for small mirrors: it holds them all.
-pub async fn touched(conn: &impl ConnectionTrait, store: &Store, document: &str, above: i64) -> Result<Vec<Touched>, DbErr> {
+pub async fn touched(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    above: i64,
+) -> Result<Vec<Touched>, DbErr> {
     let sql = format!(
         "SELECT key, root, revision, deleted_at FROM {} WHERE revision > $1 ORDER BY key",
         store.names.mirror(document)
@@ -253,8 +355,14 @@ pub async fn touched(conn: &impl ConnectionTrait, store: &Store, document: &str,
 
 /// Live rows and tombstones of a document.
 pub async fn counts(conn: &impl ConnectionTrait, store: &Store, document: &str) -> Result<(i64, i64), DbErr> {
-    let sql = format!("SELECT count(*) AS total, count(deleted_at) AS dead FROM {}", store.names.mirror(document));
-    let row = conn.query_one_raw(store.sql(sql, [])).await?.ok_or_else(|| DbErr::RecordNotFound(document.to_owned()))?;
+    let sql = format!(
+        "SELECT count(*) AS total, count(deleted_at) AS dead FROM {}",
+        store.names.mirror(document)
+    );
+    let row = conn
+        .query_one_raw(store.sql(sql, []))
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(document.to_owned()))?;
     let (total, dead): (i64, i64) = (row.try_get("", "total")?, row.try_get("", "dead")?);
     Ok((total - dead, dead))
 }
@@ -271,5 +379,7 @@ fn row(row: &QueryResult) -> Result<Row, DbErr> {
 }
 
 fn written(rows: Vec<QueryResult>) -> Result<Vec<(String, i64)>, DbErr> {
-    rows.iter().map(|row| Ok((row.try_get("", "key")?, row.try_get("", "revision")?))).collect()
+    rows.iter()
+        .map(|row| Ok((row.try_get("", "key")?, row.try_get("", "revision")?)))
+        .collect()
 }

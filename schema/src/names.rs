@@ -37,7 +37,10 @@ pub struct Names {
 impl Names {
     #[must_use]
     pub fn new(name: &str, dialect: Dialect) -> Self {
-        Self { name: name.to_owned(), dialect }
+        Self {
+            name: name.to_owned(),
+            dialect,
+        }
     }
 
     #[must_use]
@@ -85,7 +88,11 @@ impl Names {
     }
 
     fn queue(&self, base: String, lane: Lane) -> String {
-        let base = if self.name == "pubsync" { base } else { format!("{}.{base}", self.name) };
+        let base = if self.name == "pubsync" {
+            base
+        } else {
+            format!("{}.{base}", self.name)
+        };
         match lane {
             Lane::Live => base,
             Lane::Bulk => format!("{base}.bulk"),

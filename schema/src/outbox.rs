@@ -83,7 +83,11 @@ impl OutboxKind {
             "truncate" => Self::Truncate,
             "broken" => Self::Broken,
             "publish" => Self::Publish,
-            other => return Err(DbErr::Custom(format!("outbox row of kind {other:?}: written by a newer pubsync? nothing is taken"))),
+            other => {
+                return Err(DbErr::Custom(format!(
+                    "outbox row of kind {other:?}: written by a newer pubsync? nothing is taken"
+                )));
+            }
         })
     }
 }

@@ -40,7 +40,13 @@ pub struct Pause {
 }
 
 /// Pauses; `seconds` is how long unless it is set again, `None` for ever.
-pub async fn set(conn: &impl ConnectionTrait, store: &Store, subject: &Subject, reason: &str, seconds: Option<i64>) -> Result<(), DbErr> {
+pub async fn set(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    subject: &Subject,
+    reason: &str,
+    seconds: Option<i64>,
+) -> Result<(), DbErr> {
     let now = store.dialect().now();
     let sql = format!(
         "INSERT INTO {} AS p (subject, reason, since, until) VALUES ($1, $2, {now}, {now} + $3) \
@@ -48,7 +54,11 @@ pub async fn set(conn: &impl ConnectionTrait, store: &Store, subject: &Subject, 
          since = CASE WHEN p.until IS NULL OR p.until >= {now} THEN p.since ELSE excluded.since END",
         store.names.table("pause")
     );
-    let values = [subject.as_text().into(), reason.into(), seconds.map(|s| s * 1_000_000).into()];
+    let values = [
+        subject.as_text().into(),
+        reason.into(),
+        seconds.map(|s| s * 1_000_000).into(),
+    ];
     conn.execute_raw(store.sql(sql, values)).await?;
     Ok(())
 }
@@ -56,7 +66,8 @@ pub async fn set(conn: &impl ConnectionTrait, store: &Store, subject: &Subject, 
 /// Ends a pause.
 pub async fn end(conn: &impl ConnectionTrait, store: &Store, subject: &Subject) -> Result<(), DbErr> {
     let sql = format!("DELETE FROM {} WHERE subject = $1", store.names.table("pause"));
-    conn.execute_raw(store.sql(sql, [subject.as_text().into()])).await?;
+    conn.execute_raw(store.sql(sql, [subject.as_text().into()]))
+        .await?;
     Ok(())
 }
 
@@ -70,8 +81,15 @@ pub async fn current(conn: &impl ConnectionTrait, store: &Store) -> Result<Vec<P
     let mut out = Vec::new();
     for row in conn.query_all_raw(store.sql(sql, [])).await? {
         let subject: String = row.try_get("", "subject")?;
-        let Some(subject) = Subject::parse(&subject) else { continue };
-        out.push(Pause { subject, reason: row.try_get("", "reason")?, since: row.try_get("", "since")?, until: row.try_get("", "until")? });
+        let Some(subject) = Subject::parse(&subject) else {
+            continue;
+        };
+        out.push(Pause {
+            subject,
+            reason: row.try_get("", "reason")?,
+            since: row.try_get("", "since")?,
+            until: row.try_get("", "until")?,
+        });
     }
     Ok(out)
 }

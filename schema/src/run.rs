@@ -19,23 +19,40 @@ pub struct Run {
 }
 
 /// Begins a run and gives its id.
-pub async fn begin(conn: &impl ConnectionTrait, store: &Store, kind: &str, document: &str, target: Option<&str>) -> Result<i64, DbErr> {
+pub async fn begin(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    kind: &str,
+    document: &str,
+    target: Option<&str>,
+) -> Result<i64, DbErr> {
     let sql = format!(
         "INSERT INTO {} (kind, document, target, total, started_at) VALUES ($1, $2, $3, 0, {}) RETURNING id",
         store.names.table("run"),
         store.dialect().now()
     );
     let values = [kind.into(), document.into(), target.map(str::to_owned).into()];
-    conn.query_one_raw(store.sql(sql, values)).await?.ok_or(DbErr::RecordNotInserted)?.try_get("", "id")
+    conn.query_one_raw(store.sql(sql, values))
+        .await?
+        .ok_or(DbErr::RecordNotInserted)?
+        .try_get("", "id")
 }
 
 /// Counts items found, done and failed, in the transaction that makes it so.
-pub async fn count(txn: &impl ConnectionTrait, store: &Store, run: i64, found: i64, done: i64, failed: i64) -> Result<(), DbErr> {
+pub async fn count(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    run: i64,
+    found: i64,
+    done: i64,
+    failed: i64,
+) -> Result<(), DbErr> {
     let sql = format!(
         "UPDATE {} SET total = coalesce(total, 0) + $2, done = done + $3, failed = failed + $4 WHERE id = $1",
         store.names.table("run")
     );
-    txn.execute_raw(store.sql(sql, [run.into(), found.into(), done.into(), failed.into()])).await?;
+    txn.execute_raw(store.sql(sql, [run.into(), found.into(), done.into(), failed.into()]))
+        .await?;
     Ok(())
 }
 

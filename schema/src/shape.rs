@@ -90,7 +90,9 @@ impl KeyPattern {
                         Some(KeyPart::Literal(text)) => text.chars().next(),
                         _ => None,
                     };
-                    let end = rest.find(|c: char| Some(c) == stop || !in_encoded_value(c)).unwrap_or(rest.len());
+                    let end = rest
+                        .find(|c: char| Some(c) == stop || !in_encoded_value(c))
+                        .unwrap_or(rest.len());
                     rest = &rest[end..];
                 }
             }

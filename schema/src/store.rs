@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use sea_orm::{
-    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel,
-    QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr,
+    IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    Value,
 };
 
 use crate::dialect::Dialect;
@@ -44,12 +45,32 @@ impl Store {
         } else {
             return Err(StoreError::Scheme { address });
         };
-        let at = |source| StoreError::Connect { address: address.clone(), source };
-        let writers = if dialect == Dialect::Sqlite { 1 } else { connections };
-        let write = Database::connect(options(url, dialect, writers, "pubsync")).await.map_err(at)?;
-        let read = Database::connect(options(url, dialect, connections, "pubsync/read")).await.map_err(at)?;
-        let store = Self { names: Names::new(name, dialect), write, read, address: address.clone() };
-        store.write.query_one_raw(store.sql("SELECT 1", [])).await.map_err(at)?;
+        let at = |source| StoreError::Connect {
+            address: address.clone(),
+            source,
+        };
+        let writers = if dialect == Dialect::Sqlite {
+            1
+        } else {
+            connections
+        };
+        let write = Database::connect(options(url, dialect, writers, "pubsync"))
+            .await
+            .map_err(at)?;
+        let read = Database::connect(options(url, dialect, connections, "pubsync/read"))
+            .await
+            .map_err(at)?;
+        let store = Self {
+            names: Names::new(name, dialect),
+            write,
+            read,
+            address: address.clone(),
+        };
+        store
+            .write
+            .query_one_raw(store.sql("SELECT 1", []))
+            .await
+            .map_err(at)?;
         Ok(store)
     }
 
@@ -67,9 +88,10 @@ impl Store {
     pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = match self.dialect() {
             // The server's default may be another level; asked for explicitly because law 2 rests on it.
-            Dialect::Postgres => {
-                TransactionOptions { isolation_level: Some(IsolationLevel::ReadCommitted), ..Default::default() }
-            }
+            Dialect::Postgres => TransactionOptions {
+                isolation_level: Some(IsolationLevel::ReadCommitted),
+                ..Default::default()
+            },
             Dialect::Sqlite => TransactionOptions {
                 sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
                 ..Default::default()
@@ -93,14 +115,19 @@ impl Store {
 
     /// Microseconds since 1970 by the database clock.
     pub async fn now(&self) -> Result<i64, DbErr> {
-        scalar(&self.read, self.sql(format!("SELECT {} AS v", self.dialect().now()), [])).await
+        scalar(
+            &self.read,
+            self.sql(format!("SELECT {} AS v", self.dialect().now()), []),
+        )
+        .await
     }
 }
 
 /// The single bigint that a statement gives under the name `v`.
 pub async fn scalar(conn: &impl ConnectionTrait, statement: Statement) -> Result<i64, DbErr> {
     let row: Option<QueryResult> = conn.query_one_raw(statement).await?;
-    row.ok_or_else(|| DbErr::RecordNotFound("a row with v".to_owned()))?.try_get("", "v")
+    row.ok_or_else(|| DbErr::RecordNotFound("a row with v".to_owned()))?
+        .try_get("", "v")
 }
 
 /// A batch of text rows as the one JSON parameter that [`Dialect::rows`] unpacks.
@@ -116,7 +143,9 @@ where
 /// A URL without its password, for messages.
 #[must_use]
 pub fn redact(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
     let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(authority_end);
     // The last `@`: passwords may hold one.
@@ -166,7 +195,10 @@ mod tests {
 
     #[test]
     fn passwords_are_taken_out() {
-        assert_eq!(redact("postgres://shop:s3cret@db:5432/shop"), "postgres://shop@db:5432/shop");
+        assert_eq!(
+            redact("postgres://shop:s3cret@db:5432/shop"),
+            "postgres://shop@db:5432/shop"
+        );
         assert_eq!(redact("redis://:p@ss@host/0"), "redis://host/0");
         assert_eq!(redact("amqp://localhost/%2f"), "amqp://localhost/%2f");
         assert_eq!(redact("sqlite:shop.db"), "sqlite:shop.db");

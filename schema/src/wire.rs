@@ -19,7 +19,10 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 pub enum PublishWork {
     /// Rows changed: which roots that concerns is still to be found. `after` is the page position: roots up to it
     /// are dealt with.
-    Changes { tables: Vec<TableImages>, after: Option<String> },
+    Changes {
+        tables: Vec<TableImages>,
+        after: Option<String>,
+    },
     /// These roots.
     Roots(Vec<String>),
     /// All roots, of the source and of live mirror rows together, from this position on.
@@ -57,7 +60,11 @@ pub enum SyncWork {
     /// These keys, in the revisions that were written when the row was made. `force`: an equal revision is accepted too.
     Items { items: Vec<SyncKey>, force: bool },
     /// Mirror rows from this key on (tombstones too), of these roots, changed since then.
-    Resync { after: Option<String>, since: Option<i64>, roots: Option<Vec<String>> },
+    Resync {
+        after: Option<String>,
+        since: Option<i64>,
+        roots: Option<Vec<String>>,
+    },
     /// What the target shows and the mirror does not know, from this scan position on.
     Orphans { cursor: Option<String> },
 }

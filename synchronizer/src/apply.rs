@@ -16,7 +16,10 @@ use crate::target::{Accept, Target, TargetError};
 /// How long a pause that a worker writes lasts unless it is renewed, in seconds.
 const PAUSE: i64 = 15;
 
-const BACKOFF: Backoff = Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(10) };
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(200),
+    cap: Duration::from_secs(10),
+};
 
 /// Why a batch ended without being settled. Its ledger rows stand.
 #[derive(Debug, thiserror::Error)]
@@ -33,15 +36,29 @@ pub enum Unsettled {
 ///
 /// # Errors
 /// See [`Unsettled`].
-pub async fn apply(street: &Street, target: &dyn Target, batch: &mut Batch, stop: &CancellationToken) -> Result<Tally, Unsettled> {
+pub async fn apply(
+    street: &Street,
+    target: &dyn Target,
+    batch: &mut Batch,
+    stop: &CancellationToken,
+) -> Result<Tally, Unsettled> {
     let collection = collection(street, batch)?;
-    let accept = if batch.force { Accept::HigherOrEqual } else { Accept::Higher };
+    let accept = if batch.force {
+        Accept::HigherOrEqual
+    } else {
+        Accept::Higher
+    };
     let mut attempt = 0;
     loop {
         match target.apply(&collection, &batch.writes(), accept).await {
             Ok(outcomes) => {
                 if attempt > 0 {
-                    pause::end(&street.store.write, &street.store, &Subject::Target(batch.target.clone())).await?;
+                    pause::end(
+                        &street.store.write,
+                        &street.store,
+                        &Subject::Target(batch.target.clone()),
+                    )
+                    .await?;
                     tracing::info!(target_name = batch.target, "target is back");
                 }
                 return Ok(settle::settle(street, batch, &outcomes).await?);
@@ -66,10 +83,22 @@ fn collection(street: &Street, batch: &Batch) -> Result<Collection, Unsettled> {
 /// Says in the database that the target does not take writes, so that nobody hammers it and `status` can tell.
 pub async fn note_down(street: &Street, name: &str, error: &TargetError) -> Result<(), DbErr> {
     tracing::warn!(target_name = name, %error, "target does not take writes; waiting for it");
-    pause::set(&street.store.write, &street.store, &Subject::Target(name.to_owned()), &error.to_string(), Some(PAUSE)).await
+    pause::set(
+        &street.store.write,
+        &street.store,
+        &Subject::Target(name.to_owned()),
+        &error.to_string(),
+        Some(PAUSE),
+    )
+    .await
 }
 
-async fn wait_until_up(street: &Street, target: &dyn Target, attempt: &mut u32, stop: &CancellationToken) -> Result<(), Unsettled> {
+async fn wait_until_up(
+    street: &Street,
+    target: &dyn Target,
+    attempt: &mut u32,
+    stop: &CancellationToken,
+) -> Result<(), Unsettled> {
     loop {
         *attempt += 1;
         let seed = u64::from(std::process::id()) ^ u64::from(*attempt);

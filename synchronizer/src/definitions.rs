@@ -41,7 +41,11 @@ impl Definitions {
     /// Waits until [`Self::is_paused`] gives this for the subject.
     pub async fn until_paused(&self, subject: &Subject, is: bool) {
         // An error means that the sender is gone; it cannot be, we hold it.
-        let _ = self.paused.subscribe().wait_for(|all| all.contains(subject) == is).await;
+        let _ = self
+            .paused
+            .subscribe()
+            .wait_for(|all| all.contains(subject) == is)
+            .await;
     }
 
     #[must_use]
@@ -51,7 +55,11 @@ impl Definitions {
 
     #[must_use]
     pub fn get(&self, document: &str) -> Option<Definition> {
-        self.current.borrow().iter().find(|d| d.document == document).cloned()
+        self.current
+            .borrow()
+            .iter()
+            .find(|d| d.document == document)
+            .cloned()
     }
 
     /// Sees every change; the first value counts as seen.
@@ -62,7 +70,11 @@ impl Definitions {
 
     /// Reads pauses, and definitions again where numbers differ. Gives whether they did.
     pub async fn refresh(&self, store: &Store) -> Result<bool, DbErr> {
-        let known: Vec<(String, i64)> = self.current().iter().map(|d| (d.document.clone(), d.number)).collect();
+        let known: Vec<(String, i64)> = self
+            .current()
+            .iter()
+            .map(|d| (d.document.clone(), d.number))
+            .collect();
         let paused = paused(store).await?;
         self.paused.send_if_modified(|all| {
             let differs = **all != paused;
@@ -82,7 +94,11 @@ impl Definitions {
 
     /// Keeps them current until cancelled.
     pub async fn follow(self, store: Store, stop: CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await.is_some() {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(Duration::from_secs(1)))
+            .await
+            .is_some()
+        {
             if let Err(error) = self.refresh(&store).await {
                 tracing::warn!(%error, "definitions cannot be read; going on with those known");
             }
@@ -91,5 +107,9 @@ impl Definitions {
 }
 
 async fn paused(store: &Store) -> Result<Vec<Subject>, DbErr> {
-    Ok(pause::current(&store.write, store).await?.into_iter().map(|p| p.subject).collect())
+    Ok(pause::current(&store.write, store)
+        .await?
+        .into_iter()
+        .map(|p| p.subject)
+        .collect())
 }

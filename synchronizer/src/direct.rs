@@ -35,14 +35,19 @@ pub fn start(street: &Street, shutdown: &Shutdown) -> Direct {
         shutdown.spawn(applier(street.clone(), target.clone(), receiver));
         buffers.insert(name.clone(), sender);
     }
-    Direct { street: street.clone(), buffers: Arc::new(buffers) }
+    Direct {
+        street: street.clone(),
+        buffers: Arc::new(buffers),
+    }
 }
 
 impl Direct {
     /// Whether this process reaches the target.
     #[must_use]
     pub fn reaches(&self, target: &str) -> bool {
-        self.buffers.get(target).is_some_and(|buffer| buffer.capacity() > 0)
+        self.buffers
+            .get(target)
+            .is_some_and(|buffer| buffer.capacity() > 0)
     }
 
     /// Hands over the writes of a commit, whose ledger rows are claimed. A full buffer sends them to the queue.
@@ -72,7 +77,11 @@ async fn applier(street: Street, target: Arc<dyn Target>, mut buffer: mpsc::Rece
         for mut batch in merge(std::mem::take(&mut waiting)) {
             batch.coalesce();
             if let Err(error) = apply(&street, &*target, &batch).await {
-                tracing::debug!(target_name = target.name(), error, "direct sync goes to the queue");
+                tracing::debug!(
+                    target_name = target.name(),
+                    error,
+                    "direct sync goes to the queue"
+                );
                 to_queue(&street, &batch).await;
             }
         }
@@ -81,10 +90,19 @@ async fn applier(street: Street, target: Arc<dyn Target>, mut buffer: mpsc::Rece
 
 /// One attempt; waiting for a target is the synchronizer's work.
 async fn apply(street: &Street, target: &dyn Target, batch: &Batch) -> Result<(), String> {
-    let collection = street.definitions.get(&batch.document).and_then(|d| d.shape.collection(&batch.target));
-    let collection = collection.ok_or_else(|| format!("{} no longer goes to {}", batch.document, batch.target))?;
-    let outcomes = target.apply(&collection, &batch.writes(), Accept::Higher).await.map_err(|e| e.to_string())?;
-    settle::settle(street, batch, &outcomes).await.map_err(|e| e.to_string())?;
+    let collection = street
+        .definitions
+        .get(&batch.document)
+        .and_then(|d| d.shape.collection(&batch.target));
+    let collection =
+        collection.ok_or_else(|| format!("{} no longer goes to {}", batch.document, batch.target))?;
+    let outcomes = target
+        .apply(&collection, &batch.writes(), Accept::Higher)
+        .await
+        .map_err(|e| e.to_string())?;
+    settle::settle(street, batch, &outcomes)
+        .await
+        .map_err(|e| e.to_string())?;
     Ok(())
 }
 

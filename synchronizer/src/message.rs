@@ -48,8 +48,22 @@ struct Publish<'a> {
 /// Where the payload is not JSON.
 pub fn publish(envelope: &Envelope<'_>, payload: &str) -> Result<Vec<u8>, serde_json::Error> {
     let work: &RawValue = serde_json::from_str(payload)?;
-    let Envelope { id, document, attempt, changed_at, run } = *envelope;
-    serde_json::to_vec(&Publish { v: VERSION, id, document, attempt, changed_at, run, work })
+    let Envelope {
+        id,
+        document,
+        attempt,
+        changed_at,
+        run,
+    } = *envelope;
+    serde_json::to_vec(&Publish {
+        v: VERSION,
+        id,
+        document,
+        attempt,
+        changed_at,
+        run,
+        work,
+    })
 }
 
 /// A message of sync items. Bodies over the limit, and those that would make the message larger than 1 MiB, travel
@@ -57,7 +71,13 @@ pub fn publish(envelope: &Envelope<'_>, payload: &str) -> Result<Vec<u8>, serde_
 ///
 /// # Errors
 /// Where a body is not JSON.
-pub fn items(envelope: &Envelope<'_>, target: &str, force: bool, states: &[State], inline_limit: usize) -> Result<Vec<u8>, serde_json::Error> {
+pub fn items(
+    envelope: &Envelope<'_>,
+    target: &str,
+    force: bool,
+    states: &[State],
+    inline_limit: usize,
+) -> Result<Vec<u8>, serde_json::Error> {
     let mut room = MAX_BYTES;
     let mut list = Vec::with_capacity(states.len());
     for state in states {
@@ -69,8 +89,17 @@ pub fn items(envelope: &Envelope<'_>, target: &str, force: bool, states: &[State
             }
             _ => None,
         };
-        let op = if state.body.is_some() { SyncOp::Put } else { SyncOp::Delete };
-        list.push(SyncItem { key: state.key.clone(), revision: state.revision, op, body });
+        let op = if state.body.is_some() {
+            SyncOp::Put
+        } else {
+            SyncOp::Delete
+        };
+        list.push(SyncItem {
+            key: state.key.clone(),
+            revision: state.revision,
+            op,
+            body,
+        });
     }
     serde_json::to_vec(&message(envelope, target, SyncBody::Items { force, items: list }))
 }
@@ -99,13 +128,22 @@ pub struct Unmakeable {
 ///
 /// # Errors
 /// Of the database.
-pub async fn compose(store: &Store, entries: Vec<Entry>, inline_limit: impl Fn(&str) -> usize) -> Result<(Vec<Outgoing>, Vec<Unmakeable>), DbErr> {
+pub async fn compose(
+    store: &Store,
+    entries: Vec<Entry>,
+    inline_limit: impl Fn(&str) -> usize,
+) -> Result<(Vec<Outgoing>, Vec<Unmakeable>), DbErr> {
     let mut wanted: HashMap<&str, Vec<String>> = HashMap::new();
-    let works: Vec<Option<Result<SyncWork, serde_json::Error>>> =
-        entries.iter().map(|e| e.target.is_some().then(|| serde_json::from_str(&e.payload))).collect();
+    let works: Vec<Option<Result<SyncWork, serde_json::Error>>> = entries
+        .iter()
+        .map(|e| e.target.is_some().then(|| serde_json::from_str(&e.payload)))
+        .collect();
     for (entry, work) in entries.iter().zip(&works) {
         if let Some(Ok(SyncWork::Items { items, .. })) = work {
-            wanted.entry(&entry.document).or_default().extend(items.iter().map(|i| i.key.clone()));
+            wanted
+                .entry(&entry.document)
+                .or_default()
+                .extend(items.iter().map(|i| i.key.clone()));
         }
     }
     let mut rows: HashMap<(String, String), mirror::Row> = HashMap::new();
@@ -122,29 +160,54 @@ pub async fn compose(store: &Store, entries: Vec<Entry>, inline_limit: impl Fn(&
             Some(Ok(work)) => sync(&entry, work, &rows, inline_limit(&entry.document)),
         };
         match made {
-            Ok(body) => out.push(Outgoing { id: entry.id, queue: entry.queue, body, trace: entry.trace }),
-            Err(error) => unmakeable.push(Unmakeable { error: error.to_string(), entry }),
+            Ok(body) => out.push(Outgoing {
+                id: entry.id,
+                queue: entry.queue,
+                body,
+                trace: entry.trace,
+            }),
+            Err(error) => unmakeable.push(Unmakeable {
+                error: error.to_string(),
+                entry,
+            }),
         }
     }
     Ok((out, unmakeable))
 }
 
 fn envelope(entry: &Entry) -> Envelope<'_> {
-    Envelope { id: entry.id, document: &entry.document, attempt: entry.attempts, changed_at: entry.changed_at, run: entry.run }
+    Envelope {
+        id: entry.id,
+        document: &entry.document,
+        attempt: entry.attempts,
+        changed_at: entry.changed_at,
+        run: entry.run,
+    }
 }
 
-fn sync(entry: &Entry, work: SyncWork, rows: &HashMap<(String, String), mirror::Row>, limit: usize) -> Result<Vec<u8>, serde_json::Error> {
+fn sync(
+    entry: &Entry,
+    work: SyncWork,
+    rows: &HashMap<(String, String), mirror::Row>,
+    limit: usize,
+) -> Result<Vec<u8>, serde_json::Error> {
     let target = entry.target.as_deref().unwrap_or_default();
     match work {
         SyncWork::Items { items: keys, force } => {
-            let states: Vec<State> =
-                keys.into_iter().map(|key| state_of_now(rows.get(&(entry.document.clone(), key.key.clone())), key)).collect();
+            let states: Vec<State> = keys
+                .into_iter()
+                .map(|key| state_of_now(rows.get(&(entry.document.clone(), key.key.clone())), key))
+                .collect();
             items(&envelope(entry), target, force, &states, limit)
         }
-        SyncWork::Resync { after, since, roots } => {
-            serde_json::to_vec(&message(&envelope(entry), target, SyncBody::Resync { after, since, roots }))
+        SyncWork::Resync { after, since, roots } => serde_json::to_vec(&message(
+            &envelope(entry),
+            target,
+            SyncBody::Resync { after, since, roots },
+        )),
+        SyncWork::Orphans { cursor } => {
+            serde_json::to_vec(&message(&envelope(entry), target, SyncBody::Orphans { cursor }))
         }
-        SyncWork::Orphans { cursor } => serde_json::to_vec(&message(&envelope(entry), target, SyncBody::Orphans { cursor })),
     }
 }
 
@@ -158,6 +221,10 @@ pub fn state_of_now(row: Option<&mirror::Row>, known: SyncKey) -> State {
             revision: row.revision,
             body: (!row.deleted).then(|| row.body.clone()),
         },
-        None => State { key: known.key, revision: known.revision, body: None },
+        None => State {
+            key: known.key,
+            revision: known.revision,
+            body: None,
+        },
     }
 }

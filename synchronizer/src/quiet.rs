@@ -52,7 +52,11 @@ pub async fn wait(store: &Store, timeout: Duration) -> Result<Waited, DbErr> {
 /// Of the database.
 pub async fn until_quiet(store: &Store) -> Result<(), DbErr> {
     loop {
-        let paused: Vec<_> = pause::current(&store.write, store).await?.into_iter().map(|p| p.subject).collect();
+        let paused: Vec<_> = pause::current(&store.write, store)
+            .await?
+            .into_iter()
+            .map(|p| p.subject)
+            .collect();
         if ledger::moving(store, &paused).await? == 0 {
             return Ok(());
         }

@@ -23,8 +23,14 @@ const PAGE: usize = 2000;
 /// Where a walk stands.
 #[derive(Debug, Clone)]
 pub enum Walk {
-    Mirror { after: Option<String>, since: Option<i64>, roots: Option<Vec<String>> },
-    Target { cursor: Option<String> },
+    Mirror {
+        after: Option<String>,
+        since: Option<i64>,
+        roots: Option<Vec<String>>,
+    },
+    Target {
+        cursor: Option<String>,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -47,14 +53,29 @@ pub async fn step(street: &Street, target: &dyn Target, batch: Batch, walk: Walk
     Ok(())
 }
 
-async fn mirror_page(street: &Street, batch: &Batch, after: Option<String>, since: Option<i64>, roots: Option<Vec<String>>) -> Result<(), DbErr> {
+async fn mirror_page(
+    street: &Street,
+    batch: &Batch,
+    after: Option<String>,
+    since: Option<i64>,
+    roots: Option<Vec<String>>,
+) -> Result<(), DbErr> {
     let store = &street.store;
     let txn = store.begin().await?;
-    let page = Page { after: after.as_deref(), since, roots: roots.as_deref(), limit: PAGE as u64 };
+    let page = Page {
+        after: after.as_deref(),
+        since,
+        roots: roots.as_deref(),
+        limit: PAGE as u64,
+    };
     let rows = mirror::page(&txn, store, &batch.document, &page).await?;
     let partial = since.is_some() || roots.is_some();
     let next = if rows.len() == PAGE {
-        Some(SyncWork::Resync { after: rows.last().map(|r| r.0.clone()), since, roots })
+        Some(SyncWork::Resync {
+            after: rows.last().map(|r| r.0.clone()),
+            since,
+            roots,
+        })
     } else if partial {
         None
     } else {
@@ -63,9 +84,18 @@ async fn mirror_page(street: &Street, batch: &Batch, after: Option<String>, sinc
     finish(street, txn, batch, rows, next).await
 }
 
-async fn target_page(street: &Street, target: &dyn Target, batch: &Batch, cursor: Option<String>) -> Result<(), WalkError> {
+async fn target_page(
+    street: &Street,
+    target: &dyn Target,
+    batch: &Batch,
+    cursor: Option<String>,
+) -> Result<(), WalkError> {
     let store = &street.store;
-    let Some(collection) = street.definitions.get(&batch.document).and_then(|d| d.shape.collection(&batch.target)) else {
+    let Some(collection) = street
+        .definitions
+        .get(&batch.document)
+        .and_then(|d| d.shape.collection(&batch.target))
+    else {
         // The document does not go to this target any more: nothing to compare with.
         let txn = store.begin().await?;
         return Ok(finish(street, txn, batch, Vec::new(), None).await?);
@@ -73,20 +103,34 @@ async fn target_page(street: &Street, target: &dyn Target, batch: &Batch, cursor
     let page = target.scan(&collection, cursor, PAGE).await?;
     let keys: Vec<String> = page.keys.iter().map(|k| k.0.clone()).collect();
     let txn = store.begin().await?;
-    let live: HashSet<String> = mirror::live(&txn, store, &batch.document, &keys).await?.into_iter().collect();
+    let live: HashSet<String> = mirror::live(&txn, store, &batch.document, &keys)
+        .await?
+        .into_iter()
+        .collect();
     let mut orphans: Vec<(String, i64)> = page.keys.into_iter().filter(|k| !live.contains(&k.0)).collect();
     orphans.sort_unstable();
     orphans.dedup_by(|a, b| a.0 == b.0);
     let buried = mirror::bury_orphans(&txn, store, &batch.document, &orphans).await?;
     if !buried.is_empty() {
-        tracing::info!(document = batch.document, target_name = batch.target, orphans = buried.len(), "orphans found");
+        tracing::info!(
+            document = batch.document,
+            target_name = batch.target,
+            orphans = buried.len(),
+            "orphans found"
+        );
     }
     let next = page.next.map(|cursor| SyncWork::Orphans { cursor: Some(cursor) });
     Ok(finish(street, txn, batch, buried, next).await?)
 }
 
 /// Ends this step and queues what it found, all or nothing.
-async fn finish(street: &Street, txn: DatabaseTransaction, batch: &Batch, found: Vec<(String, i64)>, next: Option<SyncWork>) -> Result<(), DbErr> {
+async fn finish(
+    street: &Street,
+    txn: DatabaseTransaction,
+    batch: &Batch,
+    found: Vec<(String, i64)>,
+    next: Option<SyncWork>,
+) -> Result<(), DbErr> {
     let store = &street.store;
     if ledger::delete(&txn, store, &batch.ids).await?.is_empty() {
         // Another copy of this message has done the step.
@@ -94,7 +138,10 @@ async fn finish(street: &Street, txn: DatabaseTransaction, batch: &Batch, found:
     }
     let definition = street.definitions.get(&batch.document).map_or(0, |d| d.number);
     let count = found.len() as i64;
-    let keys: Vec<SyncKey> = found.into_iter().map(|(key, revision)| SyncKey { key, revision }).collect();
+    let keys: Vec<SyncKey> = found
+        .into_iter()
+        .map(|(key, revision)| SyncKey { key, revision })
+        .collect();
     let mut entries = Vec::new();
     for chunk in keys.chunks(MAX_ITEMS) {
         entries.push(sync_entry(batch, definition, chunk.to_vec(), true)?);
@@ -114,7 +161,15 @@ async fn finish(street: &Street, txn: DatabaseTransaction, batch: &Batch, found:
 ///
 /// # Errors
 /// Of the database.
-pub async fn start(txn: &impl ConnectionTrait, store: &Store, shape: &Shape, definition: i64, target: &str, since: Option<i64>, roots: Option<Vec<String>>) -> Result<NewEntry, DbErr> {
+pub async fn start(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    shape: &Shape,
+    definition: i64,
+    target: &str,
+    since: Option<i64>,
+    roots: Option<Vec<String>>,
+) -> Result<NewEntry, DbErr> {
     let batch = Batch {
         document: shape.document.clone(),
         target: target.to_owned(),
@@ -126,7 +181,15 @@ pub async fn start(txn: &impl ConnectionTrait, store: &Store, shape: &Shape, def
         changed_at: store.now().await?,
         run: Some(run::begin(txn, store, "resync", &shape.document, Some(target)).await?),
     };
-    walk_entry(&batch, definition, &SyncWork::Resync { after: None, since, roots })
+    walk_entry(
+        &batch,
+        definition,
+        &SyncWork::Resync {
+            after: None,
+            since,
+            roots,
+        },
+    )
 }
 
 /// A ledger row that asks for a step of a walk.
@@ -136,5 +199,9 @@ pub async fn start(txn: &impl ConnectionTrait, store: &Store, shape: &Shape, def
 pub fn walk_entry(batch: &Batch, definition: i64, work: &SyncWork) -> Result<NewEntry, DbErr> {
     let entry = sync_entry(batch, definition, Vec::new(), true)?;
     let payload = serde_json::to_string(work).map_err(|e| DbErr::Json(e.to_string()))?;
-    Ok(NewEntry { payload, items: 1, ..entry })
+    Ok(NewEntry {
+        payload,
+        items: 1,
+        ..entry
+    })
 }

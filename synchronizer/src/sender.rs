@@ -9,9 +9,9 @@ use pubsync_schema::failure::{self, NewFailure, Stage};
 use pubsync_schema::ledger;
 use pubsync_schema::pause;
 use pubsync_worker::broker::{BrokerError, Outgoing, SendOutcome};
+use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
 use tokio::sync::mpsc;
-use pubsync_worker::shutdown::Shutdown;
 use tokio_util::sync::CancellationToken;
 
 use crate::message::{self, Unmakeable};
@@ -59,7 +59,11 @@ impl Outbound {
 pub fn start(street: &Street, shutdown: &Shutdown) -> Outbound {
     let (fresh, receiver) = mpsc::channel(2 * WINDOW);
     let room = Arc::new(Mutex::new(HashMap::new()));
-    let outbound = Outbound { fresh, room: room.clone(), outstanding: street.settings.outstanding };
+    let outbound = Outbound {
+        fresh,
+        room: room.clone(),
+        outstanding: street.settings.outstanding,
+    };
     shutdown.spawn(send_fresh(street.clone(), receiver));
     shutdown.spawn(measure_room(street.clone(), room, shutdown.taking().clone()));
     outbound
@@ -78,7 +82,11 @@ async fn send_fresh(street: Street, mut fresh: mpsc::Receiver<Outgoing>) {
 
 /// Reads how many messages of each queue are out, over all processes.
 async fn measure_room(street: Street, room: Arc<Mutex<HashMap<String, i64>>>, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(Duration::from_millis(250))).await.is_some() {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(Duration::from_millis(250)))
+        .await
+        .is_some()
+    {
         match ledger::load(&street.store).await {
             Ok(load) => {
                 let fresh = load.into_iter().fold(HashMap::new(), |mut by_queue, l| {
@@ -146,7 +154,15 @@ async fn too_large(street: &Street, message: &Outgoing) -> Result<(), DbErr> {
     give_up(street, message.id, "", Stage::Message, "size", &error, None).await
 }
 
-async fn give_up(street: &Street, id: i64, document: &str, stage: Stage, class: &str, error: &str, payload: Option<String>) -> Result<(), DbErr> {
+async fn give_up(
+    street: &Street,
+    id: i64,
+    document: &str,
+    stage: Stage,
+    class: &str,
+    error: &str,
+    payload: Option<String>,
+) -> Result<(), DbErr> {
     tracing::error!(id, document, class, error, "message given up");
     let txn = street.store.begin().await?;
     if !ledger::delete(&txn, &street.store, &[id]).await?.is_empty() {
@@ -186,7 +202,16 @@ pub async fn send_unclaimed(street: &Street) -> Result<usize, SendError> {
     let limits = |document: &str| inline_limit(street, document);
     let (window, unmakeable) = message::compose(&street.store, entries, limits).await?;
     for Unmakeable { entry, error } in unmakeable {
-        give_up(street, entry.id, &entry.document, Stage::Message, "payload", &error, Some(entry.payload)).await?;
+        give_up(
+            street,
+            entry.id,
+            &entry.document,
+            Stage::Message,
+            "payload",
+            &error,
+            Some(entry.payload),
+        )
+        .await?;
     }
     send(street, &window).await?;
     Ok(claimed)
@@ -195,5 +220,9 @@ pub async fn send_unclaimed(street: &Street) -> Result<usize, SendError> {
 /// The largest body of this document that travels inside messages, in bytes.
 #[must_use]
 pub fn inline_limit(street: &Street, document: &str) -> usize {
-    street.definitions.get(document).and_then(|d| d.shape.inline_limit).unwrap_or(street.settings.inline_limit)
+    street
+        .definitions
+        .get(document)
+        .and_then(|d| d.shape.inline_limit)
+        .unwrap_or(street.settings.inline_limit)
 }

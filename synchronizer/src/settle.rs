@@ -50,14 +50,22 @@ impl Batch {
     /// # Errors
     /// Of the database.
     pub async fn renew(&mut self, street: &Street, only: impl Fn(&State) -> bool) -> Result<(), DbErr> {
-        let keys: Vec<String> = self.states.iter().filter(|s| only(s)).map(|s| s.key.clone()).collect();
+        let keys: Vec<String> = self
+            .states
+            .iter()
+            .filter(|s| only(s))
+            .map(|s| s.key.clone())
+            .collect();
         if keys.is_empty() {
             return Ok(());
         }
         let rows = mirror::by_keys(&street.store.write, &street.store, &self.document, &keys).await?;
         let rows: HashMap<&str, &mirror::Row> = rows.iter().map(|r| (r.key.as_str(), r)).collect();
         for state in self.states.iter_mut().filter(|s| only(s)) {
-            let known = SyncKey { key: state.key.clone(), revision: state.revision };
+            let known = SyncKey {
+                key: state.key.clone(),
+                revision: state.revision,
+            };
             *state = state_of_now(rows.get(state.key.as_str()).copied(), known);
         }
         Ok(())
@@ -110,7 +118,10 @@ pub async fn settle(street: &Street, batch: &Batch, outcomes: &[Outcome]) -> Res
             Outcome::Retry(error) => {
                 tally.retry += 1;
                 tracing::debug!(key = state.key, error, "to be tried again");
-                open.push(SyncKey { key: state.key.clone(), revision: state.revision });
+                open.push(SyncKey {
+                    key: state.key.clone(),
+                    revision: state.revision,
+                });
             }
             Outcome::Failed { class, error } => {
                 tally.failed += 1;
@@ -142,7 +153,14 @@ pub async fn settle(street: &Street, batch: &Batch, outcomes: &[Outcome]) -> Res
 }
 
 fn refused(batch: &Batch, state: &State, class: &str, error: &str) -> NewFailure {
-    tracing::warn!(target_name = batch.target, document = batch.document, key = state.key, class, error, "refused");
+    tracing::warn!(
+        target_name = batch.target,
+        document = batch.document,
+        key = state.key,
+        class,
+        error,
+        "refused"
+    );
     NewFailure {
         stage: Stage::Sync,
         document: batch.document.clone(),
@@ -167,9 +185,15 @@ fn again(street: &Street, batch: &Batch, open: Vec<SyncKey>) -> Result<NewEntry,
 ///
 /// # Errors
 /// Never in practice: the work is plain data.
-pub fn sync_entry(batch: &Batch, definition: i64, keys: Vec<SyncKey>, force: bool) -> Result<NewEntry, DbErr> {
+pub fn sync_entry(
+    batch: &Batch,
+    definition: i64,
+    keys: Vec<SyncKey>,
+    force: bool,
+) -> Result<NewEntry, DbErr> {
     let items = keys.len() as i64;
-    let payload = serde_json::to_string(&SyncWork::Items { items: keys, force }).map_err(|e| DbErr::Json(e.to_string()))?;
+    let payload = serde_json::to_string(&SyncWork::Items { items: keys, force })
+        .map_err(|e| DbErr::Json(e.to_string()))?;
     Ok(NewEntry {
         queue: batch.queue.clone(),
         document: batch.document.clone(),

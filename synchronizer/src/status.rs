@@ -53,10 +53,24 @@ pub struct DocumentStatus {
 /// Of the database.
 pub async fn status(store: &Store) -> Result<Status, DbErr> {
     let now = store.now().await?;
-    let age = |oldest: i64| if oldest == 0 { 0.0 } else { (now - oldest).max(0) as f64 / 1e6 };
+    let age = |oldest: i64| {
+        if oldest == 0 {
+            0.0
+        } else {
+            (now - oldest).max(0) as f64 / 1e6
+        }
+    };
     let outbox = store.names.table("outbox");
-    let outbox_rows = scalar(&store.read, store.sql(format!("SELECT count(*) AS v FROM {outbox}"), [])).await?;
-    let oldest = scalar(&store.read, store.sql(format!("SELECT coalesce(min(at), 0) AS v FROM {outbox}"), [])).await?;
+    let outbox_rows = scalar(
+        &store.read,
+        store.sql(format!("SELECT count(*) AS v FROM {outbox}"), []),
+    )
+    .await?;
+    let oldest = scalar(
+        &store.read,
+        store.sql(format!("SELECT coalesce(min(at), 0) AS v FROM {outbox}"), []),
+    )
+    .await?;
     let queues = ledger::load(store).await?;
     let ledger_rows = queues.iter().map(|q| q.rows).sum();
     let ledger_oldest = queues.iter().map(|q| q.oldest_changed_at).min().unwrap_or(0);
@@ -72,7 +86,11 @@ pub async fn status(store: &Store) -> Result<Status, DbErr> {
             tombstones: dead,
         });
     }
-    let runs = run::list(&store.read, store, 50).await?.into_iter().filter(|r| r.finished_at.is_none()).collect();
+    let runs = run::list(&store.read, store, 50)
+        .await?
+        .into_iter()
+        .filter(|r| r.finished_at.is_none())
+        .collect();
     let failed: i64 = failures.iter().map(|f| f.count).sum();
     let sentence = sentence(outbox_rows, ledger_rows, failed, &paused);
     Ok(Status {
@@ -104,7 +122,11 @@ fn sentence(outbox: i64, ledger: i64, failed: i64, paused: &[Pause]) -> String {
     if !paused.is_empty() {
         why.push(format!("{} paused", paused.len()));
     }
-    if why.is_empty() { "in sync: nothing waits, nothing failed".to_owned() } else { format!("not in sync: {}", why.join(", ")) }
+    if why.is_empty() {
+        "in sync: nothing waits, nothing failed".to_owned()
+    } else {
+        format!("not in sync: {}", why.join(", "))
+    }
 }
 
 async fn failure_groups(store: &Store) -> Result<Vec<FailureGroup>, DbErr> {
@@ -131,4 +153,3 @@ async fn failure_group_rows(store: &Store) -> Result<Vec<sea_orm::QueryResult>, 
     );
     store.read.query_all_raw(store.sql(sql, [])).await
 }
-

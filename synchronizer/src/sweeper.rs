@@ -24,7 +24,11 @@ const DUE: u64 = 500;
 
 /// Sweeps until stopped.
 pub async fn sweep(street: Street, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(PERIOD)).await.is_some() {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(PERIOD))
+        .await
+        .is_some()
+    {
         if let Err(error) = once(&street).await {
             tracing::warn!(%error, "sweep failed; the next one follows");
         }
@@ -52,12 +56,17 @@ pub async fn once(street: &Street) -> Result<(), DbErr> {
 
 /// A target that is paused gets no second copies: they would only pile up.
 fn is_paused(paused: &[Pause], target: Option<&str>) -> bool {
-    paused.iter().any(|p| matches!((&p.subject, target), (Subject::Target(name), Some(target)) if name == target))
+    paused
+        .iter()
+        .any(|p| matches!((&p.subject, target), (Subject::Target(name), Some(target)) if name == target))
 }
 
 async fn take_back(street: &Street, load: &QueueLoad) -> Result<(), DbErr> {
     let micros = |d: Duration| d.as_micros() as i64;
-    let mut patience = Patience { unsent: micros(street.settings.unsent_after), sent: micros(street.settings.resend_after) };
+    let mut patience = Patience {
+        unsent: micros(street.settings.unsent_after),
+        sent: micros(street.settings.resend_after),
+    };
     match street.broker.depth(&load.queue).await {
         // All of them wait at the broker: a copy would not help.
         Ok(Some(depth)) if depth.ready as i64 >= load.outstanding => return Ok(()),
@@ -71,7 +80,11 @@ async fn take_back(street: &Street, load: &QueueLoad) -> Result<(), DbErr> {
     }
     let taken = ledger::take_back(&street.store, &load.queue, patience, street.broker.epoch()).await?;
     if taken > 0 {
-        tracing::info!(queue = load.queue, messages = taken, "sent again: their messages were lost, or their worker");
+        tracing::info!(
+            queue = load.queue,
+            messages = taken,
+            "sent again: their messages were lost, or their worker"
+        );
     }
     Ok(())
 }
@@ -99,23 +112,38 @@ async fn retry_failures(street: &Street) -> Result<(), DbErr> {
 
 /// The work that a failure stands for; `None` where no worker can do anything (a broken trigger, an unreadable message).
 pub fn again(street: &Street, failure: &Failure) -> Result<Option<NewEntry>, DbErr> {
-    let Some(definition) = street.definitions.get(&failure.document) else { return Ok(None) };
+    let Some(definition) = street.definitions.get(&failure.document) else {
+        return Ok(None);
+    };
     let json = |e: serde_json::Error| DbErr::Json(e.to_string());
     let names = &street.store.names;
     let (queue, target, payload) = match (&failure.target, &failure.key, &failure.root, &failure.payload) {
         (Some(target), Some(key), _, _) => {
-            let items = vec![SyncKey { key: key.clone(), revision: 0 }];
+            let items = vec![SyncKey {
+                key: key.clone(),
+                revision: 0,
+            }];
             let work = SyncWork::Items { items, force: true };
             let queue = names.sync_queue(target, &definition.shape.queue, Lane::Bulk);
-            (queue, Some(target.clone()), serde_json::to_string(&work).map_err(json)?)
+            (
+                queue,
+                Some(target.clone()),
+                serde_json::to_string(&work).map_err(json)?,
+            )
         }
         (None, _, Some(root), _) => {
             let work = serde_json::to_string(&PublishWork::Roots(vec![root.clone()])).map_err(json)?;
-            (names.publish_queue(&definition.shape.queue, Lane::Bulk), None, work)
+            (
+                names.publish_queue(&definition.shape.queue, Lane::Bulk),
+                None,
+                work,
+            )
         }
-        (None, _, None, Some(payload)) if failure.stage == Stage::Affected.as_str() => {
-            (names.publish_queue(&definition.shape.queue, Lane::Bulk), None, payload.clone())
-        }
+        (None, _, None, Some(payload)) if failure.stage == Stage::Affected.as_str() => (
+            names.publish_queue(&definition.shape.queue, Lane::Bulk),
+            None,
+            payload.clone(),
+        ),
         _ => return Ok(None),
     };
     Ok(Some(NewEntry {

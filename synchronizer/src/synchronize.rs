@@ -33,7 +33,10 @@ const LINGER: Duration = Duration::from_millis(1);
 /// remembers a delete (OpenSearch, 1 h), in microseconds.
 const FRESH: i64 = 15 * 60 * 1_000_000;
 
-const RECONNECT: Backoff = Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(5) };
+const RECONNECT: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    cap: Duration::from_secs(5),
+};
 
 /// A consumer of one sync queue.
 pub struct Synchronizer {
@@ -54,7 +57,11 @@ impl Synchronizer {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::warn!(queue = self.queue, %error, "synchronizer reconnects");
-                    backoff::wait(RECONNECT.delay(attempt, u64::from(std::process::id())), &self.stop).await;
+                    backoff::wait(
+                        RECONNECT.delay(attempt, u64::from(std::process::id())),
+                        &self.stop,
+                    )
+                    .await;
                     attempt += 1;
                 }
             }
@@ -107,23 +114,46 @@ impl Synchronizer {
     async fn work(&self, group: &mut Group) -> Result<(), Unsettled> {
         let second = std::mem::take(&mut group.second);
         group.batch.coalesce();
-        group.batch.renew(&self.street, |state| second.contains(&state.key)).await?;
+        group
+            .batch
+            .renew(&self.street, |state| second.contains(&state.key))
+            .await?;
         let tally = apply::apply(&self.street, &*self.target, &mut group.batch, &self.stop).await?;
         let (document, target) = (&group.batch.document, self.target.name());
-        tracing::debug!(document, target, applied = tally.applied, stale = tally.stale, failed = tally.failed, "synchronized");
+        tracing::debug!(
+            document,
+            target,
+            applied = tally.applied,
+            stale = tally.stale,
+            failed = tally.failed,
+            "synchronized"
+        );
         Ok(())
     }
 
     /// Puts items where they are applied together; walks are done at once.
-    async fn sort(&self, groups: &mut BTreeMap<(String, bool), Group>, lane: Lane, queue: &str, received: Received, delivery: Delivery) {
+    async fn sort(
+        &self,
+        groups: &mut BTreeMap<(String, bool), Group>,
+        lane: Lane,
+        queue: &str,
+        received: Received,
+        delivery: Delivery,
+    ) {
         let header = received.header;
         match received.work {
-            Work::Items { force, states, second } => {
-                let group = groups.entry((header.document.clone(), force)).or_insert_with(|| Group {
-                    batch: self.batch(lane, queue, &header, force),
-                    second: std::collections::HashSet::new(),
-                    deliveries: Vec::new(),
-                });
+            Work::Items {
+                force,
+                states,
+                second,
+            } => {
+                let group = groups
+                    .entry((header.document.clone(), force))
+                    .or_insert_with(|| Group {
+                        batch: self.batch(lane, queue, &header, force),
+                        second: std::collections::HashSet::new(),
+                        deliveries: Vec::new(),
+                    });
                 group.batch.ids.push(header.id);
                 group.batch.changed_at = group.batch.changed_at.min(header.changed_at);
                 group.second.extend(second);
@@ -131,7 +161,10 @@ impl Synchronizer {
                 group.deliveries.push(delivery);
             }
             Work::Walk(walk) => {
-                let batch = Batch { ids: vec![header.id], ..self.batch(lane, queue, &header, true) };
+                let batch = Batch {
+                    ids: vec![header.id],
+                    ..self.batch(lane, queue, &header, true)
+                };
                 match resync::step(&self.street, &*self.target, batch, walk).await {
                     Ok(()) => delivery.settle(Settlement::Ack),
                     Err(error) => {
@@ -217,7 +250,11 @@ struct Received {
 }
 
 enum Work {
-    Items { force: bool, states: Vec<State>, second: Vec<String> },
+    Items {
+        force: bool,
+        states: Vec<State>,
+        second: Vec<String>,
+    },
     Walk(resync::Walk),
 }
 
@@ -225,17 +262,37 @@ impl Received {
     fn read(delivery: &Delivery) -> Result<Self, String> {
         let message: SyncMessage<'_> = serde_json::from_slice(&delivery.body).map_err(|e| e.to_string())?;
         if message.v != VERSION {
-            return Err(format!("message version {}, this pubsync reads {VERSION}", message.v));
+            return Err(format!(
+                "message version {}, this pubsync reads {VERSION}",
+                message.v
+            ));
         }
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_micros() as i64);
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| d.as_micros() as i64);
         let second = message.attempt > 0 || delivery.redelivered || now - message.changed_at > FRESH;
-        let header = Header { id: message.id, document: message.document, changed_at: message.changed_at, run: message.run };
+        let header = Header {
+            id: message.id,
+            document: message.document,
+            changed_at: message.changed_at,
+            run: message.run,
+        };
         let work = match message.work {
             SyncBody::Items { force, items } => {
-                let keys = items.iter().filter(|i| second || is_reference(i)).map(|i| i.key.clone()).collect();
-                Work::Items { force, states: items.into_iter().map(state).collect(), second: keys }
+                let keys = items
+                    .iter()
+                    .filter(|i| second || is_reference(i))
+                    .map(|i| i.key.clone())
+                    .collect();
+                Work::Items {
+                    force,
+                    states: items.into_iter().map(state).collect(),
+                    second: keys,
+                }
             }
-            SyncBody::Resync { after, since, roots } => Work::Walk(resync::Walk::Mirror { after, since, roots }),
+            SyncBody::Resync { after, since, roots } => {
+                Work::Walk(resync::Walk::Mirror { after, since, roots })
+            }
             SyncBody::Orphans { cursor } => Work::Walk(resync::Walk::Target { cursor }),
         };
         Ok(Self { header, work })
@@ -247,5 +304,9 @@ fn is_reference(item: &SyncItem<'_>) -> bool {
 }
 
 fn state(item: SyncItem<'_>) -> State {
-    State { key: item.key, revision: item.revision, body: item.body.map(|b| b.get().to_owned()) }
+    State {
+        key: item.key,
+        revision: item.revision,
+        body: item.body.map(|b| b.get().to_owned()),
+    }
 }

@@ -41,17 +41,28 @@ pub enum Outcome {
     /// This item may succeed later; its neighbours are not concerned.
     Retry(String),
     /// This item will not succeed as it is; class is a short stable word, the text is the target's own.
-    Failed { class: &'static str, error: String },
+    Failed {
+        class: &'static str,
+        error: String,
+    },
 }
 
 /// An error of the target as a whole: no item is to blame, no attempt is burnt, the target is waited for.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     #[error("target {target} at {address}: {reason}")]
-    Down { target: String, address: String, reason: String },
+    Down {
+        target: String,
+        address: String,
+        reason: String,
+    },
     /// Login, permission, memory limit, read-only: needs a person, is probed all the same.
     #[error("target {target} at {address}: {reason}")]
-    Refused { target: String, address: String, reason: String },
+    Refused {
+        target: String,
+        address: String,
+        reason: String,
+    },
 }
 
 /// What a target holds for a key.
@@ -81,18 +92,36 @@ pub trait Target: Send + Sync {
 
     /// Applies a batch, one outcome a write, in order. A key stands at most once in a batch. Any size: the target
     /// cuts it into requests of its own best size.
-    async fn apply(&self, collection: &Collection, writes: &[Write], accept: Accept) -> Result<Vec<Outcome>, TargetError>;
+    async fn apply(
+        &self,
+        collection: &Collection,
+        writes: &[Write],
+        accept: Accept,
+    ) -> Result<Vec<Outcome>, TargetError>;
 
     /// What it holds for these keys, in order; tombstones included as far as it still remembers them.
-    async fn versions(&self, collection: &Collection, keys: &[String]) -> Result<Vec<Option<Held>>, TargetError>;
+    async fn versions(
+        &self,
+        collection: &Collection,
+        keys: &[String],
+    ) -> Result<Vec<Option<Held>>, TargetError>;
 
     /// The stored body for these keys without `_revision`, in order: for `verify` and `explain`, so that damaged
     /// content behind a right revision is found too.
-    async fn bodies(&self, collection: &Collection, keys: &[String]) -> Result<Vec<Option<String>>, TargetError>;
+    async fn bodies(
+        &self,
+        collection: &Collection,
+        keys: &[String],
+    ) -> Result<Vec<Option<String>>, TargetError>;
 
     /// Walks all live keys of the collection in pages of about `limit`; a key may come twice, none is left out that
     /// stood during the whole walk.
-    async fn scan(&self, collection: &Collection, cursor: Option<String>, limit: usize) -> Result<ScanPage, TargetError>;
+    async fn scan(
+        &self,
+        collection: &Collection,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Result<ScanPage, TargetError>;
 
     /// Answers when the target can take writes.
     async fn ping(&self) -> Result<(), TargetError>;

@@ -16,8 +16,10 @@ use crate::fail::Fail;
 /// Keeps Redis and OpenSearch equal to a SQL database.
 #[derive(Debug, Parser)]
 #[command(name = "pubsync", version, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 fine, 1 differences found, 2 usage, 3 configuration or documents, \
-    4 a service cannot be reached, 5 part failed or timed out.")]
+#[command(
+    after_help = "Exit codes: 0 fine, 1 differences found, 2 usage, 3 configuration or documents, \
+    4 a service cannot be reached, 5 part failed or timed out."
+)]
 struct Cli {
     /// Configuration file; PUBSYNC_CONFIG names one too [default: pubsync.yaml]
     #[arg(long, global = true, value_name = "FILE")]
@@ -26,7 +28,13 @@ struct Cli {
     #[arg(long, global = true)]
     json: bool,
     /// What to log on stderr: error, warn, info, debug, or filters such as pubsync_publisher=debug
-    #[arg(long, global = true, env = "PUBSYNC_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "PUBSYNC_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
     log: String,
     /// Log JSON lines
     #[arg(long, global = true)]
@@ -58,7 +66,9 @@ enum Command {
     #[command(after_help = "Example: pubsync run publisher synchronizer")]
     Run(RunArgs),
     /// Rebuild documents from the source, on the bulk lane
-    #[command(after_help = "Examples:\n  pubsync publish product --ids 1,2,3 --wait\n  pubsync publish --all")]
+    #[command(
+        after_help = "Examples:\n  pubsync publish product --ids 1,2,3 --wait\n  pubsync publish --all"
+    )]
     Publish {
         #[command(flatten)]
         documents: Documents,
@@ -72,7 +82,9 @@ enum Command {
         wait: Wait,
     },
     /// Push mirror rows (tombstones too) to targets again, and take orphans away
-    #[command(after_help = "Examples:\n  pubsync resync --all --wait\n  pubsync resync product --target storage --since 2h")]
+    #[command(
+        after_help = "Examples:\n  pubsync resync --all --wait\n  pubsync resync product --target storage --since 2h"
+    )]
     Resync {
         #[command(flatten)]
         documents: Documents,
@@ -177,7 +189,10 @@ pub async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(fail) => {
             if json {
-                eprintln!("{}", serde_json::json!({ "error": fail.to_string(), "code": fail.code() }));
+                eprintln!(
+                    "{}",
+                    serde_json::json!({ "error": fail.to_string(), "code": fail.code() })
+                );
             } else {
                 eprintln!("pubsync: {fail}");
             }
@@ -190,16 +205,26 @@ async fn dispatch(cli: Cli) -> Result<(), Fail> {
     if let Command::Demo { folder, products } = &cli.command {
         return crate::demo::demo(folder, *products, cli.json).await;
     }
-    let config = Config::load(cli.config.as_deref()).map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))?;
+    let config = Config::load(cli.config.as_deref())
+        .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))?;
     match cli.command {
         Command::Demo { .. } => Ok(()),
         Command::Check => operate::check(config, cli.json).await,
         Command::Apply { yes } => operate::apply(config, yes, cli.json).await,
         Command::Run(args) => run::run(config, args).await,
-        Command::Publish { documents, ids, dry_run, wait } => {
-            operate::publish(config, &documents, ids, dry_run, &wait, cli.json).await
-        }
-        Command::Resync { documents, target, since, ids, wait } => {
+        Command::Publish {
+            documents,
+            ids,
+            dry_run,
+            wait,
+        } => operate::publish(config, &documents, ids, dry_run, &wait, cli.json).await,
+        Command::Resync {
+            documents,
+            target,
+            since,
+            ids,
+            wait,
+        } => {
             let selection = operate::Selection { target, since, ids };
             operate::resync(config, &documents, selection, &wait, cli.json).await
         }
@@ -207,9 +232,13 @@ async fn dispatch(cli: Cli) -> Result<(), Fail> {
         Command::Verify { documents } => operate::verify(config, &documents, cli.json).await,
         Command::Status => show::status(config, cli.json).await,
         Command::Failures => show::failures(config, cli.json).await,
-        Command::Config { command: ConfigCommand::Show } => {
+        Command::Config {
+            command: ConfigCommand::Show,
+        } => {
             let shown = config.redacted();
-            crate::terminal::print(cli.json, &shown, || serde_json::to_string_pretty(&shown).unwrap_or_default());
+            crate::terminal::print(cli.json, &shown, || {
+                serde_json::to_string_pretty(&shown).unwrap_or_default()
+            });
             Ok(())
         }
     }

@@ -22,7 +22,8 @@ use crate::wiring::{self, FEW, Wired};
 const LOOK: Duration = Duration::from_millis(100);
 
 fn files(config: &Config) -> Result<Vec<SourceFile>, Fail> {
-    language::load_folder(&config.documents).map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))
+    language::load_folder(&config.documents)
+        .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))
 }
 
 pub async fn check(config: Config, json: bool) -> Result<(), Fail> {
@@ -31,7 +32,9 @@ pub async fn check(config: Config, json: bool) -> Result<(), Fail> {
     let targets: Vec<&str> = wired.targets.keys().map(String::as_str).collect();
     let (_, documents) = apply::check(&wired.store, &files, &targets).await?;
     let names: Vec<&str> = documents.iter().map(|d| d.name.as_str()).collect();
-    print(json, &serde_json::json!({ "documents": names }), || format!("{} documents are right: {}", names.len(), names.join(", ")));
+    print(json, &serde_json::json!({ "documents": names }), || {
+        format!("{} documents are right: {}", names.len(), names.join(", "))
+    });
     Ok(())
 }
 
@@ -52,14 +55,21 @@ pub async fn apply(config: Config, yes: bool, json: bool) -> Result<(), Fail> {
 /// See [`apply::ApplyError`].
 pub async fn apply_files(wired: &Wired, files: &[SourceFile]) -> Result<Report, Fail> {
     let url = wired.config.database.url();
-    let apply =
-        Apply { store: &wired.store, url: &url, broker: &*wired.broker, targets: &wired.targets, files };
+    let apply = Apply {
+        store: &wired.store,
+        url: &url,
+        broker: &*wired.broker,
+        targets: &wired.targets,
+        files,
+    };
     Ok(apply.run().await?)
 }
 
 fn agreed(wired: &Wired, documents: usize) -> Result<bool, Fail> {
     if !std::io::stdin().is_terminal() {
-        return Err(Fail::Usage("apply asks before it changes anything: give --yes where nobody can answer".to_owned()));
+        return Err(Fail::Usage(
+            "apply asks before it changes anything: give --yes where nobody can answer".to_owned(),
+        ));
     }
     eprint!(
         "{documents} documents: install triggers and tables in {}, queues, and {} targets, then rebuild what changed? [y/N] ",
@@ -67,7 +77,9 @@ fn agreed(wired: &Wired, documents: usize) -> Result<bool, Fail> {
         wired.targets.len()
     );
     let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(|e| Fail::Usage(e.to_string()))?;
+    std::io::stdin()
+        .read_line(&mut line)
+        .map_err(|e| Fail::Usage(e.to_string()))?;
     Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
 
@@ -93,7 +105,11 @@ fn applied(report: &Report) -> String {
         && triggers.installed.is_empty()
         && triggers.replaced.is_empty()
         && triggers.removed.is_empty();
-    if nothing { format!("{text}nothing to do") } else { text.trim_end().to_owned() }
+    if nothing {
+        format!("{text}nothing to do")
+    } else {
+        text.trim_end().to_owned()
+    }
 }
 
 async fn chosen(store: &Store, documents: &Documents) -> Result<Vec<String>, Fail> {
@@ -107,7 +123,14 @@ async fn chosen(store: &Store, documents: &Documents) -> Result<Vec<String>, Fai
     Ok(documents.names.clone())
 }
 
-pub async fn publish(config: Config, documents: &Documents, ids: Option<Vec<String>>, dry_run: bool, wait: &Wait, json: bool) -> Result<(), Fail> {
+pub async fn publish(
+    config: Config,
+    documents: &Documents,
+    ids: Option<Vec<String>>,
+    dry_run: bool,
+    wait: &Wait,
+    json: bool,
+) -> Result<(), Fail> {
     let wired = wiring::wire(config, FEW).await?;
     let names = chosen(&wired.store, documents).await?;
     if dry_run {
@@ -115,14 +138,26 @@ pub async fn publish(config: Config, documents: &Documents, ids: Option<Vec<Stri
     }
     let queued = rebuild::publish(&wired.store, &names, ids.as_deref()).await?;
     print(json, &queued, || {
-        let line = |q: &rebuild::Queued| format!("run {}: {} of {}", q.run, q.roots.map_or("all roots".to_owned(), |n| format!("{n} roots")), q.document);
+        let line = |q: &rebuild::Queued| {
+            format!(
+                "run {}: {} of {}",
+                q.run,
+                q.roots.map_or("all roots".to_owned(), |n| format!("{n} roots")),
+                q.document
+            )
+        };
         queued.iter().map(line).collect::<Vec<_>>().join("\n")
     });
     let runs: Vec<i64> = queued.iter().map(|q| q.run).collect();
     finish(&wired.store, &runs, wait, "publish").await
 }
 
-async fn count_roots(wired: &Wired, names: &[String], ids: Option<&[String]>, json: bool) -> Result<(), Fail> {
+async fn count_roots(
+    wired: &Wired,
+    names: &[String],
+    ids: Option<&[String]>,
+    json: bool,
+) -> Result<(), Fail> {
     let street = wired.street().await?;
     let registry = Registry::load(&street).await?;
     let mut counts = Vec::new();
@@ -134,14 +169,25 @@ async fn count_roots(wired: &Wired, names: &[String], ids: Option<&[String]>, js
         counts.push(serde_json::json!({ "document": name, "roots": count }));
     }
     print(json, &counts, || {
-        let line = |c: &serde_json::Value| format!("{} roots of {}", c["roots"], c["document"].as_str().unwrap_or_default());
+        let line = |c: &serde_json::Value| {
+            format!(
+                "{} roots of {}",
+                c["roots"],
+                c["document"].as_str().unwrap_or_default()
+            )
+        };
         counts.iter().map(line).collect::<Vec<_>>().join("\n")
     });
     Ok(())
 }
 
-fn compiled(registry: &Registry, document: &str) -> Result<std::sync::Arc<pubsync_publisher::registry::Compiled>, Fail> {
-    let text = || format!("document {document:?} cannot be used with the tables as they are now: see `pubsync check`");
+fn compiled(
+    registry: &Registry,
+    document: &str,
+) -> Result<std::sync::Arc<pubsync_publisher::registry::Compiled>, Fail> {
+    let text = || {
+        format!("document {document:?} cannot be used with the tables as they are now: see `pubsync check`")
+    };
     registry.get(document).ok_or_else(|| Fail::Configuration(text()))
 }
 
@@ -152,7 +198,13 @@ pub struct Selection {
     pub ids: Option<Vec<String>>,
 }
 
-pub async fn resync(config: Config, documents: &Documents, selection: Selection, wait: &Wait, json: bool) -> Result<(), Fail> {
+pub async fn resync(
+    config: Config,
+    documents: &Documents,
+    selection: Selection,
+    wait: &Wait,
+    json: bool,
+) -> Result<(), Fail> {
     let wired = wiring::wire(config, FEW).await?;
     let store = &wired.store;
     let names = chosen(store, documents).await?;
@@ -160,24 +212,53 @@ pub async fn resync(config: Config, documents: &Documents, selection: Selection,
         Some(text) => Some(store.now().await? - parse_duration(text)?),
         None => None,
     };
-    if let Some(target) = selection.target.as_ref().filter(|t| !wired.targets.contains_key(*t)) {
+    if let Some(target) = selection
+        .target
+        .as_ref()
+        .filter(|t| !wired.targets.contains_key(*t))
+    {
         let known: Vec<&str> = wired.targets.keys().map(String::as_str).collect();
-        return Err(Fail::Usage(format!("no target {target:?} in the configuration; there are: {}", known.join(", "))));
+        return Err(Fail::Usage(format!(
+            "no target {target:?} in the configuration; there are: {}",
+            known.join(", ")
+        )));
     }
     let txn = store.begin().await?;
     let mut entries = Vec::new();
-    for definition in definition::all(&txn, store).await?.iter().filter(|d| names.contains(&d.document)) {
+    for definition in definition::all(&txn, store)
+        .await?
+        .iter()
+        .filter(|d| names.contains(&d.document))
+    {
         let wanted = |name: &&String| selection.target.as_ref().is_none_or(|t| t == *name);
         for target in definition.shape.targets.keys().filter(wanted) {
             let ids = selection.ids.clone();
-            entries.push(resyncing::start(&txn, store, &definition.shape, definition.number, target, since, ids).await?);
+            entries.push(
+                resyncing::start(
+                    &txn,
+                    store,
+                    &definition.shape,
+                    definition.number,
+                    target,
+                    since,
+                    ids,
+                )
+                .await?,
+            );
         }
     }
     ledger::insert(&txn, store, &entries).await?;
     txn.commit().await?;
     let runs: Vec<i64> = entries.iter().filter_map(|e| e.run).collect();
     print(json, &serde_json::json!({ "runs": runs }), || {
-        let line = |e: &ledger::NewEntry| format!("run {}: {} → {}", e.run.unwrap_or_default(), e.document, e.target.as_deref().unwrap_or_default());
+        let line = |e: &ledger::NewEntry| {
+            format!(
+                "run {}: {} → {}",
+                e.run.unwrap_or_default(),
+                e.document,
+                e.target.as_deref().unwrap_or_default()
+            )
+        };
         entries.iter().map(line).collect::<Vec<_>>().join("\n")
     });
     finish(store, &runs, wait, "resync").await
@@ -192,16 +273,26 @@ async fn finish(store: &Store, runs: &[i64], wait: &Wait, label: &str) -> Result
     let deadline = Instant::now() + Duration::from_secs(wait.timeout);
     while ledger::of_runs(store, runs).await? > 0 {
         if Instant::now() > deadline {
-            return Err(Fail::Part(format!("{label} goes on after {} s; `pubsync status` shows how far it is", wait.timeout)));
+            return Err(Fail::Part(format!(
+                "{label} goes on after {} s; `pubsync status` shows how far it is",
+                wait.timeout
+            )));
         }
         let (done, total) = totals(store, runs).await?;
         progress.set(done, total);
         tokio::time::sleep(LOOK).await;
     }
     progress.finish();
-    let failed: i64 = run::list(&store.write, store, 1000).await?.iter().filter(|r| runs.contains(&r.id)).map(|r| r.failed).sum();
+    let failed: i64 = run::list(&store.write, store, 1000)
+        .await?
+        .iter()
+        .filter(|r| runs.contains(&r.id))
+        .map(|r| r.failed)
+        .sum();
     if failed > 0 {
-        return Err(Fail::Part(format!("{failed} failed; `pubsync failures` says why")));
+        return Err(Fail::Part(format!(
+            "{failed} failed; `pubsync failures` says why"
+        )));
     }
     Ok(())
 }
@@ -222,31 +313,52 @@ pub async fn wait(config: Config, timeout: u64, json: bool) -> Result<(), Fail> 
     });
     match waited {
         Waited::Synchronized => Ok(()),
-        Waited::Failures(n) => Err(Fail::Part(format!("{n} failures are open; `pubsync failures` says why"))),
-        Waited::TimedOut => Err(Fail::Part(format!("not synchronized after {timeout} s; `pubsync status` says what is on its way"))),
+        Waited::Failures(n) => Err(Fail::Part(format!(
+            "{n} failures are open; `pubsync failures` says why"
+        ))),
+        Waited::TimedOut => Err(Fail::Part(format!(
+            "not synchronized after {timeout} s; `pubsync status` says what is on its way"
+        ))),
     }
 }
 
 pub async fn verify(config: Config, documents: &[String], json: bool) -> Result<(), Fail> {
     let wired = wiring::wire(config, FEW).await?;
-    let names = chosen(&wired.store, &Documents { names: documents.to_vec(), all: documents.is_empty() }).await?;
+    let names = chosen(
+        &wired.store,
+        &Documents {
+            names: documents.to_vec(),
+            all: documents.is_empty(),
+        },
+    )
+    .await?;
     let street = wired.street().await?;
     let registry = Registry::load(&street).await?;
     let mut total = verifying::Report::default();
     for name in &names {
         let progress = Progress::new(&format!("verify {name}"));
-        let report = verifying::twice(&street, &*compiled(&registry, name)?, &|done| progress.set(done, 0)).await?;
+        let report = verifying::twice(&street, &*compiled(&registry, name)?, &|done| {
+            progress.set(done, 0)
+        })
+        .await?;
         progress.finish();
         total.roots += report.roots;
         total.documents += report.documents;
         total.findings.extend(report.findings);
     }
     print(json, &total, || verified(&total));
-    if total.is_equal() { Ok(()) } else { Err(Fail::Differences("source, mirror and targets differ".to_owned())) }
+    if total.is_equal() {
+        Ok(())
+    } else {
+        Err(Fail::Differences("source, mirror and targets differ".to_owned()))
+    }
 }
 
 fn verified(report: &verifying::Report) -> String {
-    let mut lines = vec![format!("{} roots built, {} documents compared", report.roots, report.documents)];
+    let mut lines = vec![format!(
+        "{} roots built, {} documents compared",
+        report.roots, report.documents
+    )];
     for f in &report.findings {
         let place = f.target.as_deref().unwrap_or("mirror");
         let kind = format!("{:?}", f.kind).to_lowercase();
@@ -261,7 +373,11 @@ fn verified(report: &verifying::Report) -> String {
 
 /// Microseconds of `30s`, `15m`, `2h`, `1d`.
 fn parse_duration(text: &str) -> Result<i64, Fail> {
-    let usage = || Fail::Usage(format!("--since {text}: write a number with s, m, h or d, such as 2h"));
+    let usage = || {
+        Fail::Usage(format!(
+            "--since {text}: write a number with s, m, h or d, such as 2h"
+        ))
+    };
     let unit = text.chars().last().ok_or_else(usage)?;
     let seconds = match unit {
         's' => 1,
@@ -271,7 +387,10 @@ fn parse_duration(text: &str) -> Result<i64, Fail> {
         _ => return Err(usage()),
     };
     let number: i64 = text.trim_end_matches(unit).parse().map_err(|_| usage())?;
-    number.checked_mul(seconds * 1_000_000).filter(|n| *n >= 0).ok_or_else(usage)
+    number
+        .checked_mul(seconds * 1_000_000)
+        .filter(|n| *n >= 0)
+        .ok_or_else(usage)
 }
 
 #[cfg(test)]

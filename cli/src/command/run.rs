@@ -14,29 +14,44 @@ use crate::config::{Broker, Config};
 use crate::fail::Fail;
 use crate::wiring;
 
-const WAIT: Backoff = Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(5) };
+const WAIT: Backoff = Backoff {
+    first: Duration::from_millis(200),
+    cap: Duration::from_secs(5),
+};
 
 /// Connections of each pool: a publisher task holds one of each while it works; the rest is for relay and sweeper.
 fn connections(config: &Config) -> u32 {
-    u32::try_from(config.publisher.concurrency).unwrap_or(8).saturating_mul(3).clamp(8, 40)
+    u32::try_from(config.publisher.concurrency)
+        .unwrap_or(8)
+        .saturating_mul(3)
+        .clamp(8, 40)
 }
 
 pub async fn run(mut config: Config, args: RunArgs) -> Result<(), Fail> {
-    let roles: BTreeSet<Role> =
-        if args.roles.is_empty() { Role::ALL.into() } else { args.roles.into_iter().map(Role::from).collect() };
+    let roles: BTreeSet<Role> = if args.roles.is_empty() {
+        Role::ALL.into()
+    } else {
+        args.roles.into_iter().map(Role::from).collect()
+    };
     if config.broker == Broker::Embedded && roles.len() < Role::ALL.len() {
-        let text = "an embedded broker lives in one process: run all roles together, or set `broker: amqp://…`";
+        let text =
+            "an embedded broker lives in one process: run all roles together, or set `broker: amqp://…`";
         return Err(Fail::Usage(text.to_owned()));
     }
     if let Some(concurrency) = args.concurrency {
         config.publisher.concurrency = concurrency.max(1);
     }
     let shutdown = Shutdown::on_signals().map_err(|e| Fail::Part(format!("signals: {e}")))?;
-    let Some(street) = street(config, &shutdown).await? else { return Ok(()) };
+    let Some(street) = street(config, &shutdown).await? else {
+        return Ok(());
+    };
     workers::start(&street, &roles, &shutdown).await?;
     tracing::info!(?roles, documents = street.definitions.current().len(), "running");
     if args.until_quiet {
-        let quiet = shutdown.taking().run_until_cancelled(quiet::until_quiet(&street.store)).await;
+        let quiet = shutdown
+            .taking()
+            .run_until_cancelled(quiet::until_quiet(&street.store))
+            .await;
         shutdown.signal();
         quiet.transpose()?;
     }
@@ -48,8 +63,12 @@ async fn ending(street: Street, shutdown: &Shutdown) -> Result<(), Fail> {
     street.broker.close().await;
     match ending {
         Ending::Finished => Ok(()),
-        Ending::Aborted => Err(Fail::Part("stopped before all work was settled; the ledger has the rest".to_owned())),
-        Ending::Panicked => Err(Fail::Part("a worker panicked; the ledger has its work".to_owned())),
+        Ending::Aborted => Err(Fail::Part(
+            "stopped before all work was settled; the ledger has the rest".to_owned(),
+        )),
+        Ending::Panicked => Err(Fail::Part(
+            "a worker panicked; the ledger has its work".to_owned(),
+        )),
     }
 }
 
@@ -70,7 +89,12 @@ async fn street(config: Config, shutdown: &Shutdown) -> Result<Option<Street>, F
             }
             Err(fail) => return Err(fail),
         }
-        if !backoff::wait(WAIT.delay(attempt, u64::from(std::process::id())), shutdown.taking()).await {
+        if !backoff::wait(
+            WAIT.delay(attempt, u64::from(std::process::id())),
+            shutdown.taking(),
+        )
+        .await
+        {
             return Ok(None);
         }
         attempt += 1;

@@ -31,21 +31,45 @@ fn text(status: &Status) -> String {
         duration(status.ledger_oldest_age_seconds)
     );
     for queue in &status.queues {
-        let _ = writeln!(out, "  {:<40} {} waiting, {} out", queue.queue, queue.unclaimed, queue.outstanding);
+        let _ = writeln!(
+            out,
+            "  {:<40} {} waiting, {} out",
+            queue.queue, queue.unclaimed, queue.outstanding
+        );
     }
-    let _ = writeln!(out, "\n{:<24} {:>10} {:>10} {:>10}", "document", "definition", "documents", "tombstones");
+    let _ = writeln!(
+        out,
+        "\n{:<24} {:>10} {:>10} {:>10}",
+        "document", "definition", "documents", "tombstones"
+    );
     for d in &status.documents {
-        let _ = writeln!(out, "{:<24} {:>10} {:>10} {:>10}", d.document, d.definition, d.documents, d.tombstones);
+        let _ = writeln!(
+            out,
+            "{:<24} {:>10} {:>10} {:>10}",
+            d.document, d.definition, d.documents, d.tombstones
+        );
     }
     for pause in &status.paused {
         let _ = writeln!(out, "\npaused: {:?}: {}", pause.subject, pause.reason);
     }
     for group in &status.failures {
-        let target = group.target.as_deref().map(|t| format!(" at {t}")).unwrap_or_default();
-        let _ = writeln!(out, "\n{} × {} {}{target} [{}]\n  {}", group.count, group.document, group.stage, group.class, group.error);
+        let target = group
+            .target
+            .as_deref()
+            .map(|t| format!(" at {t}"))
+            .unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "\n{} × {} {}{target} [{}]\n  {}",
+            group.count, group.document, group.stage, group.class, group.error
+        );
     }
     for run in &status.runs {
-        let _ = writeln!(out, "\nrun {} {} {}: {} of {}, {} failed", run.id, run.kind, run.document, run.done, run.total, run.failed);
+        let _ = writeln!(
+            out,
+            "\nrun {} {} {}: {} of {}, {} failed",
+            run.id, run.kind, run.document, run.done, run.total, run.failed
+        );
     }
     out.trim_end().to_owned()
 }
@@ -57,7 +81,10 @@ pub async fn failures(config: Config, json: bool) -> Result<(), Fail> {
         let line = |f: &failure::Failure| {
             let place = f.key.as_deref().or(f.root.as_deref()).unwrap_or("-");
             let target = f.target.as_deref().unwrap_or("mirror");
-            format!("{} {} {place} → {target} [{}], {} attempts: {}", f.stage, f.document, f.class, f.attempts, f.error)
+            format!(
+                "{} {} {place} → {target} [{}], {} attempts: {}",
+                f.stage, f.document, f.class, f.attempts, f.error
+            )
         };
         failures.iter().map(line).collect::<Vec<_>>().join("\n")
     });

@@ -53,8 +53,14 @@ impl TargetConfig {
     pub fn to_parts(&self) -> targets::config::TargetConfig {
         use targets::config::TargetConfig as Parts;
         match self {
-            Self::Redis { url, prefix } => Parts::Redis { url: url.as_str().into(), prefix: prefix.clone() },
-            Self::Opensearch { url, prefix } => Parts::OpenSearch { url: url.as_str().into(), prefix: prefix.clone() },
+            Self::Redis { url, prefix } => Parts::Redis {
+                url: url.as_str().into(),
+                prefix: prefix.clone(),
+            },
+            Self::Opensearch { url, prefix } => Parts::OpenSearch {
+                url: url.as_str().into(),
+                prefix: prefix.clone(),
+            },
             Self::Local { path } => Parts::Local { path: path.clone() },
         }
     }

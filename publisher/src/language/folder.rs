@@ -40,14 +40,21 @@ pub fn load_folder(folder: &Path) -> Result<Vec<SourceFile>, FolderError> {
 }
 
 fn is_document(path: &Path) -> bool {
-    let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    let hidden = path
+        .file_name()
+        .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    let yaml = path
+        .extension()
+        .is_some_and(|extension| extension == "yaml" || extension == "yml");
     yaml && !hidden && !path.is_dir()
 }
 
 fn load_file(path: PathBuf) -> Result<SourceFile, FolderError> {
     match fs::read_to_string(&path) {
-        Ok(text) => Ok(SourceFile { name: path.display().to_string(), text }),
+        Ok(text) => Ok(SourceFile {
+            name: path.display().to_string(),
+            text,
+        }),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(FolderError::NotText(path)),
         Err(source) => Err(FolderError::Unreadable { path, source }),
     }
@@ -57,6 +64,9 @@ fn folder_error(folder: &Path, source: io::Error) -> FolderError {
     match source.kind() {
         io::ErrorKind::NotFound => FolderError::Missing(folder.to_owned()),
         io::ErrorKind::NotADirectory => FolderError::NotAFolder(folder.to_owned()),
-        _ => FolderError::Unreadable { path: folder.to_owned(), source },
+        _ => FolderError::Unreadable {
+            path: folder.to_owned(),
+            source,
+        },
     }
 }

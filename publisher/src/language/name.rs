@@ -23,7 +23,11 @@ impl Name {
             match after.strip_prefix('.') {
                 Some(next) => rest = next,
                 None if after.is_empty() => return Ok(Self { parts }),
-                None => return Err(format!("{text:?} is no name: after a quoted part comes a dot or nothing")),
+                None => {
+                    return Err(format!(
+                        "{text:?} is no name: after a quoted part comes a dot or nothing"
+                    ));
+                }
             }
         }
     }
@@ -52,18 +56,25 @@ impl fmt::Display for Name {
 /// counts as part of a name, so that `store.valid-from` cannot become a constant by oversight.
 pub fn is_qualified(text: &str) -> bool {
     let quoted = text.contains('"');
-    Name::parse(text).is_ok_and(|name| name.parts.len() > 1 && (quoted || name.parts.iter().all(|part| is_word(part))))
+    Name::parse(text)
+        .is_ok_and(|name| name.parts.len() > 1 && (quoted || name.parts.iter().all(|part| is_word(part))))
 }
 
 /// A part as it must be written.
 pub fn quoted_where_needed(part: &str) -> String {
     let plain = !part.is_empty() && !part.contains(|c: char| c == '.' || c == '"' || c.is_whitespace());
-    if plain { part.to_owned() } else { format!("\"{}\"", part.replace('"', "\"\"")) }
+    if plain {
+        part.to_owned()
+    } else {
+        format!("\"{}\"", part.replace('"', "\"\""))
+    }
 }
 
 fn is_word(part: &str) -> bool {
     part.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | '-'))
+        && part
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | '-'))
 }
 
 /// The part up to the closing quote (a doubled one stands for itself), and what follows.
@@ -81,7 +92,9 @@ fn quoted_part<'a>(text: &str, quoted: &'a str) -> Result<(String, &'a str), Str
             return Ok((part, &quoted[i + 1..]));
         }
     }
-    Err(format!("{text:?} is no name: a quoted part is empty or not closed"))
+    Err(format!(
+        "{text:?} is no name: a quoted part is empty or not closed"
+    ))
 }
 
 fn bare_part<'a>(text: &str, rest: &'a str) -> Result<(String, &'a str), String> {
@@ -121,7 +134,16 @@ mod tests {
         for column in ["store.id", "a.b.c", "store.valid-from", "s.\"a b\"", "größe.x"] {
             assert!(is_qualified(column), "{column}");
         }
-        for constant in ["1.5", "v1.2", "a@b.com", "Mr. Who", "plain", "..", "2024-01-01", "\"a\""] {
+        for constant in [
+            "1.5",
+            "v1.2",
+            "a@b.com",
+            "Mr. Who",
+            "plain",
+            "..",
+            "2024-01-01",
+            "\"a\"",
+        ] {
             assert!(!is_qualified(constant), "{constant}");
         }
     }

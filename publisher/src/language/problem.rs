@@ -26,7 +26,13 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, column, message, .. } = self;
+        let Self {
+            file,
+            line,
+            column,
+            message,
+            ..
+        } = self;
         write!(f, "{file}:{line}:{column}: {message}")?;
         if f.alternate() {
             return self.write_source(f);
@@ -42,9 +48,17 @@ impl Problem {
     fn write_source(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let margin = " ".repeat(self.line.to_string().len());
         // Tabs stay tabs, so that the caret stands right whatever their width.
-        let blank: String =
-            self.source_line.chars().take(self.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        write!(f, "\n{margin} |\n{} | {}\n{margin} | {blank}^", self.line, self.source_line)?;
+        let blank: String = self
+            .source_line
+            .chars()
+            .take(self.column - 1)
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
+        write!(
+            f,
+            "\n{margin} |\n{} | {}\n{margin} | {blank}^",
+            self.line, self.source_line
+        )?;
         match &self.help {
             Some(help) => write!(f, "\n{margin} = {help}"),
             None => Ok(()),
@@ -63,7 +77,11 @@ pub struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, lines: text.lines().collect(), problems: Vec::new() }
+        Self {
+            file,
+            lines: text.lines().collect(),
+            problems: Vec::new(),
+        }
     }
 
     /// Notes a problem. Always `None`, so that a reader can end with it.
@@ -79,7 +97,13 @@ impl<'a> Report<'a> {
         message: impl Into<String>,
         help: impl Into<Option<String>>,
     ) -> Option<T> {
-        let source_line = self.lines.get(at.line - 1).copied().unwrap_or_default().trim_end().to_owned();
+        let source_line = self
+            .lines
+            .get(at.line - 1)
+            .copied()
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned();
         self.problems.push(Problem {
             file: self.file.to_owned(),
             line: at.line,
@@ -104,7 +128,8 @@ impl<'a> Report<'a> {
 
     /// In the order of the lines, each once: what an alias copies is looked at twice.
     pub fn into_problems(mut self) -> Vec<Problem> {
-        self.problems.sort_by_key(|problem| (problem.line, problem.column));
+        self.problems
+            .sort_by_key(|problem| (problem.line, problem.column));
         self.problems.dedup();
         self.problems
     }

@@ -48,6 +48,9 @@ mod tests {
         assert_eq!(nearest("Produkt", ["product", "price"]), Some("product"));
         assert_eq!(nearest("id", ["sku", "colour"]), None);
         assert_eq!(nearest("x", ["sku", "name"]), None);
-        assert_eq!(did_you_mean("wher", ["where", "via"]).as_deref(), Some("did you mean \"where\"?"));
+        assert_eq!(
+            did_you_mean("wher", ["where", "via"]).as_deref(),
+            Some("did you mean \"where\"?")
+        );
     }
 }

@@ -80,9 +80,17 @@ mod tests {
     fn templates_split() {
         assert_eq!(
             parse("p:{store.code}:{id}"),
-            Ok(vec![literal("p:"), column("store.code"), literal(":"), column("id")])
+            Ok(vec![
+                literal("p:"),
+                column("store.code"),
+                literal(":"),
+                column("id")
+            ])
         );
-        assert_eq!(parse("{{{id}}}x"), Ok(vec![literal("{"), column("id"), literal("}x")]));
+        assert_eq!(
+            parse("{{{id}}}x"),
+            Ok(vec![literal("{"), column("id"), literal("}x")])
+        );
         assert_eq!(parse("{s.\"a}b\"}"), Ok(vec![column("s.\"a}b\"")]));
     }
 
@@ -90,9 +98,18 @@ mod tests {
     fn broken_templates_say_why() {
         for (text, message) in [
             ("a}", "a single \"}\" in the key: a brace is written \"}}\""),
-            ("a{id", "a placeholder in the key is not closed: a brace is written \"{{\""),
-            ("{a{b}", "a placeholder in the key is not closed: a brace is written \"{{\""),
-            ("{a}{b.c}", "{a} and {b.c} stand side by side: put a separator between them"),
+            (
+                "a{id",
+                "a placeholder in the key is not closed: a brace is written \"{{\"",
+            ),
+            (
+                "{a{b}",
+                "a placeholder in the key is not closed: a brace is written \"{{\"",
+            ),
+            (
+                "{a}{b.c}",
+                "{a} and {b.c} stand side by side: put a separator between them",
+            ),
             ("{}", "\"\" is no name"),
         ] {
             assert_eq!(parse(text), Err(message.to_owned()), "{text}");

@@ -152,7 +152,10 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, granit_parser::Span), ScanError>>
             match event {
                 // What is left out; the parser gives it the text of a null.
                 Event::Scalar(_, ScalarStyle::Plain, anchor, tag) if span.is_empty() => {
-                    return Ok((Event::Scalar("".into(), ScalarStyle::Plain, anchor, tag), self.last));
+                    return Ok((
+                        Event::Scalar("".into(), ScalarStyle::Plain, anchor, tag),
+                        self.last,
+                    ));
                 }
                 event if is_structure(&event) => return Ok((event, self.last)),
                 _ => {}
@@ -170,9 +173,13 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, granit_parser::Span), ScanError>>
         let before = self.nodes;
         self.grow(1, at)?;
         let (value, anchor) = match event {
-            Event::Scalar(text, style, anchor, _) => {
-                (Content::Scalar(Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain }), anchor)
-            }
+            Event::Scalar(text, style, anchor, _) => (
+                Content::Scalar(Scalar {
+                    text: text.into_owned(),
+                    plain: style == ScalarStyle::Plain,
+                }),
+                anchor,
+            ),
             Event::SequenceStart(_, anchor, _) => (Content::List(self.list(depth)?), anchor),
             Event::MappingStart(_, anchor, _) => (Content::Map(self.map(depth)?), anchor),
             Event::Alias(anchor) => return self.alias(anchor, at),
@@ -208,13 +215,20 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, granit_parser::Span), ScanError>>
             let (event, value_at) = self.next()?;
             let mut value = self.node(event, value_at, depth + 1)?;
             // Nothing has no place of its own: it stands where its key stands.
-            if value.value == Content::Scalar(Scalar { text: String::new(), plain: true }) {
+            if value.value
+                == Content::Scalar(Scalar {
+                    text: String::new(),
+                    plain: true,
+                })
+            {
                 value.at = at;
             }
             match entries.iter().find(|entry| entry.key == key) {
                 Some(first) => {
-                    let message =
-                        format!("\"{key}\" stands here a second time; the first is in line {}", first.at.line);
+                    let message = format!(
+                        "\"{key}\" stands here a second time; the first is in line {}",
+                        first.at.line
+                    );
                     self.faults.push(fault(at, message));
                 }
                 None => entries.push(Entry { key, at, value }),
@@ -233,7 +247,10 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, granit_parser::Span), ScanError>>
     fn grow(&mut self, by: usize, at: Span) -> Result<(), Fault> {
         self.nodes += by;
         if self.nodes > MOST_NODES {
-            return Err(fault(at, format!("the file has more than {MOST_NODES} values, aliases written out")));
+            return Err(fault(
+                at,
+                format!("the file has more than {MOST_NODES} values, aliases written out"),
+            ));
         }
         Ok(())
     }
@@ -253,13 +270,22 @@ fn is_structure(event: &Event<'_>) -> bool {
 }
 
 fn broken(error: &ScanError) -> Fault {
-    fault(place(*error.marker()), format!("this is no YAML: {}", error.info()))
+    fault(
+        place(*error.marker()),
+        format!("this is no YAML: {}", error.info()),
+    )
 }
 
 fn fault(at: Span, message: impl Into<String>) -> Fault {
-    Fault { at, message: message.into() }
+    Fault {
+        at,
+        message: message.into(),
+    }
 }
 
 fn place(marker: granit_parser::Marker) -> Span {
-    Span { line: marker.line().max(1), column: marker.col() + 1 }
+    Span {
+        line: marker.line().max(1),
+        column: marker.col() + 1,
+    }
 }

@@ -64,7 +64,11 @@ pub enum ApplyError {
 ///
 /// # Errors
 /// All problems of all documents.
-pub async fn check(store: &Store, files: &[SourceFile], targets: &[&str]) -> Result<(Catalogue, Vec<Document>), ApplyError> {
+pub async fn check(
+    store: &Store,
+    files: &[SourceFile],
+    targets: &[&str],
+) -> Result<(Catalogue, Vec<Document>), ApplyError> {
     let catalogue = catalogue::introspect(&store.read, store.dialect(), store.names.name()).await?;
     let documents = language::check(files, &catalogue, targets).map_err(ApplyError::Documents)?;
     Ok((catalogue, documents))
@@ -79,10 +83,15 @@ impl Apply<'_> {
         let names: Vec<&str> = self.targets.keys().map(String::as_str).collect();
         let (catalogue, documents) = check(self.store, self.files, &names).await?;
         // One document a file, in the order of the files.
-        let plans: Vec<DocumentPlan> =
-            documents.into_iter().map(|d| DocumentPlan::new(d, &catalogue, &self.store.names)).collect();
-        let wanted: Vec<Definition> =
-            plans.iter().zip(self.files).map(|(plan, file)| definition(plan, &file.text, &names)).collect();
+        let plans: Vec<DocumentPlan> = documents
+            .into_iter()
+            .map(|d| DocumentPlan::new(d, &catalogue, &self.store.names))
+            .collect();
+        let wanted: Vec<Definition> = plans
+            .iter()
+            .zip(self.files)
+            .map(|(plan, file)| definition(plan, &file.text, &names))
+            .collect();
         migration::migrate(self.store, self.url).await?;
         for plan in &plans {
             migration::document_tables(&self.store.write, &self.store.names, &plan.document.name).await?;
@@ -92,8 +101,13 @@ impl Apply<'_> {
             capture::install_functions(&self.store.write, &self.store.names).await?;
         }
         // Triggers first: the rebuild must begin after the last change that they do not see.
-        let triggers =
-            capture::reconcile(&self.store.write, &self.store.names, &captures(&plans), &LockRetry::default()).await?;
+        let triggers = capture::reconcile(
+            &self.store.write,
+            &self.store.names,
+            &captures(&plans),
+            &LockRetry::default(),
+        )
+        .await?;
         let report = self.define(&wanted).await?;
         Ok(Report { triggers, ..report })
     }
@@ -123,9 +137,16 @@ impl Apply<'_> {
     async fn define(&self, wanted: &[Definition]) -> Result<Report, ApplyError> {
         let store = self.store;
         let txn = store.begin().await?;
-        let known: BTreeMap<String, Definition> =
-            definition::all(&txn, store).await?.into_iter().map(|d| (d.document.clone(), d)).collect();
-        let paused: Vec<Subject> = pause::current(&txn, store).await?.into_iter().map(|p| p.subject).collect();
+        let known: BTreeMap<String, Definition> = definition::all(&txn, store)
+            .await?
+            .into_iter()
+            .map(|d| (d.document.clone(), d))
+            .collect();
+        let paused: Vec<Subject> = pause::current(&txn, store)
+            .await?
+            .into_iter()
+            .map(|p| p.subject)
+            .collect();
         let mut report = Report::default();
         let mut entries = Vec::new();
         for definition in wanted {
@@ -133,8 +154,13 @@ impl Apply<'_> {
             let subject = Subject::Document(document.clone());
             let old = known.get(document);
             let stood_still = paused.contains(&subject);
-            let same = old.is_some_and(|o| o.fingerprint == definition.fingerprint && o.shape == definition.shape);
-            let number = if same { old.map_or(1, |o| o.number) } else { definition::raise(&txn, store, definition).await? };
+            let same =
+                old.is_some_and(|o| o.fingerprint == definition.fingerprint && o.shape == definition.shape);
+            let number = if same {
+                old.map_or(1, |o| o.number)
+            } else {
+                definition::raise(&txn, store, definition).await?
+            };
             // A document that stood still may have missed changes.
             if !old.is_some_and(|o| o.fingerprint == definition.fingerprint) || stood_still {
                 self.forget_failures(&txn, document).await?;
@@ -146,7 +172,9 @@ impl Apply<'_> {
             }
             for target in new_bindings(old, definition) {
                 if old.is_some() {
-                    entries.push(resync::start(&txn, store, &definition.shape, number, target, None, None).await?);
+                    entries.push(
+                        resync::start(&txn, store, &definition.shape, number, target, None, None).await?,
+                    );
                     report.resynchronized.push(format!("{document} → {target}"));
                 }
             }
@@ -174,16 +202,36 @@ impl Apply<'_> {
 ///
 /// # Errors
 /// Of the database.
-pub async fn rebuild(txn: &impl ConnectionTrait, store: &Store, definition: &Definition, number: i64) -> Result<NewEntry, DbErr> {
+pub async fn rebuild(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    definition: &Definition,
+    number: i64,
+) -> Result<NewEntry, DbErr> {
     let run = run::begin(txn, store, "publish", &definition.document, None).await?;
-    publish_entry(store, definition, number, &PublishWork::All { after: None }, 1, Some(run)).await
+    publish_entry(
+        store,
+        definition,
+        number,
+        &PublishWork::All { after: None },
+        1,
+        Some(run),
+    )
+    .await
 }
 
 /// A ledger row of publish work on the bulk lane, as of now.
 ///
 /// # Errors
 /// Of the database.
-pub async fn publish_entry(store: &Store, definition: &Definition, number: i64, work: &PublishWork, items: usize, run: Option<i64>) -> Result<NewEntry, DbErr> {
+pub async fn publish_entry(
+    store: &Store,
+    definition: &Definition,
+    number: i64,
+    work: &PublishWork,
+    items: usize,
+    run: Option<i64>,
+) -> Result<NewEntry, DbErr> {
     Ok(NewEntry {
         queue: store.names.publish_queue(&definition.shape.queue, Lane::Bulk),
         document: definition.document.clone(),
@@ -213,7 +261,10 @@ fn definition(plan: &DocumentPlan, yaml: &str, targets: &[&str]) -> Definition {
     let document = &plan.document;
     let bindings: BTreeMap<String, Binding> = match &document.targets {
         Some(list) => list.iter().cloned().collect(),
-        None => targets.iter().map(|name| ((*name).to_owned(), Binding::default())).collect(),
+        None => targets
+            .iter()
+            .map(|name| ((*name).to_owned(), Binding::default()))
+            .collect(),
     };
     Definition {
         document: document.name.clone(),

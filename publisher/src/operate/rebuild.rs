@@ -21,7 +21,11 @@ pub struct Queued {
 ///
 /// # Errors
 /// Of the database; [`DbErr::RecordNotFound`] names a document that is not defined.
-pub async fn publish(store: &Store, documents: &[String], ids: Option<&[String]>) -> Result<Vec<Queued>, DbErr> {
+pub async fn publish(
+    store: &Store,
+    documents: &[String],
+    ids: Option<&[String]>,
+) -> Result<Vec<Queued>, DbErr> {
     let txn = store.begin().await?;
     let defined = definition::all(&txn, store).await?;
     let mut queued = Vec::new();
@@ -31,7 +35,11 @@ pub async fn publish(store: &Store, documents: &[String], ids: Option<&[String]>
         match ids {
             None => {
                 let entry = apply::rebuild(&txn, store, definition, definition.number).await?;
-                queued.push(Queued { document: document.clone(), run: entry.run.unwrap_or_default(), roots: None });
+                queued.push(Queued {
+                    document: document.clone(),
+                    run: entry.run.unwrap_or_default(),
+                    roots: None,
+                });
                 entries.push(entry);
             }
             Some(ids) => {
@@ -40,10 +48,22 @@ pub async fn publish(store: &Store, documents: &[String], ids: Option<&[String]>
                 for chunk in ids.chunks(MAX_ITEMS) {
                     let work = PublishWork::Roots(chunk.to_vec());
                     entries.push(
-                        apply::publish_entry(store, definition, definition.number, &work, chunk.len(), Some(run)).await?,
+                        apply::publish_entry(
+                            store,
+                            definition,
+                            definition.number,
+                            &work,
+                            chunk.len(),
+                            Some(run),
+                        )
+                        .await?,
                     );
                 }
-                queued.push(Queued { document: document.clone(), run, roots: Some(ids.len()) });
+                queued.push(Queued {
+                    document: document.clone(),
+                    run,
+                    roots: Some(ids.len()),
+                });
             }
         }
     }
@@ -59,6 +79,9 @@ pub async fn publish(store: &Store, documents: &[String], ids: Option<&[String]>
 pub fn find<'a>(defined: &'a [Definition], document: &str) -> Result<&'a Definition, DbErr> {
     defined.iter().find(|d| d.document == document).ok_or_else(|| {
         let names: Vec<&str> = defined.iter().map(|d| d.document.as_str()).collect();
-        DbErr::RecordNotFound(format!("document {document:?} is not defined; there are: {}", names.join(", ")))
+        DbErr::RecordNotFound(format!(
+            "document {document:?} is not defined; there are: {}",
+            names.join(", ")
+        ))
     })
 }

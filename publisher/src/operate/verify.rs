@@ -77,15 +77,30 @@ pub enum VerifyError {
 ///
 /// # Errors
 /// Where a station cannot be read.
-pub async fn document(street: &Street, compiled: &Compiled, progress: &(dyn Fn(u64) + Sync)) -> Result<Report, VerifyError> {
+pub async fn document(
+    street: &Street,
+    compiled: &Compiled,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Report, VerifyError> {
     let mut report = Report::default();
     let mut findings = Findings::default();
     source(street, compiled, &mut report, &mut findings, progress).await?;
     for name in compiled.definition.shape.targets.keys() {
-        let (Some(target), Some(collection)) = (street.targets.get(name), compiled.definition.shape.collection(name)) else {
+        let (Some(target), Some(collection)) = (
+            street.targets.get(name),
+            compiled.definition.shape.collection(name),
+        ) else {
             continue;
         };
-        against_mirror(street, &**target, &collection, &mut report, &mut findings, progress).await?;
+        against_mirror(
+            street,
+            &**target,
+            &collection,
+            &mut report,
+            &mut findings,
+            progress,
+        )
+        .await?;
         orphans(street, &**target, &collection, &mut findings).await?;
     }
     report.findings = findings.into_list(&compiled.definition.document);
@@ -93,14 +108,23 @@ pub async fn document(street: &Street, compiled: &Compiled, progress: &(dyn Fn(u
 }
 
 /// All roots, source and mirror, built anew and compared.
-async fn source(street: &Street, compiled: &Compiled, report: &mut Report, findings: &mut Findings, progress: &(dyn Fn(u64) + Sync)) -> Result<(), VerifyError> {
+async fn source(
+    street: &Street,
+    compiled: &Compiled,
+    report: &mut Report,
+    findings: &mut Findings,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), VerifyError> {
     let store = &street.store;
     let document = &compiled.definition.document;
     let mut after: Option<String> = None;
     loop {
         // One snapshot for both sides: what a publisher commits meanwhile is seen on both or on neither.
         let snapshot = store.snapshot().await?;
-        let page = RootPage { after: after.as_deref(), limit: PAGE };
+        let page = RootPage {
+            after: after.as_deref(),
+            limit: PAGE,
+        };
         let roots = compiled.publisher.all(&snapshot, page).await?;
         let built = compiled.publisher.build(&snapshot, &roots).await?;
         let known = mirror::of_roots(&snapshot, store, document, &roots).await?;
@@ -116,7 +140,11 @@ async fn source(street: &Street, compiled: &Compiled, report: &mut Report, findi
 }
 
 fn compare(known: &[mirror::Known], built: Vec<Built>, findings: &mut Findings) {
-    let live: BTreeMap<&str, &mirror::Known> = known.iter().filter(|k| !k.deleted).map(|k| (k.key.as_str(), k)).collect();
+    let live: BTreeMap<&str, &mirror::Known> = known
+        .iter()
+        .filter(|k| !k.deleted)
+        .map(|k| (k.key.as_str(), k))
+        .collect();
     let mut answered = BTreeSet::new();
     let mut spared = BTreeSet::new();
     for built in built {
@@ -125,7 +153,9 @@ fn compare(known: &[mirror::Known], built: Vec<Built>, findings: &mut Findings) 
                 Ok(document) => {
                     match live.get(document.key.as_str()) {
                         None => findings.add(None, Kind::Missing, &document.key),
-                        Some(row) if row.hash != document.hash => findings.add(None, Kind::Stale, &document.key),
+                        Some(row) if row.hash != document.hash => {
+                            findings.add(None, Kind::Stale, &document.key)
+                        }
                         Some(_) => {}
                     }
                     answered.insert(document.key);
@@ -158,7 +188,14 @@ async fn against_mirror(
 ) -> Result<(), VerifyError> {
     let mut after = String::new();
     loop {
-        let rows = mirror::full_page(&street.store.read, &street.store, &collection.document, &after, PAGE).await?;
+        let rows = mirror::full_page(
+            &street.store.read,
+            &street.store,
+            &collection.document,
+            &after,
+            PAGE,
+        )
+        .await?;
         let keys: Vec<String> = rows.iter().map(|r| r.key.clone()).collect();
         let versions = target.versions(collection, &keys).await?;
         let bodies = target.bodies(collection, &keys).await?;
@@ -189,7 +226,12 @@ fn difference(row: &Row, held: Option<i64>, body: Option<&str>) -> Option<Kind> 
 }
 
 /// What the target shows and the mirror has no row for. Rows that are buried were seen by [`against_mirror`].
-async fn orphans(street: &Street, target: &dyn Target, collection: &Collection, findings: &mut Findings) -> Result<(), VerifyError> {
+async fn orphans(
+    street: &Street,
+    target: &dyn Target,
+    collection: &Collection,
+    findings: &mut Findings,
+) -> Result<(), VerifyError> {
     let mut cursor = None;
     loop {
         let page = target.scan(collection, cursor, PAGE as usize).await?;
@@ -226,13 +268,14 @@ impl Findings {
     }
 
     fn into_list(self, document: &str) -> Vec<Finding> {
-        let finding = |((target, kind), (count, keys)): ((Option<String>, Kind), (u64, BTreeSet<String>))| Finding {
-            document: document.to_owned(),
-            target,
-            kind,
-            count,
-            keys: keys.into_iter().collect(),
-        };
+        let finding =
+            |((target, kind), (count, keys)): ((Option<String>, Kind), (u64, BTreeSet<String>))| Finding {
+                document: document.to_owned(),
+                target,
+                kind,
+                count,
+                keys: keys.into_iter().collect(),
+            };
         self.found.into_iter().map(finding).collect()
     }
 }
@@ -245,7 +288,11 @@ const SETTLES: u32 = 200;
 ///
 /// # Errors
 /// Where a station cannot be read.
-pub async fn twice(street: &Street, compiled: &Compiled, progress: &(dyn Fn(u64) + Sync)) -> Result<Report, VerifyError> {
+pub async fn twice(
+    street: &Street,
+    compiled: &Compiled,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Report, VerifyError> {
     let first = document(street, compiled, progress).await?;
     if first.is_equal() {
         return Ok(first);
@@ -268,7 +315,10 @@ pub async fn count_roots(street: &Street, publisher: &dyn crate::publisher::Publ
     let snapshot = street.store.snapshot().await?;
     let (mut count, mut after): (u64, Option<String>) = (0, None);
     loop {
-        let page = RootPage { after: after.as_deref(), limit: 10_000 };
+        let page = RootPage {
+            after: after.as_deref(),
+            limit: 10_000,
+        };
         let roots = publisher.all(&snapshot, page).await?;
         count += roots.len() as u64;
         if roots.len() < 10_000 {

@@ -27,7 +27,10 @@ const PREFETCH: u16 = 16;
 /// How long a batch waits for company.
 const LINGER: Duration = Duration::from_millis(1);
 
-const RETRY: Backoff = Backoff { first: Duration::from_millis(50), cap: Duration::from_secs(5) };
+const RETRY: Backoff = Backoff {
+    first: Duration::from_millis(50),
+    cap: Duration::from_secs(5),
+};
 
 /// Attempts of a batch that meets deadlocks and the like before its messages are run alone.
 const ATTEMPTS: u32 = 8;
@@ -84,7 +87,11 @@ impl Consumer {
                 () = self.stop.cancelled() => return Ok(()),
                 batch = lanes.next_batch(usize::from(PREFETCH) / 2, LINGER) => batch?,
             };
-            let lane = if lane == LaneKind::Live { Lane::Live } else { Lane::Bulk };
+            let lane = if lane == LaneKind::Live {
+                Lane::Live
+            } else {
+                Lane::Bulk
+            };
             self.handle(lane, deliveries).await;
         }
     }
@@ -96,7 +103,9 @@ impl Consumer {
                 Ok(received) => batch.push((received, delivery)),
                 Err(error) => match note_unreadable(&self.publish.street, &delivery.body, &error).await {
                     Ok(()) => delivery.settle(Settlement::Ack),
-                    Err(store) => tracing::error!(%store, error, "message cannot be read, and that cannot be noted"),
+                    Err(store) => {
+                        tracing::error!(%store, error, "message cannot be read, and that cannot be noted")
+                    }
                 },
             }
         }
@@ -105,7 +114,8 @@ impl Consumer {
             let document = first.document.clone();
             let rest = batch.partition_point(|m| m.0.document == document);
             let others = batch.split_off(rest);
-            let (messages, deliveries): (Vec<_>, Vec<_>) = std::mem::replace(&mut batch, others).into_iter().unzip();
+            let (messages, deliveries): (Vec<_>, Vec<_>) =
+                std::mem::replace(&mut batch, others).into_iter().unzip();
             let settlement = self.document(&document, messages).await;
             for delivery in deliveries {
                 delivery.settle(settlement);
@@ -164,8 +174,9 @@ impl Consumer {
     /// Finds the roots of all messages at once; what is too large for a transaction is cut instead.
     async fn batch(&self, compiled: &Arc<Compiled>, messages: &[Received]) -> Result<(), PublishError> {
         let most = self.publish.street.settings.publisher_batch;
-        let (changes, plain): (Vec<_>, Vec<_>) =
-            messages.iter().partition(|m| matches!(m.work, PublishWork::Changes { after: None, .. }));
+        let (changes, plain): (Vec<_>, Vec<_>) = messages
+            .iter()
+            .partition(|m| matches!(m.work, PublishWork::Changes { after: None, .. }));
         let mut jobs: Vec<Job> = Vec::new();
         if !changes.is_empty() {
             let found = self.affected(compiled, &changes, 2 * most).await?;
@@ -179,10 +190,12 @@ impl Consumer {
         }
         for message in plain {
             match &message.work {
-                PublishWork::Roots(roots) => match jobs.last_mut().filter(|j| j.roots.len() + roots.len() <= most) {
-                    Some(last) => add(last, message, roots),
-                    None => jobs.push(job(&[message], roots.clone())),
-                },
+                PublishWork::Roots(roots) => {
+                    match jobs.last_mut().filter(|j| j.roots.len() + roots.len() <= most) {
+                        Some(last) => add(last, message, roots),
+                        None => jobs.push(job(&[message], roots.clone())),
+                    }
+                }
                 _ => {
                     self.publish.explode(compiled, message).await?;
                 }
@@ -192,12 +205,22 @@ impl Consumer {
             job.roots.sort_unstable();
             job.roots.dedup();
             let tally = self.publish.run(compiled, &job).await?;
-            tracing::debug!(document = compiled.definition.document, roots = job.roots.len(), ?tally, "published");
+            tracing::debug!(
+                document = compiled.definition.document,
+                roots = job.roots.len(),
+                ?tally,
+                "published"
+            );
         }
         Ok(())
     }
 
-    async fn affected(&self, compiled: &Compiled, messages: &[&Received], limit: usize) -> Result<Vec<String>, DbErr> {
+    async fn affected(
+        &self,
+        compiled: &Compiled,
+        messages: &[&Received],
+        limit: usize,
+    ) -> Result<Vec<String>, DbErr> {
         let tables: Vec<TableImages> = messages
             .iter()
             .filter_map(|m| match &m.work {
@@ -208,7 +231,10 @@ impl Consumer {
             .collect();
         let tables = images::merge(tables);
         let snapshot = self.publish.street.store.snapshot().await?;
-        let page = RootPage { after: None, limit: limit as u64 };
+        let page = RootPage {
+            after: None,
+            limit: limit as u64,
+        };
         let roots = compiled.publisher.affected(&snapshot, &tables, page).await?;
         snapshot.rollback().await?;
         Ok(roots)
@@ -216,7 +242,13 @@ impl Consumer {
 
     /// What an error asks for. A failing batch is run message by message, a failing message root by root; a root that
     /// fails alone becomes a failure, and its neighbours have gone on.
-    async fn verdict(&self, compiled: &Arc<Compiled>, messages: &[Received], error: PublishError, attempt: u32) -> Result<Next, DbErr> {
+    async fn verdict(
+        &self,
+        compiled: &Arc<Compiled>,
+        messages: &[Received],
+        error: PublishError,
+        attempt: u32,
+    ) -> Result<Next, DbErr> {
         let street = &self.publish.street;
         let document = &compiled.definition.document;
         let fault = match &error {
@@ -247,10 +279,20 @@ impl Consumer {
 
     async fn stand_still(&self, document: &str, error: &PublishError) -> Result<(), DbErr> {
         let street = &self.publish.street;
-        let reason = format!("{}: the definition and the database do not fit; fix either, then `pubsync apply`", chain(error));
+        let reason = format!(
+            "{}: the definition and the database do not fit; fix either, then `pubsync apply`",
+            chain(error)
+        );
         tracing::error!(document, reason, "document paused");
         let txn = street.store.begin().await?;
-        pause::set(&txn, &street.store, &Subject::Document(document.to_owned()), &reason, None).await?;
+        pause::set(
+            &txn,
+            &street.store,
+            &Subject::Document(document.to_owned()),
+            &reason,
+            None,
+        )
+        .await?;
         let failure = NewFailure {
             stage: Stage::Publish,
             document: document.to_owned(),
@@ -269,20 +311,30 @@ impl Consumer {
         Ok(())
     }
 
-    async fn alone(&self, compiled: &Arc<Compiled>, messages: &[Received], error: &PublishError) -> Result<(), DbErr> {
+    async fn alone(
+        &self,
+        compiled: &Arc<Compiled>,
+        messages: &[Received],
+        error: &PublishError,
+    ) -> Result<(), DbErr> {
         for message in messages {
             let alone = match messages.len() {
                 1 => Err(None),
-                _ => self.batch(compiled, std::slice::from_ref(message)).await.map_err(Some),
+                _ => self
+                    .batch(compiled, std::slice::from_ref(message))
+                    .await
+                    .map_err(Some),
             };
             let Err(own) = alone else { continue };
             let error = own.as_ref().unwrap_or(error);
             match &message.work {
-                PublishWork::Roots(roots) if roots.len() > 1 => match self.publish.explode(compiled, message).await {
-                    Ok(_) => {}
-                    Err(PublishError::Store(error)) => return Err(error),
-                    Err(other) => tracing::warn!(%other, "message stays with the ledger"),
-                },
+                PublishWork::Roots(roots) if roots.len() > 1 => {
+                    match self.publish.explode(compiled, message).await {
+                        Ok(_) => {}
+                        Err(PublishError::Store(error)) => return Err(error),
+                        Err(other) => tracing::warn!(%other, "message stays with the ledger"),
+                    }
+                }
                 work => self.give_up(compiled, message, work, error).await?,
             }
         }
@@ -290,7 +342,13 @@ impl Consumer {
     }
 
     /// The last part of a message: its ledger row ends as a failure, in one transaction.
-    async fn give_up(&self, compiled: &Compiled, message: &Received, work: &PublishWork, error: &PublishError) -> Result<(), DbErr> {
+    async fn give_up(
+        &self,
+        compiled: &Compiled,
+        message: &Received,
+        work: &PublishWork,
+        error: &PublishError,
+    ) -> Result<(), DbErr> {
         let store = &self.publish.street.store;
         let (stage, root, payload) = match work {
             PublishWork::Roots(roots) => (Stage::Publish, roots.first().cloned(), None),
@@ -330,7 +388,11 @@ fn job(messages: &[&Received], roots: Vec<String>) -> Job {
     Job {
         roots,
         ids: messages.iter().map(|m| m.id).collect(),
-        lane: if messages.iter().any(|m| m.lane == Lane::Live) { Lane::Live } else { Lane::Bulk },
+        lane: if messages.iter().any(|m| m.lane == Lane::Live) {
+            Lane::Live
+        } else {
+            Lane::Bulk
+        },
         changed_at: messages.iter().map(|m| m.changed_at).min().unwrap_or_default(),
         run: first.and_then(|m| m.run),
         trace: first.and_then(|m| m.trace.clone()),
@@ -346,7 +408,10 @@ fn add(job: &mut Job, message: &Received, roots: &[String]) {
 fn read(delivery: &Delivery, lane: Lane) -> Result<Received, String> {
     let message: PublishMessage = serde_json::from_slice(&delivery.body).map_err(|e| e.to_string())?;
     if message.v != VERSION {
-        return Err(format!("message version {}, this pubsync reads {VERSION}", message.v));
+        return Err(format!(
+            "message version {}, this pubsync reads {VERSION}",
+            message.v
+        ));
     }
     Ok(Received {
         id: message.id,

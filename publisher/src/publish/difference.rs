@@ -58,14 +58,19 @@ pub fn between(known: &[Known], built: Vec<Built>) -> Difference {
                         difference.conflicting.push(Conflict { key, root, holder });
                         continue;
                     }
-                    let same = by_key
-                        .get(document.key.as_str())
-                        .is_some_and(|k| !k.deleted && k.hash == document.hash && k.root.as_deref() == Some(&built.root));
+                    let same = by_key.get(document.key.as_str()).is_some_and(|k| {
+                        !k.deleted && k.hash == document.hash && k.root.as_deref() == Some(&built.root)
+                    });
                     if same {
                         difference.unchanged += 1;
                     } else {
                         let (key, root) = (document.key, built.root.clone());
-                        difference.puts.push(Changed { key, root, body: document.body, hash: document.hash });
+                        difference.puts.push(Changed {
+                            key,
+                            root,
+                            body: document.body,
+                            hash: document.hash,
+                        });
                     }
                 }
                 Err(failure) => {
@@ -73,7 +78,12 @@ pub fn between(known: &[Known], built: Vec<Built>) -> Difference {
                         spared_roots.insert(built.root.clone());
                     }
                     let (key, class, message) = (failure.key, failure.class, failure.message);
-                    difference.failed.push(Unbuilt { root: built.root.clone(), key, class, message });
+                    difference.failed.push(Unbuilt {
+                        root: built.root.clone(),
+                        key,
+                        class,
+                        message,
+                    });
                 }
             }
         }
@@ -99,7 +109,9 @@ fn owners(known: &HashMap<&str, &Known>, built: &[Built]) -> HashMap<String, Str
             Err(failure) => failure.key.as_ref(),
         });
         for key in keys {
-            let holds = known.get(key.as_str()).is_some_and(|k| !k.deleted && k.root.as_deref() == Some(&built.root));
+            let holds = known
+                .get(key.as_str())
+                .is_some_and(|k| !k.deleted && k.root.as_deref() == Some(&built.root));
             if holds || !owners.contains_key(key) {
                 owners.insert(key.clone(), built.root.clone());
             }
@@ -112,10 +124,17 @@ impl Difference {
     /// Takes out of `puts` what the mirror did not accept.
     pub fn conflicts(&mut self, written: &[(String, i64)]) {
         let written: HashSet<&str> = written.iter().map(|w| w.0.as_str()).collect();
-        let (accepted, refused) = std::mem::take(&mut self.puts).into_iter().partition(|p| written.contains(p.key.as_str()));
+        let (accepted, refused) = std::mem::take(&mut self.puts)
+            .into_iter()
+            .partition(|p| written.contains(p.key.as_str()));
         self.puts = accepted;
-        let conflict = |c: Changed| Conflict { key: c.key, root: c.root, holder: String::new() };
-        self.conflicting.extend::<Vec<Conflict>>(Vec::from_iter(refused).into_iter().map(conflict).collect());
+        let conflict = |c: Changed| Conflict {
+            key: c.key,
+            root: c.root,
+            holder: String::new(),
+        };
+        self.conflicting
+            .extend::<Vec<Conflict>>(Vec::from_iter(refused).into_iter().map(conflict).collect());
     }
 
     /// Fills in who holds conflicting keys.
@@ -133,23 +152,47 @@ mod tests {
     use crate::build::{BuiltDocument, DocumentFailure};
 
     fn known(key: &str, root: &str, hash: &str, deleted: bool) -> Known {
-        Known { key: key.into(), root: Some(root.into()), hash: hash.into(), revision: 1, deleted }
+        Known {
+            key: key.into(),
+            root: Some(root.into()),
+            hash: hash.into(),
+            revision: 1,
+            deleted,
+        }
     }
 
     fn doc(key: &str, hash: &str) -> Result<BuiltDocument, DocumentFailure> {
-        Ok(BuiltDocument { key: key.into(), body: "{}".into(), hash: hash.into() })
+        Ok(BuiltDocument {
+            key: key.into(),
+            body: "{}".into(),
+            hash: hash.into(),
+        })
     }
 
     fn fail(key: Option<&str>) -> Result<BuiltDocument, DocumentFailure> {
-        Err(DocumentFailure { key: key.map(str::to_owned), class: "value", message: "NaN".into() })
+        Err(DocumentFailure {
+            key: key.map(str::to_owned),
+            class: "value",
+            message: "NaN".into(),
+        })
     }
 
     #[test]
     fn unchanged_is_silent_absent_is_deleted_new_is_written() {
-        let before = [known("a", "1", "h", false), known("b", "1", "h", false), known("c", "2", "h", true)];
+        let before = [
+            known("a", "1", "h", false),
+            known("b", "1", "h", false),
+            known("c", "2", "h", true),
+        ];
         let after = vec![
-            Built { root: "1".into(), documents: vec![doc("a", "h"), doc("n", "h")] },
-            Built { root: "2".into(), documents: vec![doc("c", "h")] },
+            Built {
+                root: "1".into(),
+                documents: vec![doc("a", "h"), doc("n", "h")],
+            },
+            Built {
+                root: "2".into(),
+                documents: vec![doc("c", "h")],
+            },
         ];
         let d = between(&before, after);
         assert_eq!(d.unchanged, 1);
@@ -160,13 +203,27 @@ mod tests {
 
     #[test]
     fn failed_is_not_absent() {
-        let before = [known("a", "1", "h", false), known("b", "1", "h", false), known("c", "2", "h", false)];
+        let before = [
+            known("a", "1", "h", false),
+            known("b", "1", "h", false),
+            known("c", "2", "h", false),
+        ];
         let after = vec![
-            Built { root: "1".into(), documents: vec![fail(Some("a"))] },
-            Built { root: "2".into(), documents: vec![fail(None)] },
+            Built {
+                root: "1".into(),
+                documents: vec![fail(Some("a"))],
+            },
+            Built {
+                root: "2".into(),
+                documents: vec![fail(None)],
+            },
         ];
         let d = between(&before, after);
-        assert_eq!(d.gone, [("b".to_owned(), "1".to_owned())], "a and c keep their rows");
+        assert_eq!(
+            d.gone,
+            [("b".to_owned(), "1".to_owned())],
+            "a and c keep their rows"
+        );
         assert_eq!(d.failed.len(), 2);
     }
 
@@ -174,8 +231,14 @@ mod tests {
     fn a_key_that_moves_within_the_batch_is_buried_and_written() {
         let before = [known("x", "1", "h", false)];
         let after = vec![
-            Built { root: "1".into(), documents: vec![] },
-            Built { root: "2".into(), documents: vec![doc("x", "h")] },
+            Built {
+                root: "1".into(),
+                documents: vec![],
+            },
+            Built {
+                root: "2".into(),
+                documents: vec![doc("x", "h")],
+            },
         ];
         let d = between(&before, after);
         assert_eq!(d.gone, [("x".to_owned(), "1".to_owned())]);
@@ -186,22 +249,40 @@ mod tests {
     #[test]
     fn the_holder_of_a_key_keeps_it() {
         let after = vec![
-            Built { root: "1".into(), documents: vec![doc("x", "h")] },
-            Built { root: "2".into(), documents: vec![doc("x", "g")] },
+            Built {
+                root: "1".into(),
+                documents: vec![doc("x", "h")],
+            },
+            Built {
+                root: "2".into(),
+                documents: vec![doc("x", "g")],
+            },
         ];
         let d = between(&[known("x", "2", "g", false)], after);
         assert_eq!((d.puts.len(), d.gone.len(), d.unchanged), (0, 0, 1));
-        assert_eq!((d.conflicting[0].root.as_str(), d.conflicting[0].holder.as_str()), ("1", "2"));
+        assert_eq!(
+            (d.conflicting[0].root.as_str(), d.conflicting[0].holder.as_str()),
+            ("1", "2")
+        );
     }
 
     #[test]
     fn one_key_of_two_roots_is_a_conflict_of_the_second() {
         let after = vec![
-            Built { root: "1".into(), documents: vec![doc("x", "h")] },
-            Built { root: "2".into(), documents: vec![doc("x", "g")] },
+            Built {
+                root: "1".into(),
+                documents: vec![doc("x", "h")],
+            },
+            Built {
+                root: "2".into(),
+                documents: vec![doc("x", "g")],
+            },
         ];
         let d = between(&[], after);
         assert_eq!(d.puts.len(), 1);
-        assert_eq!((d.conflicting[0].root.as_str(), d.conflicting[0].holder.as_str()), ("2", "1"));
+        assert_eq!(
+            (d.conflicting[0].root.as_str(), d.conflicting[0].holder.as_str()),
+            ("2", "1")
+        );
     }
 }

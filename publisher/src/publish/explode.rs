@@ -30,27 +30,46 @@ impl Publish {
         let (roots, next) = match &message.work {
             PublishWork::Roots(roots) => (roots.clone(), None),
             PublishWork::All { after } => {
-                let page = RootPage { after: after.as_deref(), limit: PAGE };
+                let page = RootPage {
+                    after: after.as_deref(),
+                    limit: PAGE,
+                };
                 let roots = compiled.publisher.all(&snapshot, page).await?;
                 let next = follows(&roots).map(|after| PublishWork::All { after: Some(after) });
                 (roots, next)
             }
             PublishWork::Changes { tables, after } => {
-                let page = RootPage { after: after.as_deref(), limit: PAGE };
+                let page = RootPage {
+                    after: after.as_deref(),
+                    limit: PAGE,
+                };
                 let roots = compiled.publisher.affected(&snapshot, tables, page).await?;
-                let next =
-                    follows(&roots).map(|after| PublishWork::Changes { tables: tables.clone(), after: Some(after) });
+                let next = follows(&roots).map(|after| PublishWork::Changes {
+                    tables: tables.clone(),
+                    after: Some(after),
+                });
                 (roots, next)
             }
         };
         snapshot.rollback().await?;
         // A failing message of many roots is bisected at once: each root alone.
-        let size = if matches!(message.work, PublishWork::Roots(_)) { 1 } else { MAX_ITEMS };
+        let size = if matches!(message.work, PublishWork::Roots(_)) {
+            1
+        } else {
+            MAX_ITEMS
+        };
         let wide = roots.len() > WIDE || next.is_some();
         let lane = if wide { Lane::Bulk } else { message.lane };
         let mut entries = Vec::new();
         for chunk in roots.chunks(size) {
-            entries.push(entry(self, compiled, message, lane, &PublishWork::Roots(chunk.to_vec()), chunk.len())?);
+            entries.push(entry(
+                self,
+                compiled,
+                message,
+                lane,
+                &PublishWork::Roots(chunk.to_vec()),
+                chunk.len(),
+            )?);
         }
         if let Some(work) = next {
             entries.push(entry(self, compiled, message, Lane::Bulk, &work, 1)?);
@@ -72,13 +91,28 @@ impl Publish {
 
 /// Where the next page begins; `None` after the last.
 fn follows(roots: &[String]) -> Option<String> {
-    if roots.len() as u64 == PAGE { roots.last().cloned() } else { None }
+    if roots.len() as u64 == PAGE {
+        roots.last().cloned()
+    } else {
+        None
+    }
 }
 
-fn entry(publish: &Publish, compiled: &Compiled, message: &Received, lane: Lane, work: &PublishWork, items: usize) -> Result<NewEntry, DbErr> {
+fn entry(
+    publish: &Publish,
+    compiled: &Compiled,
+    message: &Received,
+    lane: Lane,
+    work: &PublishWork,
+    items: usize,
+) -> Result<NewEntry, DbErr> {
     let definition = &compiled.definition;
     Ok(NewEntry {
-        queue: publish.street.store.names.publish_queue(&definition.shape.queue, lane),
+        queue: publish
+            .street
+            .store
+            .names
+            .publish_queue(&definition.shape.queue, lane),
         document: definition.document.clone(),
         target: None,
         lane,

@@ -1,10 +1,10 @@
 //! Lock, look, write (law 2): one transaction takes the consumed ledger rows away, locks the roots, compares what the
 //! sources give now with the mirror, writes what differs and queues it for every target.
 
-mod difference;
-mod queueing;
 pub mod consumer;
+mod difference;
 pub mod explode;
+mod queueing;
 
 use std::sync::Arc;
 
@@ -74,7 +74,10 @@ impl Publish {
         self.check_current(&txn, compiled).await?;
         if !job.ids.is_empty() && ledger::delete(&txn, store, &job.ids).await?.is_empty() {
             txn.rollback().await?;
-            return Ok(Tally { duplicate: true, ..Tally::default() });
+            return Ok(Tally {
+                duplicate: true,
+                ..Tally::default()
+            });
         }
         mirror::lock_roots(&txn, store, document, &job.roots).await?;
         let known = mirror::of_roots(&txn, store, document, &job.roots).await?;
@@ -86,7 +89,11 @@ impl Publish {
         Ok(tally)
     }
 
-    async fn check_current(&self, txn: &DatabaseTransaction, compiled: &Compiled) -> Result<(), PublishError> {
+    async fn check_current(
+        &self,
+        txn: &DatabaseTransaction,
+        compiled: &Compiled,
+    ) -> Result<(), PublishError> {
         let document = &compiled.definition.document;
         match definition::hold(txn, &self.street.store, document).await? {
             Some(number) if number == compiled.definition.number => Ok(()),
@@ -95,7 +102,12 @@ impl Publish {
     }
 
     /// Reads the sources in a snapshot begun after the locks are held.
-    async fn look(&self, txn: &DatabaseTransaction, compiled: &Compiled, roots: &[String]) -> Result<Vec<Built>, PublishError> {
+    async fn look(
+        &self,
+        txn: &DatabaseTransaction,
+        compiled: &Compiled,
+        roots: &[String],
+    ) -> Result<Vec<Built>, PublishError> {
         match self.street.store.dialect() {
             // The only writer: its transaction is the snapshot.
             Dialect::Sqlite => Ok(compiled.publisher.build(txn, roots).await?),
@@ -108,13 +120,27 @@ impl Publish {
         }
     }
 
-    async fn write(&self, txn: &DatabaseTransaction, compiled: &Compiled, job: &Job, mut difference: Difference) -> Result<(Tally, queueing::Handed), PublishError> {
+    async fn write(
+        &self,
+        txn: &DatabaseTransaction,
+        compiled: &Compiled,
+        job: &Job,
+        mut difference: Difference,
+    ) -> Result<(Tally, queueing::Handed), PublishError> {
         let store = &self.street.store;
         let (document, number) = (&compiled.definition.document, compiled.definition.number);
         // Buried first: a key that moves between two roots of this batch is free when its new root takes it.
         let buried = mirror::bury(txn, store, document, number, job.changed_at, &difference.gone).await?;
-        let puts: Vec<Put<'_>> =
-            difference.puts.iter().map(|d| Put { key: &d.key, root: &d.root, body: &d.body, hash: &d.hash }).collect();
+        let puts: Vec<Put<'_>> = difference
+            .puts
+            .iter()
+            .map(|d| Put {
+                key: &d.key,
+                root: &d.root,
+                body: &d.body,
+                hash: &d.hash,
+            })
+            .collect();
         let written = mirror::put(txn, store, document, number, job.changed_at, &puts).await?;
         drop(puts);
         if written.len() < difference.puts.len() {
@@ -160,6 +186,9 @@ fn failures(document: &str, job: &Job, difference: &Difference) -> Vec<NewFailur
         );
         failure(&c.root, Some(&c.key), "key conflict", error)
     });
-    let failed = difference.failed.iter().map(|f| failure(&f.root, f.key.as_deref(), f.class, f.message.clone()));
+    let failed = difference
+        .failed
+        .iter()
+        .map(|f| failure(&f.root, f.key.as_deref(), f.class, f.message.clone()));
     conflicts.chain(failed).collect()
 }

@@ -47,7 +47,11 @@ pub async fn queue(
     let mut entries = Vec::new();
     let mut plan = Vec::new();
     for target in shape.targets.keys() {
-        let queue = publish.street.store.names.sync_queue(target, &shape.queue, job.lane);
+        let queue = publish
+            .street
+            .store
+            .names
+            .sync_queue(target, &shape.queue, job.lane);
         let way = way(publish, shape, target, &queue, job, packs.len());
         for (i, pack) in packs.iter().enumerate() {
             entries.push(entry(compiled, job, target, &queue, pack, way)?);
@@ -60,8 +64,12 @@ pub async fn queue(
         let Some(states) = packs.get(pack) else { continue };
         match way {
             Way::Wait => {}
-            Way::Direct => handed.direct.push(batch(compiled, job, target, queue, id, states.clone())),
-            Way::Send => handed.messages.push(outgoing(publish, compiled, job, target, queue, id, states)?),
+            Way::Direct => handed
+                .direct
+                .push(batch(compiled, job, target, queue, id, states.clone())),
+            Way::Send => handed
+                .messages
+                .push(outgoing(publish, compiled, job, target, queue, id, states)?),
         }
     }
     Ok(handed)
@@ -91,16 +99,27 @@ fn way(publish: &Publish, shape: &Shape, target: &str, queue: &str, job: &Job, m
 
 /// New states in key order of writing, tombstones first.
 fn states(puts: Vec<Changed>, written: &[(String, i64)], buried: &[(String, i64)]) -> Vec<State> {
-    let revisions: HashMap<&str, i64> = written.iter().map(|(key, revision)| (key.as_str(), *revision)).collect();
+    let revisions: HashMap<&str, i64> = written
+        .iter()
+        .map(|(key, revision)| (key.as_str(), *revision))
+        .collect();
     let dug_out = |key: &str| revisions.contains_key(key);
     let mut states: Vec<State> = buried
         .iter()
         .filter(|(key, _)| !dug_out(key))
-        .map(|(key, revision)| State { key: key.clone(), revision: *revision, body: None })
+        .map(|(key, revision)| State {
+            key: key.clone(),
+            revision: *revision,
+            body: None,
+        })
         .collect();
     states.extend(puts.into_iter().filter_map(|put| {
         let revision = *revisions.get(put.key.as_str())?;
-        Some(State { key: put.key, revision, body: Some(put.body) })
+        Some(State {
+            key: put.key,
+            revision,
+            body: Some(put.body),
+        })
     }));
     states
 }
@@ -125,8 +144,21 @@ fn pack(states: Vec<State>) -> Vec<Vec<State>> {
     packs
 }
 
-fn entry(compiled: &Compiled, job: &Job, target: &str, queue: &str, pack: &[State], way: Way) -> Result<NewEntry, DbErr> {
-    let items = pack.iter().map(|s| SyncKey { key: s.key.clone(), revision: s.revision }).collect();
+fn entry(
+    compiled: &Compiled,
+    job: &Job,
+    target: &str,
+    queue: &str,
+    pack: &[State],
+    way: Way,
+) -> Result<NewEntry, DbErr> {
+    let items = pack
+        .iter()
+        .map(|s| SyncKey {
+            key: s.key.clone(),
+            revision: s.revision,
+        })
+        .collect();
     let work = SyncWork::Items { items, force: false };
     Ok(NewEntry {
         queue: queue.to_owned(),
@@ -158,12 +190,32 @@ fn batch(compiled: &Compiled, job: &Job, target: &str, queue: String, id: i64, s
     }
 }
 
-fn outgoing(publish: &Publish, compiled: &Compiled, job: &Job, target: &str, queue: String, id: i64, states: &[State]) -> Result<Outgoing, DbErr> {
+fn outgoing(
+    publish: &Publish,
+    compiled: &Compiled,
+    job: &Job,
+    target: &str,
+    queue: String,
+    id: i64,
+    states: &[State],
+) -> Result<Outgoing, DbErr> {
     let document = &compiled.definition.document;
-    let envelope = Envelope { id, document, attempt: 0, changed_at: job.changed_at, run: job.run };
+    let envelope = Envelope {
+        id,
+        document,
+        attempt: 0,
+        changed_at: job.changed_at,
+        run: job.run,
+    };
     let limit = inline_limit(&publish.street, document);
-    let body = message::items(&envelope, target, false, states, limit).map_err(|e| DbErr::Json(e.to_string()))?;
-    Ok(Outgoing { id, queue, body, trace: job.trace.clone() })
+    let body =
+        message::items(&envelope, target, false, states, limit).map_err(|e| DbErr::Json(e.to_string()))?;
+    Ok(Outgoing {
+        id,
+        queue,
+        body,
+        trace: job.trace.clone(),
+    })
 }
 
 #[cfg(test)]
@@ -172,9 +224,23 @@ mod tests {
 
     #[test]
     fn packs_are_bounded_by_count_and_bytes() {
-        let small = |i: usize| State { key: i.to_string(), revision: 1, body: Some("{}".into()) };
-        assert_eq!(pack((0..250).map(small).collect()).iter().map(Vec::len).collect::<Vec<_>>(), [100, 100, 50]);
-        let large = |i: usize| State { key: i.to_string(), revision: 1, body: Some("x".repeat(600 * 1024)) };
+        let small = |i: usize| State {
+            key: i.to_string(),
+            revision: 1,
+            body: Some("{}".into()),
+        };
+        assert_eq!(
+            pack((0..250).map(small).collect())
+                .iter()
+                .map(Vec::len)
+                .collect::<Vec<_>>(),
+            [100, 100, 50]
+        );
+        let large = |i: usize| State {
+            key: i.to_string(),
+            revision: 1,
+            body: Some("x".repeat(600 * 1024)),
+        };
         assert_eq!(pack((0..3).map(large).collect()).len(), 3);
         assert!(pack(Vec::new()).is_empty());
     }

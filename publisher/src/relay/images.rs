@@ -19,7 +19,8 @@ impl Images {
                 set.insert(row);
             }
             None => {
-                self.sets.insert((table.to_owned(), columns.to_vec()), BTreeSet::from([row]));
+                self.sets
+                    .insert((table.to_owned(), columns.to_vec()), BTreeSet::from([row]));
             }
         }
     }
@@ -50,7 +51,11 @@ impl Images {
                 let rest = rows.split_off(room.min(rows.len()));
                 room -= rows.len();
                 if let Some(work) = works.last_mut() {
-                    work.push(TableImages { table: table.clone(), columns: columns.clone(), rows });
+                    work.push(TableImages {
+                        table: table.clone(),
+                        columns: columns.clone(),
+                        rows,
+                    });
                 }
                 rows = rest;
             }
@@ -95,7 +100,11 @@ mod tests {
             images.add("a", &["id".to_owned()], vec![Some(i.to_string())]);
         }
         images.add("b", &["id".to_owned()], vec![None]);
-        let sizes: Vec<usize> = images.cut(100).iter().map(|w| w.iter().map(|t| t.rows.len()).sum()).collect();
+        let sizes: Vec<usize> = images
+            .cut(100)
+            .iter()
+            .map(|w| w.iter().map(|t| t.rows.len()).sum())
+            .collect();
         assert_eq!(sizes, [100, 100, 51]);
     }
 }

@@ -7,9 +7,9 @@ mod route;
 use std::time::Duration;
 
 use pubsync_schema::failure;
+use pubsync_schema::ledger::NewEntry;
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::{definition, ledger, outbox};
-use pubsync_schema::ledger::NewEntry;
 use pubsync_synchronizer::message::{self, Envelope};
 use pubsync_synchronizer::sender::{self, Outbound};
 use pubsync_synchronizer::street::Street;
@@ -25,7 +25,10 @@ use route::Routed;
 const BUSY: Duration = Duration::from_millis(5);
 const IDLE: Duration = Duration::from_millis(25);
 
-const RETRY: Backoff = Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(5) };
+const RETRY: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    cap: Duration::from_secs(5),
+};
 
 /// A relay role of one process.
 #[derive(Clone)]
@@ -93,7 +96,9 @@ impl Relay {
         let known = |(document, number): &(String, i64)| {
             // A document that cannot be compiled is paused; its rows must not be taken by a relay that cannot route
             // them, so the relay stands until it can.
-            documents.get(document).is_some_and(|c| c.definition.number == *number)
+            documents
+                .get(document)
+                .is_some_and(|c| c.definition.number == *number)
         };
         if numbers.len() != documents.len() || !numbers.iter().all(known) {
             txn.rollback().await?;
@@ -108,7 +113,11 @@ impl Relay {
         }
         let taken = rows.len();
         let routed = route::route(&documents, &store.names, rows)?;
-        let Routed { mut entries, broken, failures } = routed;
+        let Routed {
+            mut entries,
+            broken,
+            failures,
+        } = routed;
         // What fits on the road is claimed here and sent right after the commit; the rest waits in the ledger.
         for entry in &mut entries {
             entry.claimed = self.outbound.reserve(&entry.queue, 1);
@@ -128,8 +137,18 @@ impl Relay {
 }
 
 fn outgoing(entry: NewEntry, id: i64) -> Result<Outgoing, DbErr> {
-    let envelope =
-        Envelope { id, document: &entry.document, attempt: 0, changed_at: entry.changed_at, run: entry.run };
+    let envelope = Envelope {
+        id,
+        document: &entry.document,
+        attempt: 0,
+        changed_at: entry.changed_at,
+        run: entry.run,
+    };
     let body = message::publish(&envelope, &entry.payload).map_err(|e| DbErr::Json(e.to_string()))?;
-    Ok(Outgoing { id, queue: entry.queue, body, trace: entry.trace })
+    Ok(Outgoing {
+        id,
+        queue: entry.queue,
+        body,
+        trace: entry.trace,
+    })
 }

@@ -48,7 +48,11 @@ type Shares<'a> = BTreeMap<(&'a str, Lane), Share>;
 ///
 /// # Errors
 /// [`DbErr::Json`] where a row cannot be read: it was written by a newer version, and is not taken.
-pub fn route(documents: &BTreeMap<String, Arc<Compiled>>, names: &Names, rows: Vec<OutboxRow>) -> Result<Routed, DbErr> {
+pub fn route(
+    documents: &BTreeMap<String, Arc<Compiled>>,
+    names: &Names,
+    rows: Vec<OutboxRow>,
+) -> Result<Routed, DbErr> {
     let mut routed = Routed::default();
     let mut shares = Shares::new();
     for row in &rows {
@@ -71,27 +75,47 @@ pub fn route(documents: &BTreeMap<String, Arc<Compiled>>, names: &Names, rows: V
     Ok(routed)
 }
 
-fn share<'a, 's>(shares: &'s mut Shares<'a>, document: &'a str, lane: Lane, row: &OutboxRow) -> &'s mut Share {
+fn share<'a, 's>(
+    shares: &'s mut Shares<'a>,
+    document: &'a str,
+    lane: Lane,
+    row: &OutboxRow,
+) -> &'s mut Share {
     let share = shares.entry((document, lane)).or_default();
     share.note(row);
     share
 }
 
 fn users<'a>(documents: &'a BTreeMap<String, Arc<Compiled>>, table: &str) -> impl Iterator<Item = &'a str> {
-    documents.iter().filter(move |d| d.1.uses(table).is_some()).map(|d| d.0.as_str())
+    documents
+        .iter()
+        .filter(move |d| d.1.uses(table).is_some())
+        .map(|d| d.0.as_str())
 }
 
-fn changes<'a>(documents: &'a BTreeMap<String, Arc<Compiled>>, row: &OutboxRow, shares: &mut Shares<'a>) -> Result<(), DbErr> {
+fn changes<'a>(
+    documents: &'a BTreeMap<String, Arc<Compiled>>,
+    row: &OutboxRow,
+    shares: &mut Shares<'a>,
+) -> Result<(), DbErr> {
     let changes: Vec<RowChange> = serde_json::from_str(&row.changes)
         .map_err(|e| DbErr::Json(format!("outbox row {} of table {}: {e}", row.id, row.table)))?;
     for (document, compiled) in documents {
-        let Some(used) = compiled.uses(&row.table) else { continue };
-        let columns: Vec<String> = used.carried.iter().map(|&c| used.table.columns[c].name.clone()).collect();
+        let Some(used) = compiled.uses(&row.table) else {
+            continue;
+        };
+        let columns: Vec<String> = used
+            .carried
+            .iter()
+            .map(|&c| used.table.columns[c].name.clone())
+            .collect();
         for change in changes.iter().filter(|c| concerns(used, c)) {
             let share = share(shares, document, row.lane, row);
             for image in [&change.o, &change.n].into_iter().flatten() {
                 let text = |name: &String| image.get(name).and_then(|v| v.as_str()).map(str::to_owned);
-                share.images.add(&row.table, &columns, columns.iter().map(text).collect());
+                share
+                    .images
+                    .add(&row.table, &columns, columns.iter().map(text).collect());
             }
         }
     }
@@ -101,7 +125,9 @@ fn changes<'a>(documents: &'a BTreeMap<String, Arc<Compiled>>, row: &OutboxRow, 
 /// Inserts and deletes always; updates where a column changed that this document watches.
 fn concerns(used: &TableUse, change: &RowChange) -> bool {
     let Some(changed) = &change.c else { return true };
-    changed.iter().any(|name| used.watched.iter().any(|&c| used.table.columns[c].name == *name))
+    changed
+        .iter()
+        .any(|name| used.watched.iter().any(|&c| used.table.columns[c].name == *name))
 }
 
 #[derive(serde::Deserialize)]
@@ -110,7 +136,12 @@ struct Announced {
     ids: Vec<String>,
 }
 
-fn announced<'a>(documents: &'a BTreeMap<String, Arc<Compiled>>, row: &OutboxRow, shares: &mut Shares<'a>, routed: &mut Routed) -> Result<(), DbErr> {
+fn announced<'a>(
+    documents: &'a BTreeMap<String, Arc<Compiled>>,
+    row: &OutboxRow,
+    shares: &mut Shares<'a>,
+    routed: &mut Routed,
+) -> Result<(), DbErr> {
     let announced: Announced =
         serde_json::from_str(&row.changes).map_err(|e| DbErr::Json(format!("outbox row {}: {e}", row.id)))?;
     match documents.get_key_value(&announced.document) {
@@ -119,7 +150,10 @@ fn announced<'a>(documents: &'a BTreeMap<String, Arc<Compiled>>, row: &OutboxRow
             row,
             &announced.document,
             "unknown document",
-            format!("publish() was called for document {:?}, which is not defined", announced.document),
+            format!(
+                "publish() was called for document {:?}, which is not defined",
+                announced.document
+            ),
         )),
     }
     Ok(())
@@ -140,7 +174,9 @@ fn broken(documents: &BTreeMap<String, Arc<Compiled>>, row: &OutboxRow, routed: 
         row.table, broken.operation, broken.error
     );
     for document in users(documents, &row.table) {
-        routed.failures.push(failure(row, document, "capture", reason.clone()));
+        routed
+            .failures
+            .push(failure(row, document, "capture", reason.clone()));
         routed.broken.push((document.to_owned(), reason.clone()));
     }
 }
@@ -160,7 +196,13 @@ fn failure(row: &OutboxRow, document: &str, class: &str, error: String) -> NewFa
     }
 }
 
-fn entries(compiled: &Compiled, names: &Names, lane: Lane, share: Share, into: &mut Vec<NewEntry>) -> Result<(), DbErr> {
+fn entries(
+    compiled: &Compiled,
+    names: &Names,
+    lane: Lane,
+    share: Share,
+    into: &mut Vec<NewEntry>,
+) -> Result<(), DbErr> {
     let mut works = Vec::new();
     if share.all {
         works.push((PublishWork::All { after: None }, 1));

@@ -51,7 +51,9 @@ impl Dialect {
             .collect::<Vec<_>>()
             .join(", ");
         match self {
-            Self::Postgres => format!("(SELECT {picks} FROM jsonb_array_elements(${parameter}::jsonb) AS e) AS {alias}"),
+            Self::Postgres => {
+                format!("(SELECT {picks} FROM jsonb_array_elements(${parameter}::jsonb) AS e) AS {alias}")
+            }
             Self::Sqlite => format!("(SELECT {picks} FROM json_each(${parameter}) AS e) AS {alias}"),
         }
     }

@@ -20,17 +20,24 @@ pub fn check(files: &[SourceFile], declarations: &[Option<Declaration>], reports
 }
 
 fn pair(later: &Declaration, earlier: &Declaration, file: &str, report: &mut Report<'_>) {
-    let (Some(name), Some(other)) = (&later.name, &earlier.name) else { return };
+    let (Some(name), Some(other)) = (&later.name, &earlier.name) else {
+        return;
+    };
     if name.is == other.is {
         let message = format!("a document \"{}\" is already declared in {file}", name.is);
         report.fail::<()>(name.at, "duplicate_document", message);
         return;
     }
-    let Some(target) = shared_target(later, earlier) else { return };
+    let Some(target) = shared_target(later, earlier) else {
+        return;
+    };
     if let (Some(key), Some(other_key)) = (&later.key, &earlier.key)
         && pattern(&key.is).collides(&pattern(&other_key.is))
     {
-        let message = format!("\"{}\" and \"{}\" ({file}) could make the same key{target}", name.is, other.is);
+        let message = format!(
+            "\"{}\" and \"{}\" ({file}) could make the same key{target}",
+            name.is, other.is
+        );
         let help = "let their keys begin with different text, such as the names of the documents".to_owned();
         report.fail_with::<()>(key.at, "key_collision", message, help);
     }
@@ -42,7 +49,9 @@ fn shared_target(a: &Declaration, b: &Declaration) -> Option<String> {
     let named = match (&a.targets, &b.targets) {
         (None, None) => return Some(String::new()),
         (Some(uses), None) | (None, Some(uses)) => uses.first()?,
-        (Some(a), Some(b)) => a.iter().find(|used| b.iter().any(|other| other.name.is == used.name.is))?,
+        (Some(a), Some(b)) => a
+            .iter()
+            .find(|used| b.iter().any(|other| other.name.is == used.name.is))?,
     };
     Some(format!(" on the target \"{}\"", named.name.is))
 }
@@ -70,8 +79,12 @@ fn shared_indexes(later: &Declaration, earlier: &Declaration, file: &str, report
 
 /// Target (`None`: all of them), index and where it is said.
 fn indexes(declaration: &Declaration) -> Vec<(Option<&str>, &str, Span)> {
-    let Some(At { at, is: name }) = &declaration.name else { return Vec::new() };
-    let Some(uses) = &declaration.targets else { return vec![(None, name, *at)] };
+    let Some(At { at, is: name }) = &declaration.name else {
+        return Vec::new();
+    };
+    let Some(uses) = &declaration.targets else {
+        return vec![(None, name, *at)];
+    };
     uses.iter()
         .map(|used| match &used.index {
             Some(index) => (Some(used.name.is.as_str()), index.is.as_str(), index.at),

@@ -21,7 +21,10 @@ enum Kind {
 
 impl Checker<'_, '_> {
     pub fn members(&mut self, members: &[Member], place: Place) -> Vec<(String, Value)> {
-        members.iter().filter_map(|member| Some((member.name.clone(), self.value(&member.value, place)?))).collect()
+        members
+            .iter()
+            .filter_map(|member| Some((member.name.clone(), self.value(&member.value, place)?)))
+            .collect()
     }
 
     fn value(&mut self, value: &At<syntax::Value>, place: Place) -> Option<Value> {
@@ -33,22 +36,33 @@ impl Checker<'_, '_> {
             syntax::Value::One { rows, body } => {
                 let inside = self.rows(rows, Kind::One, place)?;
                 let body = Box::new(self.value(body, inside)?);
-                Some(Value::One { source: inside.bare, body })
+                Some(Value::One {
+                    source: inside.bare,
+                    body,
+                })
             }
             syntax::Value::Many { rows, body, by } => {
                 let inside = self.rows(rows, Kind::Many, place)?;
-                let by =
-                    by.iter().filter_map(|name| self.own_column(&name.is, name.at, inside.bare, inside.via, "\"by\""));
+                let by = by
+                    .iter()
+                    .filter_map(|name| self.own_column(&name.is, name.at, inside.bare, inside.via, "\"by\""));
                 let by = by.collect();
                 let body = Box::new(self.value(body, inside)?);
-                Some(Value::Many { source: inside.bare, body, by })
+                Some(Value::Many {
+                    source: inside.bare,
+                    body,
+                    by,
+                })
             }
-            syntax::Value::Count { rows } => {
-                self.rows(rows, Kind::Many, place).map(|inside| Value::Count { source: inside.bare })
-            }
-            syntax::Value::First(values) => {
-                Some(Value::First(values.iter().filter_map(|value| self.value(value, place)).collect()))
-            }
+            syntax::Value::Count { rows } => self
+                .rows(rows, Kind::Many, place)
+                .map(|inside| Value::Count { source: inside.bare }),
+            syntax::Value::First(values) => Some(Value::First(
+                values
+                    .iter()
+                    .filter_map(|value| self.value(value, place))
+                    .collect(),
+            )),
         }
     }
 
@@ -58,20 +72,41 @@ impl Checker<'_, '_> {
         let parent = outside.bare;
         let (via, joins) = self.link(rows, kind, parent, &table).unwrap_or_default();
         let id = self.sources.len();
-        self.sources.push(Source { joins, ..source(table, Role::Node { parent, via }) });
+        self.sources.push(Source {
+            joins,
+            ..source(table, Role::Node { parent, via })
+        });
         // The right sides of `match` stand in the enclosing row, where bare names are its columns.
-        let around = Place { bare: parent, via: None, parent: Some(parent), constants: true };
+        let around = Place {
+            bare: parent,
+            via: None,
+            parent: Some(parent),
+            constants: true,
+        };
         if let Link::Match(conditions) = &rows.link {
             self.sources[id].joins = self.match_joins(conditions, id, around);
         }
-        self.sources[id].filters = self.filters(&rows.conditions, id, via, Place { bare: id, via, ..around });
+        self.sources[id].filters = self.filters(
+            &rows.conditions,
+            id,
+            via,
+            Place {
+                bare: id,
+                via,
+                ..around
+            },
+        );
         self.sources[id].order = self.order(&rows.order, id, via);
         self.sources[id].limit = match kind {
             Kind::One if matches!(rows.link, Link::Inferred) => self.one_by_foreign_key(rows),
             Kind::One => Some(1),
             Kind::Many => rows.limit,
         };
-        Some(Place { bare: id, via, ..around })
+        Some(Place {
+            bare: id,
+            via,
+            ..around
+        })
     }
 
     /// A foreign key names at most one row: nothing to limit, nothing to order.
@@ -88,10 +123,15 @@ impl Checker<'_, '_> {
         parent: SourceId,
         table: &Arc<Table>,
     ) -> Option<(Option<SourceId>, Vec<Join>)> {
-        let starts = [Start { source: parent, prefix: String::new() }];
+        let starts = [Start {
+            source: parent,
+            prefix: String::new(),
+        }];
         match &rows.link {
             Link::Match(_) | Link::Broken => None,
-            Link::Via(via) => self.through(via, &starts, table).map(|(via, joins)| (Some(via), joins)),
+            Link::Via(via) => self
+                .through(via, &starts, table)
+                .map(|(via, joins)| (Some(via), joins)),
             Link::Inferred => {
                 let direction = match kind {
                     Kind::One => Direction::ToOne,
@@ -129,7 +169,10 @@ impl Checker<'_, '_> {
     fn order(&mut self, order: &[OrderBy], own: SourceId, via: Option<SourceId>) -> Vec<Order> {
         let order_by = |OrderBy { column, descending }: &OrderBy| {
             let column = self.own_column(&column.is, column.at, own, via, "\"order\"")?;
-            Some(Order { column, descending: *descending })
+            Some(Order {
+                column,
+                descending: *descending,
+            })
         };
         order.iter().filter_map(order_by).collect()
     }

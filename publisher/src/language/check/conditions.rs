@@ -28,7 +28,10 @@ impl Checker<'_, '_> {
 
     /// The document's own conditions, over the root's row alone.
     pub fn root_filters(&mut self, conditions: &[Condition]) -> Vec<Filter> {
-        conditions.iter().filter_map(|condition| self.root_filter(condition)).collect()
+        conditions
+            .iter()
+            .filter_map(|condition| self.root_filter(condition))
+            .collect()
     }
 
     fn root_filter(&mut self, Condition { column, equals }: &Condition) -> Option<Filter> {
@@ -62,15 +65,26 @@ impl Checker<'_, '_> {
                 Test::Equals(self.compared(column?, right?, equals.at)?)
             }
         };
-        Some(Filter { column: column?, test })
+        Some(Filter {
+            column: column?,
+            test,
+        })
     }
 
     /// The joins of a `match`; `place` is the enclosing row's.
     pub fn match_joins(&mut self, conditions: &[Condition], own: SourceId, place: Place) -> Vec<Join> {
-        conditions.iter().filter_map(|condition| self.match_join(condition, own, place)).collect()
+        conditions
+            .iter()
+            .filter_map(|condition| self.match_join(condition, own, place))
+            .collect()
     }
 
-    fn match_join(&mut self, Condition { column, equals }: &Condition, own: SourceId, place: Place) -> Option<Join> {
+    fn match_join(
+        &mut self,
+        Condition { column, equals }: &Condition,
+        own: SourceId,
+        place: Place,
+    ) -> Option<Join> {
         let left = self.own_column(&column.is, column.at, own, None, "the left side of \"match\"");
         let to = match &equals.is {
             Right::Name(name) => {
@@ -80,7 +94,10 @@ impl Checker<'_, '_> {
             Right::Constant(scalar) => self.constant(scalar, equals.at, left?)?,
             Right::Null => return None,
         };
-        Some(Join { column: left?.column, to })
+        Some(Join {
+            column: left?.column,
+            to,
+        })
     }
 
     fn constant(&mut self, scalar: &Scalar, at: Span, column: ColumnRef) -> Option<Operand> {
@@ -92,12 +109,17 @@ impl Checker<'_, '_> {
 
     fn compared(&mut self, left: ColumnRef, right: ColumnRef, at: Span) -> Option<Operand> {
         let (left_table, right_table) = (self.table(left.source), self.table(right.source));
-        let (a, b) = (&left_table.columns[left.column], &right_table.columns[right.column]);
+        let (a, b) = (
+            &left_table.columns[left.column],
+            &right_table.columns[right.column],
+        );
         if is_sqlite(&left_table) || comparable(a, b) {
             return Some(Operand::Column(right));
         }
-        let message =
-            format!("\"{}\" ({}) cannot be compared with \"{}\" ({})", a.name, a.sql_type, b.name, b.sql_type);
+        let message = format!(
+            "\"{}\" ({}) cannot be compared with \"{}\" ({})",
+            a.name, a.sql_type, b.name, b.sql_type
+        );
         self.report.fail(at, "not_comparable", message)
     }
 }

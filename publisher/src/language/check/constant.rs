@@ -18,13 +18,26 @@ pub fn constant(text: &str, column: &Column) -> Result<Constant, String> {
         ColumnKind::Time => is_time(text),
         ColumnKind::Text | ColumnKind::Enum | ColumnKind::Other => true,
         ColumnKind::Json | ColumnKind::Bytes | ColumnKind::Array => {
-            return Err(format!("\"{}\" is {}, which no constant can equal", column.name, noun(&column.kind)));
+            return Err(format!(
+                "\"{}\" is {}, which no constant can equal",
+                column.name,
+                noun(&column.kind)
+            ));
         }
     };
     if good && !text.contains('\0') {
-        Ok(Constant(text.strip_prefix('+').filter(|_| is_number(&column.kind)).unwrap_or(text).to_owned()))
+        Ok(Constant(
+            text.strip_prefix('+')
+                .filter(|_| is_number(&column.kind))
+                .unwrap_or(text)
+                .to_owned(),
+        ))
     } else {
-        Err(format!("\"{text}\" is not {}, as \"{}\" is", noun(&column.kind), column.name))
+        Err(format!(
+            "\"{text}\" is not {}, as \"{}\" is",
+            noun(&column.kind),
+            column.name
+        ))
     }
 }
 
@@ -41,7 +54,10 @@ pub fn comparable(a: &Column, b: &Column) -> bool {
 }
 
 fn is_number(kind: &ColumnKind) -> bool {
-    matches!(kind, ColumnKind::Integer | ColumnKind::Float | ColumnKind::Numeric { .. })
+    matches!(
+        kind,
+        ColumnKind::Integer | ColumnKind::Float | ColumnKind::Numeric { .. }
+    )
 }
 
 pub fn noun(kind: &ColumnKind) -> &'static str {
@@ -70,7 +86,9 @@ fn is_decimal(text: &str) -> bool {
 fn is_uuid(text: &str) -> bool {
     let groups: Vec<_> = text.split('-').collect();
     groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
-        && groups.iter().all(|group| group.chars().all(|c| c.is_ascii_hexdigit()))
+        && groups
+            .iter()
+            .all(|group| group.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 fn is_date(text: &str) -> bool {

@@ -39,10 +39,22 @@ pub fn check(
     targets: &[&str],
     report: &mut Report<'_>,
 ) -> Option<Document> {
-    let uses = declaration.targets.as_ref().map(|uses| bindings(uses, targets, report));
+    let uses = declaration
+        .targets
+        .as_ref()
+        .map(|uses| bindings(uses, targets, report));
     let root = tables.table(declaration.root.as_ref()?, report)?;
-    let scopes = declaration.scopes.iter().map(|scope| (scope.name.is.clone(), ScopeState::Later)).collect();
-    let mut checker = Checker { tables, report, sources: vec![source(root, Role::Root)], scopes };
+    let scopes = declaration
+        .scopes
+        .iter()
+        .map(|scope| (scope.name.is.clone(), ScopeState::Later))
+        .collect();
+    let mut checker = Checker {
+        tables,
+        report,
+        sources: vec![source(root, Role::Root)],
+        scopes,
+    };
 
     let root_id = checker.root_id(declaration);
     let scopes = checker.scopes(&declaration.scopes);
@@ -65,17 +77,37 @@ pub fn check(
 }
 
 pub fn source(table: Arc<Table>, role: Role) -> Source {
-    Source { table, role, joins: Vec::new(), filters: Vec::new(), order: Vec::new(), limit: None }
+    Source {
+        table,
+        role,
+        joins: Vec::new(),
+        filters: Vec::new(),
+        order: Vec::new(),
+        limit: None,
+    }
 }
 
 fn bindings(uses: &[TargetUse], configured: &[&str], report: &mut Report<'_>) -> Vec<(String, Binding)> {
-    for TargetUse { name: At { at, is: name }, .. } in uses {
+    for TargetUse {
+        name: At { at, is: name },
+        ..
+    } in uses
+    {
         if !configured.contains(&name.as_str()) {
             let help = did_you_mean(name, configured.iter().copied())
                 .unwrap_or_else(|| format!("configured are: {}", configured.join(", ")));
-            report.fail_with::<()>(*at, "unknown_target", format!("no target \"{name}\" is configured"), help);
+            report.fail_with::<()>(
+                *at,
+                "unknown_target",
+                format!("no target \"{name}\" is configured"),
+                help,
+            );
         }
     }
-    let binding = |used: &TargetUse| Binding { index: used.index.as_ref().map(|index| index.is.clone()) };
-    uses.iter().map(|used| (used.name.is.clone(), binding(used))).collect()
+    let binding = |used: &TargetUse| Binding {
+        index: used.index.as_ref().map(|index| index.is.clone()),
+    };
+    uses.iter()
+        .map(|used| (used.name.is.clone(), binding(used)))
+        .collect()
 }

@@ -56,7 +56,10 @@ impl Choice {
 fn joins(pairs: &[(usize, usize)], to: SourceId) -> Vec<Join> {
     let join = |&(column, other): &(usize, usize)| Join {
         column,
-        to: Operand::Column(ColumnRef { source: to, column: other }),
+        to: Operand::Column(ColumnRef {
+            source: to,
+            column: other,
+        }),
     };
     pairs.iter().map(join).collect()
 }
@@ -69,12 +72,22 @@ impl Checker<'_, '_> {
             let from = &self.sources[start.source].table;
             if direction != Direction::ToMany {
                 for (held, named) in keys(self.tables, from, table) {
-                    choices.push(self.direct_choice(start, table, named.into_iter().zip(held).collect(), true));
+                    choices.push(self.direct_choice(
+                        start,
+                        table,
+                        named.into_iter().zip(held).collect(),
+                        true,
+                    ));
                 }
             }
             if direction != Direction::ToOne {
                 for (held, named) in keys(self.tables, table, from) {
-                    choices.push(self.direct_choice(start, table, held.into_iter().zip(named).collect(), false));
+                    choices.push(self.direct_choice(
+                        start,
+                        table,
+                        held.into_iter().zip(named).collect(),
+                        false,
+                    ));
                 }
             }
         }
@@ -85,18 +98,38 @@ impl Checker<'_, '_> {
         let from = &self.sources[start.source].table;
         let pair = |&(column, other): &(usize, usize)| {
             let (column, other) = (&table.columns[column].name, &from.columns[other].name);
-            format!("{}: {}{}", quoted_where_needed(column), start.prefix, quoted_where_needed(other))
+            format!(
+                "{}: {}{}",
+                quoted_where_needed(column),
+                start.prefix,
+                quoted_where_needed(other)
+            )
         };
         let pairs: Vec<_> = near.iter().map(pair).collect();
         let written = format!("match: {{ {} }}", pairs.join(", "));
-        Choice { start: start.source, near, far: Vec::new(), to_one, written }
+        Choice {
+            start: start.source,
+            near,
+            far: Vec::new(),
+            to_one,
+            written,
+        }
     }
 
     /// Adds the junction's source and gives its id with the joins that lead on to the table.
-    pub fn through(&mut self, via: &Via, starts: &[Start], table: &Arc<Table>) -> Option<(SourceId, Vec<Join>)> {
+    pub fn through(
+        &mut self,
+        via: &Via,
+        starts: &[Start],
+        table: &Arc<Table>,
+    ) -> Option<(SourceId, Vec<Join>)> {
         let junction = self.tables.table(&via.table, self.report)?;
-        let (from, to) = (self.via_columns(via.from.as_ref(), &junction), self.via_columns(via.to.as_ref(), &junction));
-        let choices = self.junction_choices(via, starts, table, &junction, (from?.as_deref(), to?.as_deref()));
+        let (from, to) = (
+            self.via_columns(via.from.as_ref(), &junction),
+            self.via_columns(via.to.as_ref(), &junction),
+        );
+        let choices =
+            self.junction_choices(via, starts, table, &junction, (from?.as_deref(), to?.as_deref()));
         let choice = match <[Choice; 1]>::try_from(choices) {
             Ok([choice]) => choice,
             Err(choices) if choices.is_empty() => return self.no_way_through(via, starts, table, &junction),
@@ -114,14 +147,21 @@ impl Checker<'_, '_> {
 
     /// `None` where a column is unknown; `Some(None)` where none are named.
     #[allow(clippy::option_option)]
-    fn via_columns(&mut self, names: Option<&Vec<At<Name>>>, junction: &Arc<Table>) -> Option<Option<Vec<usize>>> {
+    fn via_columns(
+        &mut self,
+        names: Option<&Vec<At<Name>>>,
+        junction: &Arc<Table>,
+    ) -> Option<Option<Vec<usize>>> {
         let Some(names) = names else { return Some(None) };
         let columns: Vec<_> = names
             .iter()
             .map(|name| match name.is.bare() {
                 Some(column) => self.tables.column(junction, column, name.at, self.report),
                 None => {
-                    let message = format!("\"{}\" cannot stand here: \"via\" takes columns of the junction", name.is);
+                    let message = format!(
+                        "\"{}\" cannot stand here: \"via\" takes columns of the junction",
+                        name.is
+                    );
                     self.report.fail(name.at, "unknown_name", message)
                 }
             })
@@ -139,7 +179,8 @@ impl Checker<'_, '_> {
     ) -> Vec<Choice> {
         let keys_to = |table, columns| {
             let keys = keys(self.tables, junction, table).into_iter();
-            keys.filter(move |(held, _)| wanted(columns, held)).collect::<Vec<_>>()
+            keys.filter(move |(held, _)| wanted(columns, held))
+                .collect::<Vec<_>>()
         };
         let ends = keys_to(table, to);
         let mut choices = Vec::new();
@@ -164,15 +205,30 @@ impl Checker<'_, '_> {
             return None;
         }
         let far = self.tables.name_of(table);
-        let near: Vec<_> = starts.iter().map(|start| &self.sources[start.source].table).collect();
-        let reaches_near = near.iter().any(|near| !keys(self.tables, junction, near).is_empty());
+        let near: Vec<_> = starts
+            .iter()
+            .map(|start| &self.sources[start.source].table)
+            .collect();
+        let reaches_near = near
+            .iter()
+            .any(|near| !keys(self.tables, junction, near).is_empty());
         let message = if !reaches_near {
-            let names: Vec<_> = near.iter().map(|near| format!("\"{}\"", self.tables.name_of(near))).collect();
-            format!("no foreign key of \"{}\" names {}", via.table.is, names.join(" or "))
+            let names: Vec<_> = near
+                .iter()
+                .map(|near| format!("\"{}\"", self.tables.name_of(near)))
+                .collect();
+            format!(
+                "no foreign key of \"{}\" names {}",
+                via.table.is,
+                names.join(" or ")
+            )
         } else if keys(self.tables, junction, table).is_empty() {
             format!("no foreign key of \"{}\" names \"{far}\"", via.table.is)
         } else {
-            format!("\"{}\" has no foreign key to each side over these columns", via.table.is)
+            format!(
+                "\"{}\" has no foreign key to each side over these columns",
+                via.table.is
+            )
         };
         self.report.fail(via.at, "no_foreign_key", message)
     }
@@ -181,19 +237,34 @@ impl Checker<'_, '_> {
     pub fn ambiguous<T>(&mut self, at: Span, what: &str, choices: &[Choice]) -> Option<T> {
         let written: Vec<_> = choices.iter().map(|choice| choice.written.as_str()).collect();
         let message = format!("{what} in {} ways", choices.len());
-        self.report.fail_with(at, "ambiguous_join", message, format!("write one of: {}", written.join(" or ")))
+        self.report.fail_with(
+            at,
+            "ambiguous_join",
+            message,
+            format!("write one of: {}", written.join(" or ")),
+        )
     }
 }
 
 fn junction_choice(via: &Via, start: &Start, junction: &Table, near: &Key, far: &Key) -> Choice {
-    let (from, to) = (written_columns(junction, &near.0), written_columns(junction, &far.0));
-    let origin = start.prefix.strip_suffix('.').map(|scope| format!(" (from {scope})")).unwrap_or_default();
+    let (from, to) = (
+        written_columns(junction, &near.0),
+        written_columns(junction, &far.0),
+    );
+    let origin = start
+        .prefix
+        .strip_suffix('.')
+        .map(|scope| format!(" (from {scope})"))
+        .unwrap_or_default();
     Choice {
         start: start.source,
         near: near.0.iter().copied().zip(near.1.iter().copied()).collect(),
         far: far.1.iter().copied().zip(far.0.iter().copied()).collect(),
         to_one: false,
-        written: format!("via: {{ table: {}, from: {from}, to: {to} }}{origin}", via.table.is),
+        written: format!(
+            "via: {{ table: {}, from: {from}, to: {to} }}{origin}",
+            via.table.is
+        ),
     }
 }
 
@@ -218,15 +289,22 @@ pub fn keys(tables: Tables<'_>, holder: &Table, named: &Arc<Table>) -> Vec<Key> 
 }
 
 fn referenced(key: &ForeignKey, named: &Table) -> Option<Vec<usize>> {
-    key.references.iter().map(|column| find_column(named, column)).collect()
+    key.references
+        .iter()
+        .map(|column| find_column(named, column))
+        .collect()
 }
 
 fn wanted(columns: Option<&[usize]>, key: &[usize]) -> bool {
-    columns.is_none_or(|columns| columns.len() == key.len() && columns.iter().all(|column| key.contains(column)))
+    columns
+        .is_none_or(|columns| columns.len() == key.len() && columns.iter().all(|column| key.contains(column)))
 }
 
 fn written_columns(table: &Table, columns: &[usize]) -> String {
-    let names: Vec<_> = columns.iter().map(|column| quoted_where_needed(&table.columns[*column].name)).collect();
+    let names: Vec<_> = columns
+        .iter()
+        .map(|column| quoted_where_needed(&table.columns[*column].name))
+        .collect();
     match names.as_slice() {
         [name] => name.clone(),
         _ => format!("[{}]", names.join(", ")),

@@ -13,15 +13,22 @@ impl Checker<'_, '_> {
         let segments: Vec<_> = key.is.iter().map(|piece| self.segment(piece, key)).collect();
         let segments = segments.into_iter().collect::<Option<Vec<_>>>()?;
         let holds = |wanted| {
-            segments.iter().any(|segment| matches!(segment, KeySegment::Column(column) if column.source == wanted))
+            segments
+                .iter()
+                .any(|segment| matches!(segment, KeySegment::Column(column) if column.source == wanted))
         };
         if !holds(0) {
             let message = "the key holds no column of the root, so its documents would share one key";
             self.report.fail::<()>(key.at, "key_template", message);
         }
-        for scope in scopes.iter().filter(|scope| scope.several && !holds(scope.source)) {
-            let message =
-                format!("the key holds no column of the scope \"{}\", which can give several rows", scope.name);
+        for scope in scopes
+            .iter()
+            .filter(|scope| scope.several && !holds(scope.source))
+        {
+            let message = format!(
+                "the key holds no column of the scope \"{}\", which can give several rows",
+                scope.name
+            );
             self.report.fail::<()>(key.at, "key_template", message);
         }
         Some(segments)

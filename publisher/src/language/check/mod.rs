@@ -24,9 +24,20 @@ use super::parse::parse;
 use super::problem::{Problem, Report};
 use tables::Tables;
 
-pub fn check(files: &[SourceFile], catalogue: &Catalogue, targets: &[&str]) -> Result<Vec<Document>, Vec<Problem>> {
-    let mut reports: Vec<_> = files.iter().map(|file| Report::new(&file.name, &file.text)).collect();
-    let declarations: Vec<_> = files.iter().zip(&mut reports).map(|(file, report)| parse(&file.text, report)).collect();
+pub fn check(
+    files: &[SourceFile],
+    catalogue: &Catalogue,
+    targets: &[&str],
+) -> Result<Vec<Document>, Vec<Problem>> {
+    let mut reports: Vec<_> = files
+        .iter()
+        .map(|file| Report::new(&file.name, &file.text))
+        .collect();
+    let declarations: Vec<_> = files
+        .iter()
+        .zip(&mut reports)
+        .map(|(file, report)| parse(&file.text, report))
+        .collect();
     let tables = Tables(catalogue);
     let documents: Vec<_> = declarations
         .iter()
@@ -35,5 +46,9 @@ pub fn check(files: &[SourceFile], catalogue: &Catalogue, targets: &[&str]) -> R
         .collect();
     across::check(files, &declarations, &mut reports);
     let problems: Vec<_> = reports.into_iter().flat_map(Report::into_problems).collect();
-    if problems.is_empty() { Ok(documents) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(documents)
+    } else {
+        Err(problems)
+    }
 }

@@ -24,8 +24,16 @@ pub struct Place {
 }
 
 impl Place {
-    pub const TOP: Self = Self { bare: 0, via: None, parent: None, constants: true };
-    pub const KEY: Self = Self { constants: false, ..Self::TOP };
+    pub const TOP: Self = Self {
+        bare: 0,
+        via: None,
+        parent: None,
+        constants: true,
+    };
+    pub const KEY: Self = Self {
+        constants: false,
+        ..Self::TOP
+    };
 }
 
 impl Checker<'_, '_> {
@@ -41,7 +49,9 @@ impl Checker<'_, '_> {
                 let source = self.qualifier(qualifier, column, at, place)?;
                 self.column(source, column, at)
             }
-            _ => self.report.not_supported(at, &format!("\"{name}\", a column through foreign keys,")),
+            _ => self
+                .report
+                .not_supported(at, &format!("\"{name}\", a column through foreign keys,")),
         }
     }
 
@@ -63,7 +73,8 @@ impl Checker<'_, '_> {
             _ => {
                 let table = self.tables.name_of(&self.table(own));
                 let junction = if via.is_some() { " and via" } else { "" };
-                let message = format!("\"{name}\" cannot stand here: {what} takes columns of \"{table}\"{junction}");
+                let message =
+                    format!("\"{name}\" cannot stand here: {what} takes columns of \"{table}\"{junction}");
                 self.report.fail(at, "unknown_name", message)
             }
         }
@@ -78,13 +89,24 @@ impl Checker<'_, '_> {
     fn qualifier(&mut self, qualifier: &str, column: &str, at: Span, place: Place) -> Option<SourceId> {
         match qualifier {
             "root" => return Some(0),
-            "via" => return place.via.or_else(|| self.nothing_here(at, "via", "there is no junction here")),
+            "via" => {
+                return place
+                    .via
+                    .or_else(|| self.nothing_here(at, "via", "there is no junction here"));
+            }
             "parent" => {
-                return place.parent.or_else(|| self.nothing_here(at, "parent", "there is no enclosing row here"));
+                return place
+                    .parent
+                    .or_else(|| self.nothing_here(at, "parent", "there is no enclosing row here"));
             }
             _ => {}
         }
-        match self.scopes.iter().find(|(name, _)| name == qualifier).map(|(_, state)| *state) {
+        match self
+            .scopes
+            .iter()
+            .find(|(name, _)| name == qualifier)
+            .map(|(_, state)| *state)
+        {
             Some(ScopeState::Known(source)) => Some(source),
             Some(ScopeState::Broken) => None,
             Some(ScopeState::Later) => {
@@ -97,17 +119,24 @@ impl Checker<'_, '_> {
     }
 
     fn nothing_here<T>(&mut self, at: Span, word: &str, why: &str) -> Option<T> {
-        self.report.fail(at, "unknown_name", format!("{why}, so \"{word}\" names nothing"))
+        self.report
+            .fail(at, "unknown_name", format!("{why}, so \"{word}\" names nothing"))
     }
 
     fn unknown_qualifier<T>(&mut self, qualifier: &str, column: &str, at: Span, place: Place) -> Option<T> {
         if self.leads_away(qualifier, place.bare) {
-            return self
-                .report
-                .not_supported(at, &format!("\"{qualifier}.{column}\", a column through a foreign key,"));
+            return self.report.not_supported(
+                at,
+                &format!("\"{qualifier}.{column}\", a column through a foreign key,"),
+            );
         }
         let help = self.instead_of(qualifier, column, place);
-        self.report.fail_with(at, "unknown_name", format!("nothing is called \"{qualifier}\" here"), help)
+        self.report.fail_with(
+            at,
+            "unknown_name",
+            format!("nothing is called \"{qualifier}\" here"),
+            help,
+        )
     }
 
     fn instead_of(&self, qualifier: &str, column: &str, place: Place) -> String {
@@ -116,30 +145,39 @@ impl Checker<'_, '_> {
         }
         let reachable = self.reachable(place);
         let meant = did_you_mean(qualifier, reachable.iter().map(String::as_str));
-        meant.or_else(|| self.tables.as_table(qualifier).filter(|_| place.constants)).unwrap_or_else(|| {
-            let names = format!("names here start with {}", reachable.join(", "));
-            let constant = format!("; a constant is written {{ value: \"{qualifier}.{column}\" }}");
-            names + if place.constants { &constant } else { "" }
-        })
+        meant
+            .or_else(|| self.tables.as_table(qualifier).filter(|_| place.constants))
+            .unwrap_or_else(|| {
+                let names = format!("names here start with {}", reachable.join(", "));
+                let constant = format!("; a constant is written {{ value: \"{qualifier}.{column}\" }}");
+                names + if place.constants { &constant } else { "" }
+            })
     }
 
     /// Whether the word is a step of `t.x`: a table that a foreign key names, or a column of a foreign key.
     fn leads_away(&self, word: &str, from: SourceId) -> bool {
         let table = &self.sources[from].table;
-        table
-            .foreign_keys
-            .iter()
-            .any(|key| key.table == word || key.columns.iter().any(|column| table.columns[*column].name == word))
+        table.foreign_keys.iter().any(|key| {
+            key.table == word
+                || key
+                    .columns
+                    .iter()
+                    .any(|column| table.columns[*column].name == word)
+        })
     }
 
     fn through_foreign_key<T>(&mut self, name: &Name, at: Span) -> Option<T> {
-        self.report.not_supported(at, &format!("\"{name}\", a column through a foreign key,"))
+        self.report
+            .not_supported(at, &format!("\"{name}\", a column through a foreign key,"))
     }
 
     fn reachable(&self, place: Place) -> Vec<String> {
         let mut words = vec!["root".to_owned()];
         words.extend(
-            self.scopes.iter().filter(|(_, state)| !matches!(state, ScopeState::Later)).map(|(name, _)| name.clone()),
+            self.scopes
+                .iter()
+                .filter(|(_, state)| !matches!(state, ScopeState::Later))
+                .map(|(name, _)| name.clone()),
         );
         words.extend(place.parent.map(|_| "parent".to_owned()));
         words.extend(place.via.map(|_| "via".to_owned()));

@@ -20,24 +20,36 @@ impl Checker<'_, '_> {
         }
         let message = format!("table \"{}\" has no primary key", self.tables.name_of(&table));
         let at = declaration.root.as_ref()?.at;
-        self.report.fail_with(at, "root_identity", message, Self::unique_indexes(&table))
+        self.report
+            .fail_with(at, "root_identity", message, Self::unique_indexes(&table))
     }
 
     fn named_id(&mut self, table: &Arc<Table>, id: &At<Vec<At<Name>>>) -> Option<Vec<usize>> {
-        let columns: Vec<_> =
-            id.is.iter().map(|name| Some(self.own_column(&name.is, name.at, 0, None, "\"id\"")?.column)).collect();
+        let columns: Vec<_> = id
+            .is
+            .iter()
+            .map(|name| Some(self.own_column(&name.is, name.at, 0, None, "\"id\"")?.column))
+            .collect();
         let columns = columns.into_iter().collect::<Option<Vec<_>>>()?;
         if same_set(&columns, &table.primary_key) {
             return Some(columns);
         }
         let shown = written(table, &columns);
         if !table.unique.iter().any(|index| same_set(index, &columns)) {
-            let message = format!("no unique index of \"{}\" is over {shown}", self.tables.name_of(table));
-            return self.report.fail_with(id.at, "root_identity", message, Self::unique_indexes(table));
+            let message = format!(
+                "no unique index of \"{}\" is over {shown}",
+                self.tables.name_of(table)
+            );
+            return self
+                .report
+                .fail_with(id.at, "root_identity", message, Self::unique_indexes(table));
         }
         match columns.iter().find(|column| table.columns[**column].nullable) {
             Some(column) => {
-                let message = format!("\"{}\" may be null, so {shown} is no identity", table.columns[*column].name);
+                let message = format!(
+                    "\"{}\" may be null, so {shown} is no identity",
+                    table.columns[*column].name
+                );
                 self.report.fail(id.at, "root_identity", message)
             }
             None => Some(columns),
@@ -45,7 +57,11 @@ impl Checker<'_, '_> {
     }
 
     fn unique_indexes(table: &Table) -> String {
-        let all: Vec<_> = table.unique.iter().map(|columns| format!("id: {}", written(table, columns))).collect();
+        let all: Vec<_> = table
+            .unique
+            .iter()
+            .map(|columns| format!("id: {}", written(table, columns)))
+            .collect();
         if all.is_empty() {
             return "it has no unique index that \"id\" could name either".to_owned();
         }
@@ -54,11 +70,16 @@ impl Checker<'_, '_> {
 }
 
 fn same_set(a: &[usize], b: &[usize]) -> bool {
-    a.len() == b.len() && a.iter().all(|column| b.contains(column)) && b.iter().all(|column| a.contains(column))
+    a.len() == b.len()
+        && a.iter().all(|column| b.contains(column))
+        && b.iter().all(|column| a.contains(column))
 }
 
 /// `[ean, store_id]`
 fn written(table: &Table, columns: &[usize]) -> String {
-    let names: Vec<_> = columns.iter().map(|column| quoted_where_needed(&table.columns[*column].name)).collect();
+    let names: Vec<_> = columns
+        .iter()
+        .map(|column| quoted_where_needed(&table.columns[*column].name))
+        .collect();
     format!("[{}]", names.join(", "))
 }

@@ -31,7 +31,9 @@ impl Checker<'_, '_> {
         let mut checked = Vec::new();
         for (i, scope) in scopes.iter().enumerate() {
             let done = self.scope(scope);
-            self.scopes[i].1 = done.as_ref().map_or(ScopeState::Broken, |scope| ScopeState::Known(scope.source));
+            self.scopes[i].1 = done
+                .as_ref()
+                .map_or(ScopeState::Broken, |scope| ScopeState::Known(scope.source));
             checked.extend(done);
         }
         checked
@@ -44,16 +46,30 @@ impl Checker<'_, '_> {
         let linked = linked.unwrap_or_default();
         let id = self.sources.len();
         let name = scope.name.is.clone();
-        let role = Role::Scope { name: name.clone(), optional: scope.optional, via: linked.via };
-        self.sources.push(Source { joins: linked.joins, ..source(table, role) });
+        let role = Role::Scope {
+            name: name.clone(),
+            optional: scope.optional,
+            via: linked.via,
+        };
+        self.sources.push(Source {
+            joins: linked.joins,
+            ..source(table, role)
+        });
         if let Link::Match(conditions) = &scope.link {
             self.sources[id].joins = self.match_joins(conditions, id, Place::TOP);
         }
-        let place = Place { via: linked.via, ..Place::TOP };
+        let place = Place {
+            via: linked.via,
+            ..Place::TOP
+        };
         self.sources[id].filters = self.filters(&scope.conditions, id, linked.via, place);
         let whole = whole && self.is_whole(scope, id);
         let several = whole && !linked.to_one && !self.gives_one_row(id, linked.via);
-        Some(CheckedScope { name, source: id, several })
+        Some(CheckedScope {
+            name,
+            source: id,
+            several,
+        })
     }
 
     /// Whether no condition is left out for a problem. Otherwise nobody can say how many rows the scope gives.
@@ -71,12 +87,20 @@ impl Checker<'_, '_> {
             Link::Broken => None,
             Link::Via(via) => {
                 let (via, joins) = self.through(via, &self.starts(), table)?;
-                Some(Linked { via: Some(via), joins, to_one: false })
+                Some(Linked {
+                    via: Some(via),
+                    joins,
+                    to_one: false,
+                })
             }
             Link::Inferred => match self.direct(&self.starts(), table, Direction::Either).as_slice() {
                 [] if self.has_broken_scope() => None,
                 [] => Some(Linked::default()),
-                [choice] => Some(Linked { via: None, joins: choice.near_joins(), to_one: choice.to_one }),
+                [choice] => Some(Linked {
+                    via: None,
+                    joins: choice.near_joins(),
+                    to_one: choice.to_one,
+                }),
                 several => {
                     let what = format!("the scope \"{}\" can be joined", scope.name.is);
                     self.ambiguous(scope.name.at, &what, several)
@@ -92,9 +116,15 @@ impl Checker<'_, '_> {
 
     /// The root and the scopes so far.
     fn starts(&self) -> Vec<Start> {
-        let root = Start { source: 0, prefix: "root.".to_owned() };
+        let root = Start {
+            source: 0,
+            prefix: "root.".to_owned(),
+        };
         let scopes = self.scopes.iter().filter_map(|(name, state)| match state {
-            ScopeState::Known(source) => Some(Start { source: *source, prefix: format!("{name}.") }),
+            ScopeState::Known(source) => Some(Start {
+                source: *source,
+                prefix: format!("{name}."),
+            }),
             ScopeState::Later | ScopeState::Broken => None,
         });
         std::iter::once(root).chain(scopes).collect()
@@ -109,14 +139,17 @@ impl Checker<'_, '_> {
 }
 
 fn holds_key(source: &Source, id: SourceId, filters: &[Filter]) -> bool {
-    let other = |operand: &Operand| !matches!(operand, Operand::Column(ColumnRef { source, .. }) if *source == id);
+    let other =
+        |operand: &Operand| !matches!(operand, Operand::Column(ColumnRef { source, .. }) if *source == id);
     let joined = |column: usize| source.joins.iter().any(|join| join.column == column);
     let filtered = |column: usize| {
         filters.iter().any(|filter| {
-            filter.column == ColumnRef { source: id, column } && matches!(&filter.test, Test::Equals(to) if other(to))
+            filter.column == ColumnRef { source: id, column }
+                && matches!(&filter.test, Test::Equals(to) if other(to))
         })
     };
     let held = |columns: &[usize]| columns.iter().all(|column| joined(*column) || filtered(*column));
     let table = &source.table;
-    (!table.primary_key.is_empty() && held(&table.primary_key)) || table.unique.iter().any(|index| held(index))
+    (!table.primary_key.is_empty() && held(&table.primary_key))
+        || table.unique.iter().any(|index| held(index))
 }

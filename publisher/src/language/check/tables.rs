@@ -18,7 +18,12 @@ impl<'a> Tables<'a> {
             return Some(Arc::clone(table));
         }
         let help = self.elsewhere(&name.is).or_else(|| self.nearest(&name.is));
-        report.fail_with(name.at, "unknown_table", format!("no table \"{}\"", name.is), help)
+        report.fail_with(
+            name.at,
+            "unknown_table",
+            format!("no table \"{}\"", name.is),
+            help,
+        )
     }
 
     fn find(self, name: &Name) -> Option<&'a Arc<Table>> {
@@ -26,9 +31,9 @@ impl<'a> Tables<'a> {
         match name.parts() {
             [table] => match self.0.tables.get(table) {
                 Some(found) if found.name == *table => Some(found),
-                _ => {
-                    all.find(|(key, found)| is_sqlite(found) && key.eq_ignore_ascii_case(table)).map(|(_, found)| found)
-                }
+                _ => all
+                    .find(|(key, found)| is_sqlite(found) && key.eq_ignore_ascii_case(table))
+                    .map(|(_, found)| found),
             },
             [schema, table] => all
                 .find(|(_, found)| found.schema.as_deref() == Some(schema) && found.name == *table)
@@ -50,15 +55,28 @@ impl<'a> Tables<'a> {
 
     /// The name by which documents call the table.
     pub fn name_of(self, table: &Arc<Table>) -> &'a str {
-        self.0.tables.iter().find(|(_, other)| Arc::ptr_eq(table, other)).map_or("?", |(key, _)| key.as_str())
+        self.0
+            .tables
+            .iter()
+            .find(|(_, other)| Arc::ptr_eq(table, other))
+            .map_or("?", |(key, _)| key.as_str())
     }
 
     /// Whether the foreign key names this table.
     pub fn names(self, key: &ForeignKey, table: &Arc<Table>) -> bool {
-        self.0.tables.get(&key.table).is_some_and(|named| Arc::ptr_eq(named, table))
+        self.0
+            .tables
+            .get(&key.table)
+            .is_some_and(|named| Arc::ptr_eq(named, table))
     }
 
-    pub fn column(self, table: &Arc<Table>, column: &str, at: Span, report: &mut Report<'_>) -> Option<usize> {
+    pub fn column(
+        self,
+        table: &Arc<Table>,
+        column: &str,
+        at: Span,
+        report: &mut Report<'_>,
+    ) -> Option<usize> {
         if let Some(found) = find_column(table, column) {
             return Some(found);
         }
@@ -72,7 +90,10 @@ impl<'a> Tables<'a> {
     pub fn as_table(self, name: &str) -> Option<String> {
         let row = format!("{{ one: {name}, body: … }} is a row of it");
         let rows = format!("{{ many: {name}, body: … }} are its rows");
-        self.0.tables.contains_key(name).then(|| format!("\"{name}\" is a table: {row}, {rows}"))
+        self.0
+            .tables
+            .contains_key(name)
+            .then(|| format!("\"{name}\" is a table: {row}, {rows}"))
     }
 }
 

@@ -10,25 +10,62 @@ use super::rows;
 
 /// A map with one of these is a node.
 const KEYWORDS: [&str; 6] = ["one", "many", "count", "first", "text", "value"];
-const KEYWORDS_LATER: [&str; 10] = ["sum", "avg", "min", "max", "any", "all", "ancestors", "tree", "merge", "sql"];
-const OPTIONS: [&str; 11] =
-    ["via", "match", "where", "order", "limit", "by", "body", "parent", "start", "distinct", "flat"];
+const KEYWORDS_LATER: [&str; 10] = [
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "any",
+    "all",
+    "ancestors",
+    "tree",
+    "merge",
+    "sql",
+];
+const OPTIONS: [&str; 11] = [
+    "via", "match", "where", "order", "limit", "by", "body", "parent", "start", "distinct", "flat",
+];
 
-const ONE: Keys = Keys { of: "\"one\"", known: &["one", "via", "match", "where", "order", "body"], later: &[] };
+const ONE: Keys = Keys {
+    of: "\"one\"",
+    known: &["one", "via", "match", "where", "order", "body"],
+    later: &[],
+};
 const MANY: Keys = Keys {
     of: "\"many\"",
     known: &["many", "via", "match", "where", "order", "limit", "by", "body"],
     later: &["distinct", "flat"],
 };
-const COUNT: Keys = Keys { of: "\"count\"", known: &["count", "via", "match", "where"], later: &["distinct"] };
-const FIRST: Keys = Keys { of: "\"first\"", known: &["first"], later: &[] };
-const TEXT: Keys = Keys { of: "\"text\"", known: &["text"], later: &[] };
-const VALUE: Keys = Keys { of: "\"value\"", known: &["value"], later: &[] };
+const COUNT: Keys = Keys {
+    of: "\"count\"",
+    known: &["count", "via", "match", "where"],
+    later: &["distinct"],
+};
+const FIRST: Keys = Keys {
+    of: "\"first\"",
+    known: &["first"],
+    later: &[],
+};
+const TEXT: Keys = Keys {
+    of: "\"text\"",
+    known: &["text"],
+    later: &[],
+};
+const VALUE: Keys = Keys {
+    of: "\"value\"",
+    known: &["value"],
+    later: &[],
+};
 
 pub fn members(entries: &[Entry], report: &mut Report<'_>) -> Vec<Member> {
     entries
         .iter()
-        .filter_map(|entry| Some(Member { name: entry.key.clone(), value: value(&entry.value, report)? }))
+        .filter_map(|entry| {
+            Some(Member {
+                name: entry.key.clone(),
+                value: value(&entry.value, report)?,
+            })
+        })
         .collect()
 }
 
@@ -74,7 +111,9 @@ fn node_value(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Repo
         "first" => first(&keyword.value, report),
         "text" => Some(Value::Text(name(&keyword.value, "\"text\"", report)?)),
         "value" => json(&keyword.value, report).map(Value::Constant),
-        "count" => Some(Value::Count { rows: node_rows(keyword, entries, report)? }),
+        "count" => Some(Value::Count {
+            rows: node_rows(keyword, entries, report)?,
+        }),
         _ => node_with_body(keyword, node, entries, report),
     }
 }
@@ -85,16 +124,24 @@ fn check_options(keys: &Keys, keyword: &str, entries: &[Entry], report: &mut Rep
         if OPTIONS.contains(&key) {
             return format!("it may hold: {}", keys.known.join(", "));
         }
-        format!("a plain object with a member \"{keyword}\" is written {{ body: {{ {keyword}: …, {key}: … }} }}")
+        format!(
+            "a plain object with a member \"{keyword}\" is written {{ body: {{ {keyword}: …, {key}: … }} }}"
+        )
     };
     keys.check_or(entries, help, report);
 }
 
 fn node_with_body(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Report<'_>) -> Option<Value> {
     let rows = node_rows(keyword, entries, report);
-    let by = get(entries, "by").and_then(|entry| names(&entry.value, "\"by\"", report)).unwrap_or_default();
+    let by = get(entries, "by")
+        .and_then(|entry| names(&entry.value, "\"by\"", report))
+        .unwrap_or_default();
     let Some(body) = get(entries, "body") else {
-        return report.fail(node.at, "missing_key", format!("\"{}\" has no \"body\"", keyword.key));
+        return report.fail(
+            node.at,
+            "missing_key",
+            format!("\"{}\" has no \"body\"", keyword.key),
+        );
     };
     let body = Box::new(value(&body.value, report)?);
     let rows = rows?;
@@ -107,10 +154,20 @@ fn node_with_body(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut 
 fn node_rows(keyword: &Entry, entries: &[Entry], report: &mut Report<'_>) -> Option<Rows> {
     let table = rows::table(&keyword.value, &keyword.key, report);
     let link = rows::link(entries, report);
-    let conditions = get(entries, "where").map(|entry| rows::filters(&entry.value, report)).unwrap_or_default();
-    let order = get(entries, "order").map(|entry| rows::order(&entry.value, report)).unwrap_or_default();
+    let conditions = get(entries, "where")
+        .map(|entry| rows::filters(&entry.value, report))
+        .unwrap_or_default();
+    let order = get(entries, "order")
+        .map(|entry| rows::order(&entry.value, report))
+        .unwrap_or_default();
     let limit = get(entries, "limit").and_then(|entry| rows::limit(&entry.value, report));
-    Some(Rows { table: table?, link, conditions, order, limit })
+    Some(Rows {
+        table: table?,
+        link,
+        conditions,
+        order,
+        limit,
+    })
 }
 
 fn first(node: &Node, report: &mut Report<'_>) -> Option<Value> {
@@ -121,7 +178,12 @@ fn first(node: &Node, report: &mut Report<'_>) -> Option<Value> {
     let values = items.iter().filter_map(|item| {
         let value = value(item, report)?;
         match value.is {
-            Value::Object(_) => wrong(item, "an entry of \"first\"", "a column, a constant or a node", report),
+            Value::Object(_) => wrong(
+                item,
+                "an entry of \"first\"",
+                "a column, a constant or a node",
+                report,
+            ),
             _ => Some(value),
         }
     });

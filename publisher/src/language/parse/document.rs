@@ -15,13 +15,41 @@ use super::rows;
 
 const DOCUMENT: Keys = Keys {
     of: "a document",
-    known: &["document", "root", "id", "each", "key", "where", "body", "targets", "sync", "queue", "inline_limit"],
-    later: &["aliases", "visible", "unhashed", "tombstone", "absent", "capture", "queries"],
+    known: &[
+        "document",
+        "root",
+        "id",
+        "each",
+        "key",
+        "where",
+        "body",
+        "targets",
+        "sync",
+        "queue",
+        "inline_limit",
+    ],
+    later: &[
+        "aliases",
+        "visible",
+        "unhashed",
+        "tombstone",
+        "absent",
+        "capture",
+        "queries",
+    ],
 };
 
-const SCOPE: Keys = Keys { of: "a scope", known: &["table", "via", "match", "where", "optional"], later: &[] };
+const SCOPE: Keys = Keys {
+    of: "a scope",
+    known: &["table", "via", "match", "where", "optional"],
+    later: &[],
+};
 
-const TARGET: Keys = Keys { of: "a target", known: &["index"], later: &["only", "mapping", "settings", "routing"] };
+const TARGET: Keys = Keys {
+    of: "a target",
+    known: &["index"],
+    later: &["only", "mapping", "settings", "routing"],
+};
 
 /// Words that reach rows by themselves.
 const RESERVED: [&str; 3] = ["root", "via", "parent"];
@@ -33,16 +61,25 @@ pub fn declaration(tree: &Node, report: &mut Report<'_>) -> Option<Declaration> 
     let entries = map(tree, "a document", report)?;
     DOCUMENT.check(entries, report);
     Some(Declaration {
-        name: required(entries, "document", tree.at, report).and_then(|node| document_name(node, "document", report)),
+        name: required(entries, "document", tree.at, report)
+            .and_then(|node| document_name(node, "document", report)),
         root: required(entries, "root", tree.at, report).and_then(|node| name(node, "\"root\"", report)),
         id: get(entries, "id").and_then(|entry| id(&entry.value, report)),
-        scopes: get(entries, "each").map(|entry| scopes(&entry.value, report)).unwrap_or_default(),
+        scopes: get(entries, "each")
+            .map(|entry| scopes(&entry.value, report))
+            .unwrap_or_default(),
         key: required(entries, "key", tree.at, report).and_then(|node| key(node, report)),
-        conditions: get(entries, "where").map(|entry| rows::filters(&entry.value, report)).unwrap_or_default(),
-        body: required(entries, "body", tree.at, report).map(|node| whole_body(node, report)).unwrap_or_default(),
+        conditions: get(entries, "where")
+            .map(|entry| rows::filters(&entry.value, report))
+            .unwrap_or_default(),
+        body: required(entries, "body", tree.at, report)
+            .map(|node| whole_body(node, report))
+            .unwrap_or_default(),
         targets: get(entries, "targets").and_then(|entry| targets(&entry.value, report)),
         sync: get(entries, "sync").and_then(|entry| sync(&entry.value, report)),
-        queue: get(entries, "queue").and_then(|entry| document_name(&entry.value, "queue", report)).map(|name| name.is),
+        queue: get(entries, "queue")
+            .and_then(|entry| document_name(&entry.value, "queue", report))
+            .map(|name| name.is),
         inline_limit: get(entries, "inline_limit")
             .and_then(|entry| whole_number(&entry.value, "\"inline_limit\"", 0, report))
             .and_then(|bytes| usize::try_from(bytes).ok()),
@@ -53,7 +90,12 @@ fn required<'a>(entries: &'a [Entry], key: &str, at: Span, report: &mut Report<'
     match get(entries, key) {
         Some(entry) => Some(&entry.value),
         // A slip in the key itself is noted already.
-        None if entries.iter().any(|entry| DOCUMENT.takes_for(&entry.key) == Some(key)) => None,
+        None if entries
+            .iter()
+            .any(|entry| DOCUMENT.takes_for(&entry.key) == Some(key)) =>
+        {
+            None
+        }
         None => report.fail(at, "missing_key", format!("the document has no \"{key}\"")),
     }
 }
@@ -62,21 +104,30 @@ fn required<'a>(entries: &'a [Entry], key: &str, at: Span, report: &mut Report<'
 fn document_name(node: &Node, key: &str, report: &mut Report<'_>) -> Option<At<String>> {
     let name = text(node, &format!("\"{key}\""), report)?;
     let good = name.is.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.is.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'));
+        && name
+            .is
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'));
     if !good {
         let message = format!("\"{}\" is no name for a {key}", name.is);
         let help = "lower case letters, digits, - and _ make one, and it starts with a letter".to_owned();
         return report.fail_with(name.at, "document_name", message, help);
     }
     if name.is.len() > LONGEST_NAME {
-        let message = format!("the name \"{}\" is longer than {LONGEST_NAME} characters", name.is);
+        let message = format!(
+            "the name \"{}\" is longer than {LONGEST_NAME} characters",
+            name.is
+        );
         return report.fail(name.at, "document_name", message);
     }
     Some(name)
 }
 
 fn id(node: &Node, report: &mut Report<'_>) -> Option<At<Vec<At<Name>>>> {
-    Some(At { at: node.at, is: names(node, "\"id\"", report)? })
+    Some(At {
+        at: node.at,
+        is: names(node, "\"id\"", report)?,
+    })
 }
 
 fn scopes(node: &Node, report: &mut Report<'_>) -> Vec<Scope> {
@@ -88,29 +139,46 @@ fn scope(entry: &Entry, report: &mut Report<'_>) -> Option<Scope> {
     let Entry { key, at, value } = entry;
     if RESERVED.contains(&key.as_str()) {
         let message = format!("a scope cannot be called \"{key}\"");
-        return report.fail_with(*at, "scope_name", message, "root, via and parent are taken".to_owned());
+        return report.fail_with(
+            *at,
+            "scope_name",
+            message,
+            "root, via and parent are taken".to_owned(),
+        );
     }
     let good = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !good {
         let help = "letters, digits and _ make one, and it starts with no digit".to_owned();
-        return report.fail_with(*at, "scope_name", format!("\"{key}\" is no name for a scope"), help);
+        return report.fail_with(
+            *at,
+            "scope_name",
+            format!("\"{key}\" is no name for a scope"),
+            help,
+        );
     }
     let problems = report.count();
     let options = map(value, &format!("the scope \"{key}\""), report).unwrap_or_default();
     SCOPE.check(options, report);
     let table = match get(options, "table") {
         Some(entry) => name(&entry.value, "\"table\"", report),
-        None if matches!(value.value, Content::Map(_)) => {
-            report.fail(*at, "missing_key", format!("the scope \"{key}\" has no \"table\""))
-        }
+        None if matches!(value.value, Content::Map(_)) => report.fail(
+            *at,
+            "missing_key",
+            format!("the scope \"{key}\" has no \"table\""),
+        ),
         None => None,
     };
     let link = rows::link(options, report);
-    let conditions = get(options, "where").map(|entry| rows::filters(&entry.value, report)).unwrap_or_default();
+    let conditions = get(options, "where")
+        .map(|entry| rows::filters(&entry.value, report))
+        .unwrap_or_default();
     let optional = get(options, "optional").and_then(|entry| boolean(&entry.value, "\"optional\"", report));
     Some(Scope {
-        name: At { at: *at, is: key.clone() },
+        name: At {
+            at: *at,
+            is: key.clone(),
+        },
         table,
         link,
         conditions,
@@ -151,11 +219,20 @@ fn targets(node: &Node, report: &mut Report<'_>) -> Option<Vec<TargetUse>> {
 
 fn target(Entry { key, at, value }: &Entry, report: &mut Report<'_>) -> TargetUse {
     let empty = matches!(&value.value, Content::Scalar(scalar) if scalar.meaning() == Plain::Null);
-    let options =
-        if empty { &[][..] } else { map(value, &format!("the target \"{key}\""), report).unwrap_or_default() };
+    let options = if empty {
+        &[][..]
+    } else {
+        map(value, &format!("the target \"{key}\""), report).unwrap_or_default()
+    };
     TARGET.check(options, report);
     let index = get(options, "index").and_then(|entry| index(&entry.value, report));
-    TargetUse { name: At { at: *at, is: key.clone() }, index }
+    TargetUse {
+        name: At {
+            at: *at,
+            is: key.clone(),
+        },
+        index,
+    }
 }
 
 fn index(node: &Node, report: &mut Report<'_>) -> Option<At<String>> {
@@ -163,13 +240,24 @@ fn index(node: &Node, report: &mut Report<'_>) -> Option<At<String>> {
     if index.is.contains(['{', '}']) {
         return report.not_supported(index.at, "an index for each value of a scope column");
     }
-    let good = index.is.starts_with(|c: char| c.is_lowercase() || c.is_ascii_digit())
-        && index.is.chars().all(|c| (c.is_alphanumeric() && !c.is_uppercase()) || matches!(c, '_' | '-' | '.'));
+    let good = index
+        .is
+        .starts_with(|c: char| c.is_lowercase() || c.is_ascii_digit())
+        && index
+            .is
+            .chars()
+            .all(|c| (c.is_alphanumeric() && !c.is_uppercase()) || matches!(c, '_' | '-' | '.'));
     if good && index.is.len() <= 200 {
         return Some(index);
     }
-    let help = "lower case letters, digits, -, _ and . make one, and it starts with a letter or digit".to_owned();
-    report.fail_with(index.at, "index_name", format!("\"{}\" is no name for an index", index.is), help)
+    let help =
+        "lower case letters, digits, -, _ and . make one, and it starts with a letter or digit".to_owned();
+    report.fail_with(
+        index.at,
+        "index_name",
+        format!("\"{}\" is no name for an index", index.is),
+        help,
+    )
 }
 
 fn sync(node: &Node, report: &mut Report<'_>) -> Option<SyncMode> {
@@ -178,7 +266,12 @@ fn sync(node: &Node, report: &mut Report<'_>) -> Option<SyncMode> {
         "direct" => Some(SyncMode::Direct),
         other => {
             let help = did_you_mean(other, ["queue", "direct"]);
-            report.fail_with(node.at, "wrong_shape", format!("\"sync\" is queue or direct, not \"{other}\""), help)
+            report.fail_with(
+                node.at,
+                "wrong_shape",
+                format!("\"sync\" is queue or direct, not \"{other}\""),
+                help,
+            )
         }
     }
 }

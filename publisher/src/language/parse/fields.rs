@@ -34,9 +34,16 @@ impl Keys {
             if self.later.contains(&key.as_str()) {
                 report.not_supported::<()>(*at, &format!("\"{key}\""));
             } else if !self.known.contains(&key.as_str()) {
-                let meant = self.takes_for(key).map(|near| format!("did you mean \"{near}\"?"));
+                let meant = self
+                    .takes_for(key)
+                    .map(|near| format!("did you mean \"{near}\"?"));
                 let help = meant.unwrap_or_else(|| help(key));
-                report.fail_with::<()>(*at, "unknown_key", format!("unknown key \"{key}\" in {}", self.of), help);
+                report.fail_with::<()>(
+                    *at,
+                    "unknown_key",
+                    format!("unknown key \"{key}\" in {}", self.of),
+                    help,
+                );
             }
         }
     }
@@ -70,7 +77,10 @@ pub fn scalar<'a>(node: &'a Node, what: &str, report: &mut Report<'_>) -> Option
 /// Text that is no plain number, boolean or null.
 pub fn text(node: &Node, what: &str, report: &mut Report<'_>) -> Option<At<String>> {
     match &node.value {
-        Content::Scalar(scalar) if scalar.meaning() == Plain::Text => Some(At { at: node.at, is: scalar.text.clone() }),
+        Content::Scalar(scalar) if scalar.meaning() == Plain::Text => Some(At {
+            at: node.at,
+            is: scalar.text.clone(),
+        }),
         _ => wrong(node, what, "text", report),
     }
 }
@@ -98,7 +108,9 @@ pub fn whole_number(node: &Node, what: &str, least: u64, report: &mut Report<'_>
 /// The name of a column or a table.
 pub fn name(node: &Node, what: &str, report: &mut Report<'_>) -> Option<At<Name>> {
     match &node.value {
-        Content::Scalar(scalar) if scalar.meaning() == Plain::Text => parse_name(&scalar.text, node.at, report),
+        Content::Scalar(scalar) if scalar.meaning() == Plain::Text => {
+            parse_name(&scalar.text, node.at, report)
+        }
         _ => wrong(node, what, "a name", report),
     }
 }
@@ -110,7 +122,12 @@ pub fn names(node: &Node, what: &str, report: &mut Report<'_>) -> Option<Vec<At<
         return report.fail(node.at, "wrong_shape", format!("{what} is empty"));
     }
     let item = format!("an entry of {what}");
-    Some(items.iter().filter_map(|node| name(node, &item, report)).collect())
+    Some(
+        items
+            .iter()
+            .filter_map(|node| name(node, &item, report))
+            .collect(),
+    )
 }
 
 /// A name, or a list of names.
@@ -130,7 +147,11 @@ pub fn parse_name(text: &str, at: Span, report: &mut Report<'_>) -> Option<At<Na
 
 /// `"limit" must be …, not …`.
 pub fn wrong<T>(node: &Node, what: &str, expected: &str, report: &mut Report<'_>) -> Option<T> {
-    report.fail(node.at, "wrong_shape", format!("{what} must be {expected}, not {}", describe(node)))
+    report.fail(
+        node.at,
+        "wrong_shape",
+        format!("{what} must be {expected}, not {}", describe(node)),
+    )
 }
 
 pub fn describe(node: &Node) -> String {

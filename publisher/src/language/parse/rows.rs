@@ -5,9 +5,15 @@ use crate::language::problem::Report;
 use crate::language::syntax::{At, Condition, Link, OrderBy, Right, Via};
 use crate::language::yaml::{Content, Entry, Node, Plain, Scalar};
 
-use super::fields::{Keys, describe, get, list, map, name, one_or_more_names, parse_name, text, whole_number, wrong};
+use super::fields::{
+    Keys, describe, get, list, map, name, one_or_more_names, parse_name, text, whole_number, wrong,
+};
 
-const VIA: Keys = Keys { of: "\"via\"", known: &["table", "from", "to"], later: &[] };
+const VIA: Keys = Keys {
+    of: "\"via\"",
+    known: &["table", "from", "to"],
+    later: &[],
+};
 
 /// Of `where`, instead of a plain constant.
 const TESTS: [&str; 5] = ["not", "gt", "gte", "lt", "lte"];
@@ -17,7 +23,12 @@ pub fn link(options: &[Entry], report: &mut Report<'_>) -> Link {
     match (get(options, "via"), get(options, "match")) {
         (Some(_), Some(entry)) => {
             let help = "put further conditions into \"where\"".to_owned();
-            report.fail_with::<()>(entry.at, "wrong_shape", "\"via\" and \"match\" exclude each other", help);
+            report.fail_with::<()>(
+                entry.at,
+                "wrong_shape",
+                "\"via\" and \"match\" exclude each other",
+                help,
+            );
             Link::Broken
         }
         (Some(entry), None) => via(&entry.value, report).map_or(Link::Broken, Link::Via),
@@ -39,22 +50,37 @@ fn via(node: &Node, report: &mut Report<'_>) -> Option<Via> {
                 None => Some(None),
             };
             let (from, to) = (columns("from"), columns("to"));
-            Some(Via { at: node.at, table: name(&table.value, "\"table\"", report)?, from: from?, to: to? })
+            Some(Via {
+                at: node.at,
+                table: name(&table.value, "\"table\"", report)?,
+                from: from?,
+                to: to?,
+            })
         }
-        Content::Scalar(_) => Some(Via { at: node.at, table: name(node, "\"via\"", report)?, from: None, to: None }),
+        Content::Scalar(_) => Some(Via {
+            at: node.at,
+            table: name(node, "\"via\"", report)?,
+            from: None,
+            to: None,
+        }),
     }
 }
 
 /// Entries of `match`.
 fn matches(node: &Node, report: &mut Report<'_>) -> Vec<Condition> {
-    let Some(entries) = map(node, "\"match\"", report) else { return Vec::new() };
+    let Some(entries) = map(node, "\"match\"", report) else {
+        return Vec::new();
+    };
     if entries.is_empty() {
         report.fail::<()>(node.at, "wrong_shape", "\"match\" is empty");
     }
     let condition = |entry: &Entry| {
         let column = parse_name(&entry.key, entry.at, report);
         let equals = match_right(&entry.value, report);
-        Some(Condition { column: column?, equals: equals? })
+        Some(Condition {
+            column: column?,
+            equals: equals?,
+        })
     };
     entries.iter().filter_map(condition).collect()
 }
@@ -63,16 +89,32 @@ fn match_right(node: &Node, report: &mut Report<'_>) -> Option<At<Right>> {
     let is = match &node.value {
         Content::Scalar(scalar) if scalar.meaning() == Plain::Text => Right::Name(name(node, "", report)?.is),
         Content::Scalar(_) => return constant_needs_value(node, report),
-        Content::List(_) => return wrong(node, "the right side of \"match\"", "a column or { value: … }", report),
+        Content::List(_) => {
+            return wrong(
+                node,
+                "the right side of \"match\"",
+                "a column or { value: … }",
+                report,
+            );
+        }
         Content::Map(entries) => match value_of(entries) {
             Some(value) => Right::Constant(constant(value, report)?),
-            None => return wrong(node, "the right side of \"match\"", "a column or { value: … }", report),
+            None => {
+                return wrong(
+                    node,
+                    "the right side of \"match\"",
+                    "a column or { value: … }",
+                    report,
+                );
+            }
         },
     };
     match is {
-        Right::Constant(scalar) if scalar.meaning() == Plain::Null => {
-            report.fail(node.at, "constant", "null never matches; { column: null } is a condition of \"where\"")
-        }
+        Right::Constant(scalar) if scalar.meaning() == Plain::Null => report.fail(
+            node.at,
+            "constant",
+            "null never matches; { column: null } is a condition of \"where\"",
+        ),
         is => Some(At { at: node.at, is }),
     }
 }
@@ -94,20 +136,34 @@ fn filter(entry: &Entry, report: &mut Report<'_>) -> Option<Condition> {
             Some(value) => right_constant(constant(value, report)?),
             None => return test_of_the_second_step(value, entries, report),
         },
-        Content::Scalar(Scalar { text, .. }) if is_qualified(text) => Right::Name(name(value, "", report)?.is),
+        Content::Scalar(Scalar { text, .. }) if is_qualified(text) => {
+            Right::Name(name(value, "", report)?.is)
+        }
         Content::Scalar(scalar) => right_constant(scalar.clone()),
     };
-    Some(Condition { column: parse_name(key, *at, report)?, equals: At { at: value.at, is } })
+    Some(Condition {
+        column: parse_name(key, *at, report)?,
+        equals: At { at: value.at, is },
+    })
 }
 
 fn right_constant(scalar: Scalar) -> Right {
-    if scalar.meaning() == Plain::Null { Right::Null } else { Right::Constant(scalar) }
+    if scalar.meaning() == Plain::Null {
+        Right::Null
+    } else {
+        Right::Constant(scalar)
+    }
 }
 
 fn test_of_the_second_step(node: &Node, entries: &[Entry], report: &mut Report<'_>) -> Option<Condition> {
     match entries.iter().find(|entry| TESTS.contains(&entry.key.as_str())) {
         Some(test) => report.not_supported(test.at, &format!("\"{}\"", test.key)),
-        None => wrong(node, "the right side of \"where\"", "a constant, a qualified column or { value: … }", report),
+        None => wrong(
+            node,
+            "the right side of \"where\"",
+            "a constant, a qualified column or { value: … }",
+            report,
+        ),
     }
 }
 
@@ -145,7 +201,10 @@ fn order_by(node: &Node, report: &mut Report<'_>) -> Option<OrderBy> {
         Some(column) => (true, column),
         None => (false, text.is.as_str()),
     };
-    Some(OrderBy { column: parse_name(column, text.at, report)?, descending })
+    Some(OrderBy {
+        column: parse_name(column, text.at, report)?,
+        descending,
+    })
 }
 
 pub fn limit(node: &Node, report: &mut Report<'_>) -> Option<u64> {

@@ -54,7 +54,9 @@ fn catalogue(text: &str, schema: Option<&str>) -> Catalogue {
         };
         (key.to_owned(), Arc::new(table(schema, name, columns)))
     });
-    Catalogue { tables: tables.collect() }
+    Catalogue {
+        tables: tables.collect(),
+    }
 }
 
 fn table(schema: Option<&str>, name: &str, text: &str) -> Table {
@@ -91,7 +93,9 @@ fn column(table: &mut Table, text: &str) {
         None => (text, None),
     };
     let index = table.columns.len();
-    let (text, key) = text.strip_suffix(" pk").map_or((text, false), |text| (text, true));
+    let (text, key) = text
+        .strip_suffix(" pk")
+        .map_or((text, false), |text| (text, true));
     if key {
         table.primary_key.push(index);
     }
@@ -110,11 +114,19 @@ fn column(table: &mut Table, text: &str) {
 
 fn foreign_key(columns: Vec<usize>, table: &str, references: &str) -> ForeignKey {
     let references = references.split(' ').map(ToOwned::to_owned).collect();
-    ForeignKey { columns, table: table.to_owned(), references }
+    ForeignKey {
+        columns,
+        table: table.to_owned(),
+        references,
+    }
 }
 
 fn indexes(table: &Table, columns: &str) -> Vec<usize> {
-    columns.split([' ', ',']).filter(|name| !name.is_empty()).map(|name| table.column(name).unwrap()).collect()
+    columns
+        .split([' ', ','])
+        .filter(|name| !name.is_empty())
+        .map(|name| table.column(name).unwrap())
+        .collect()
 }
 
 fn kind(sql_type: &str) -> ColumnKind {

@@ -14,7 +14,11 @@ fn check_document(root: &str, text: &str, expected_body: &str, expected_sources:
     assert_eq!(body(&document), expected_body, "{text}");
     let all = sources(&document);
     let nodes = all.split_once('\n').map_or("", |(_, nodes)| nodes);
-    let expected: Vec<_> = expected_sources.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let expected: Vec<_> = expected_sources
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     assert_eq!(nodes, expected.join("\n"), "{text}");
 }
 
@@ -45,10 +49,16 @@ fn the_example_of_the_language() {
     );
     assert_eq!(key(&document), "product:<2.code>:<4.code>:<0.id>");
     assert_eq!(filters(&document), ["0.is_active = 'true'"]);
-    assert_eq!((document.name.as_str(), document.scopes.as_slice()), ("product", &[2, 4, 5][..]));
+    assert_eq!(
+        (document.name.as_str(), document.scopes.as_slice()),
+        ("product", &[2, 4, 5][..])
+    );
     assert_eq!(document.root_id, [0]);
     let targets = document.targets.unwrap();
-    let targets: Vec<_> = targets.iter().map(|(name, binding)| (name.as_str(), binding.index.as_deref())).collect();
+    let targets: Vec<_> = targets
+        .iter()
+        .map(|(name, binding)| (name.as_str(), binding.index.as_deref()))
+        .collect();
     assert_eq!(targets, [("storage", None), ("search", Some("product"))]);
 }
 
@@ -63,7 +73,12 @@ fn columns_by_every_kind_of_name() {
         "{r: many 1 {s: 1.stars, up: 0.sku, top: 0.id}}",
         "1 node in 0: review on product_id = 0.id",
     );
-    check_document("odd", "x: '\"a b\"'\ny: 'root.\"c.d\"'", "{x: 0.a b, y: 0.c.d}", "");
+    check_document(
+        "odd",
+        "x: '\"a b\"'\ny: 'root.\"c.d\"'",
+        "{x: 0.a b, y: 0.c.d}",
+        "",
+    );
     check_product(
         "i: { many: sales.invoice, body: total }",
         "{i: many 1 1.total}",
@@ -88,10 +103,22 @@ fn parent_is_the_enclosing_row() {
 #[test]
 fn keyword_members_in_plain_objects() {
     check_product("text: sku\none: name", "{text: 0.sku, one: 0.name}", "");
-    check_product("o: { body: { text: sku, many: name } }", "{o: {text: 0.sku, many: 0.name}}", "");
-    check_product("o: { body: { body: { text: sku } } }", "{o: {body: text 0.sku}}", "");
+    check_product(
+        "o: { body: { text: sku, many: name } }",
+        "{o: {text: 0.sku, many: 0.name}}",
+        "",
+    );
+    check_product(
+        "o: { body: { body: { text: sku } } }",
+        "{o: {body: text 0.sku}}",
+        "",
+    );
     check_product("o: { body: sku }", "{o: {body: 0.sku}}", "");
-    check_product("o: { where: sku, limit: id }", "{o: {where: 0.sku, limit: 0.id}}", "");
+    check_product(
+        "o: { where: sku, limit: id }",
+        "{o: {where: 0.sku, limit: 0.id}}",
+        "",
+    );
     check_product("body: { id: id }", "{body: {id: 0.id}}", "");
     check_product(
         "r: { many: review, body: { body: { text: id } } }",
@@ -122,7 +149,11 @@ fn constants_text_and_first() {
 
 #[test]
 fn one_by_foreign_key_match_and_junction() {
-    check_product("b: { one: brand, body: name }", "{b: one 1 1.name}", "1 node in 0: brand on id = 0.brand_id");
+    check_product(
+        "b: { one: brand, body: name }",
+        "{b: one 1 1.name}",
+        "1 node in 0: brand on id = 0.brand_id",
+    );
     check_product(
         "b: { one: brand, where: { name: Acme }, body: { one: country, body: name } }",
         "{b: one 1 one 2 2.name}",
@@ -195,12 +226,19 @@ fn match_compares_columns_of_one_family() {
 #[test]
 fn composite_keys_join_over_all_columns() {
     let document = |body: &str| {
-        good(&format!("document: d\nroot: line\nkey: \"{{order_id}}:{{number}}\"\nbody:\n{}", indented(body)))
+        good(&format!(
+            "document: d\nroot: line\nkey: \"{{order_id}}:{{number}}\"\nbody:\n{}",
+            indented(body)
+        ))
     };
     let lines = document("e: { many: line_event, body: id }");
-    assert_eq!(sources(&lines), "0 root line\n1 node in 0: line_event on order_id = 0.order_id and number = 0.number");
+    assert_eq!(
+        sources(&lines),
+        "0 root line\n1 node in 0: line_event on order_id = 0.order_id and number = 0.number"
+    );
     assert_eq!(lines.root_id, [0, 1]);
-    let tags = "t: { many: country, via: { table: line_tag, from: [number, order_id], to: tag_id }, body: name }";
+    let tags =
+        "t: { many: country, via: { table: line_tag, from: [number, order_id], to: tag_id }, body: name }";
     assert_eq!(
         sources(&document(tags)),
         "0 root line\n1 via from 0: line_tag on order_id = 0.order_id and number = 0.number\n\
@@ -240,17 +278,36 @@ fn where_takes_constants_null_and_columns() {
 }
 
 fn scoped(each: &str, key: &str) -> String {
-    format!("document: d\nroot: product\neach:\n{}key: \"{key}\"\nbody: {{ id: id }}", indented(each))
+    format!(
+        "document: d\nroot: product\neach:\n{}key: \"{key}\"\nbody: {{ id: id }}",
+        indented(each)
+    )
 }
 
 #[test]
 fn scopes_find_their_joins() {
     for (each, key, expected) in [
-        ("b: { table: brand }", "{id}", "1 scope b: brand on id = 0.brand_id"),
-        ("r: { table: review }", "{id}:{r.id}", "1 scope r: review on product_id = 0.id"),
+        (
+            "b: { table: brand }",
+            "{id}",
+            "1 scope b: brand on id = 0.brand_id",
+        ),
+        (
+            "r: { table: review }",
+            "{id}:{r.id}",
+            "1 scope r: review on product_id = 0.id",
+        ),
         ("s: { table: log }", "{id}:{s.entry}", "1 scope s: log"),
-        ("s: { table: store, where: { code: DE } }", "{id}", "1 scope s: store where 1.code = 'DE'"),
-        ("p: { table: profile }", "{id}", "1 scope p: profile on product_id = 0.id"),
+        (
+            "s: { table: store, where: { code: DE } }",
+            "{id}",
+            "1 scope s: store where 1.code = 'DE'",
+        ),
+        (
+            "p: { table: profile }",
+            "{id}",
+            "1 scope p: profile on product_id = 0.id",
+        ),
         (
             "x: { table: image, match: { product_id: id, position: { value: 1 } }, optional: true }",
             "{id}:{x.id}",
@@ -274,18 +331,24 @@ fn scopes_find_their_joins() {
              2 scope s via 1: store on id = 1.store_id where 1.product_id = '3' and 1.store_id = '4'",
         ),
     ] {
-        assert_eq!(sources(&good(&scoped(each, key))), format!("0 root product\n{expected}"), "{each}");
+        assert_eq!(
+            sources(&good(&scoped(each, key))),
+            format!("0 root product\n{expected}"),
+            "{each}"
+        );
     }
 }
 
 #[test]
 fn identity_by_unique_index() {
-    let text =
-        |id: &str, key: &str| format!("document: d\nroot: feed\nid: [{id}]\nkey: \"{{{key}}}\"\nbody: {{ t: title }}");
+    let text = |id: &str, key: &str| {
+        format!("document: d\nroot: feed\nid: [{id}]\nkey: \"{{{key}}}\"\nbody: {{ t: title }}")
+    };
     assert_eq!(good(&text("sku", "sku")).root_id, [0]);
     let product = "document: d\nroot: product\nid: [sku]\nkey: \"{sku}\"\nbody: { id: id }";
     assert_eq!(good(product).root_id, [1]);
-    let line = "document: d\nroot: line\nid: [number, order_id]\nkey: \"{number}-{order_id}\"\nbody: { n: note }";
+    let line =
+        "document: d\nroot: line\nid: [number, order_id]\nkey: \"{number}-{order_id}\"\nbody: { n: note }";
     assert_eq!(good(line).root_id, [1, 0]);
 }
 
@@ -294,10 +357,18 @@ fn the_rest_of_the_top_level() {
     let rest = "sync: direct\nqueue: slow\ninline_limit: 65536\ntargets: { search: { index: p-1.x_y } }\n";
     let document = good(&format!("{rest}{}", product("id: id")));
     assert_eq!(document.sync, Some(pubsync_schema::shape::SyncMode::Direct));
-    assert_eq!((document.queue.as_deref(), document.inline_limit), (Some("slow"), Some(65536)));
+    assert_eq!(
+        (document.queue.as_deref(), document.inline_limit),
+        (Some("slow"), Some(65536))
+    );
     assert_eq!(document.targets.unwrap()[0].1.index.as_deref(), Some("p-1.x_y"));
     let plain = good(&product("id: id"));
-    assert!(plain.targets.is_none() && plain.sync.is_none() && plain.queue.is_none() && plain.inline_limit.is_none());
+    assert!(
+        plain.targets.is_none()
+            && plain.sync.is_none()
+            && plain.queue.is_none()
+            && plain.inline_limit.is_none()
+    );
 }
 
 #[test]
@@ -319,18 +390,32 @@ fn sqlite_names_are_found_in_any_case_and_postgres_names_are_not() {
         "0 root Product\n1 node in 0: Review on ProductId = 0.Id where 1.Stars = '5' and 1.Id = 0.Name"
     );
     let problems = check(&files(&[text]), &postgres(tables), &TARGETS).unwrap_err();
-    assert_eq!(problems[0].to_string(), "a.yaml:2:7: no table \"product\"; did you mean \"Product\"?");
+    assert_eq!(
+        problems[0].to_string(),
+        "a.yaml:2:7: no table \"product\"; did you mean \"Product\"?"
+    );
 }
 
 #[test]
 fn aliases_are_copies() {
-    check_product("a: &x { first: [name, sku] }\nb: *x", "{a: first [0.name, 0.sku], b: first [0.name, 0.sku]}", "");
+    check_product(
+        "a: &x { first: [name, sku] }\nb: *x",
+        "{a: first [0.name, 0.sku], b: first [0.name, 0.sku]}",
+        "",
+    );
 }
 
 #[test]
 fn two_documents_may_share_keys_on_different_targets() {
     let text = |name: &str, target: &str| {
-        format!("document: {name}\nroot: product\nkey: \"x:{{id}}\"\ntargets: {{ {target}: }}\nbody: {{ id: id }}")
+        format!(
+            "document: {name}\nroot: product\nkey: \"x:{{id}}\"\ntargets: {{ {target}: }}\nbody: {{ id: id }}"
+        )
     };
-    assert_eq!(documents(&[&text("a", "storage"), &text("b", "search")]).unwrap().len(), 2);
+    assert_eq!(
+        documents(&[&text("a", "storage"), &text("b", "search")])
+            .unwrap()
+            .len(),
+        2
+    );
 }

@@ -23,7 +23,11 @@ fn check_cases(cases: &str) {
     for case in cases.split("### ").skip(1) {
         let (title, rest) = case.split_once('\n').unwrap();
         let (text, expected) = rest.split_once("---\n").unwrap();
-        let text = if title.starts_with("body: ") { product(text) } else { text.to_owned() };
+        let text = if title.starts_with("body: ") {
+            product(text)
+        } else {
+            text.to_owned()
+        };
         let found = documents(&[&text]).err().unwrap_or_default().join("\n");
         assert_eq!(found, expected.trim_end(), "### {title}");
     }
@@ -33,27 +37,45 @@ fn check_cases(cases: &str) {
 fn documents_against_each_other() {
     let same = product("id: id");
     let found = documents(&[&same, &same]).unwrap_err();
-    assert_eq!(found, ["b.yaml:1:11: a document \"d\" is already declared in a.yaml"]);
+    assert_eq!(
+        found,
+        ["b.yaml:1:11: a document \"d\" is already declared in a.yaml"]
+    );
 
     let named = |name: &str, rest: &str| {
         format!("document: {name}\nroot: product\nkey: \"x:{{id}}\"\n{rest}body: {{ id: id }}\n")
     };
     let help = "let their keys begin with different text, such as the names of the documents";
-    let found = documents(&[&named("a", ""), &named("b", "targets: { search: { index: a } }\n")]).unwrap_err();
+    let found = documents(&[
+        &named("a", ""),
+        &named("b", "targets: { search: { index: a } }\n"),
+    ])
+    .unwrap_err();
     assert_eq!(
         found,
         [
-            format!("b.yaml:3:6: \"b\" and \"a\" (a.yaml) could make the same key on the target \"search\"; {help}"),
+            format!(
+                "b.yaml:3:6: \"b\" and \"a\" (a.yaml) could make the same key on the target \"search\"; {help}"
+            ),
             "b.yaml:4:29: the index \"a\" belongs to a document in a.yaml already".to_owned(),
         ]
     );
     let found = documents(&[&named("a", ""), &named("b", "")]).unwrap_err();
-    assert_eq!(found, [format!("b.yaml:3:6: \"b\" and \"a\" (a.yaml) could make the same key; {help}")]);
+    assert_eq!(
+        found,
+        [format!(
+            "b.yaml:3:6: \"b\" and \"a\" (a.yaml) could make the same key; {help}"
+        )]
+    );
 }
 
 #[test]
 fn problems_of_all_files_come_together_and_in_order() {
-    let found = documents(&[&product("b: nmae\na: &x { one: bran, body: id }\nc: *x"), "document: [", "document: e"]);
+    let found = documents(&[
+        &product("b: nmae\na: &x { one: bran, body: id }\nc: *x"),
+        "document: [",
+        "document: e",
+    ]);
     assert_eq!(
         found.unwrap_err(),
         [
@@ -80,15 +102,23 @@ a.yaml:5:10: no column \"nmae\" in table \"product\"
   |          ^
   = did you mean \"name\"?"
     );
-    assert!(format!("{:#}", problems[1]).contains("\n6 |   x:\t{ one: review, body: id }\n  |     \t       ^\n"));
-    assert_eq!((problems[0].line, problems[0].column, problems[0].code), (5, 10, "unknown_column"));
+    assert!(
+        format!("{:#}", problems[1]).contains("\n6 |   x:\t{ one: review, body: id }\n  |     \t       ^\n")
+    );
+    assert_eq!(
+        (problems[0].line, problems[0].column, problems[0].code),
+        (5, 10, "unknown_column")
+    );
 }
 
 #[test]
 fn a_text_that_ends_anywhere_or_lacks_a_letter_is_no_panic() {
     let text = include_str!("product.yaml");
     for (i, c) in text.char_indices() {
-        for broken in [text[..i].to_owned(), format!("{}{}", &text[..i], &text[i + c.len_utf8()..])] {
+        for broken in [
+            text[..i].to_owned(),
+            format!("{}{}", &text[..i], &text[i + c.len_utf8()..]),
+        ] {
             let found = check(&files(&[&broken]), &shop(), &TARGETS);
             found.unwrap_or_else(|problems| panic_free(&problems));
         }
@@ -98,6 +128,8 @@ fn a_text_that_ends_anywhere_or_lacks_a_letter_is_no_panic() {
 /// Writes them in their long form.
 fn panic_free(problems: &[Problem]) -> Vec<Document> {
     assert!(!problems.is_empty());
-    problems.iter().for_each(|problem| assert!(!format!("{problem:#}").is_empty()));
+    problems
+        .iter()
+        .for_each(|problem| assert!(!format!("{problem:#}").is_empty()));
     Vec::new()
 }

@@ -15,7 +15,10 @@ const TARGETS: [&str; 2] = ["storage", "search"];
 
 fn files(texts: &[&str]) -> Vec<SourceFile> {
     let names = ["a.yaml", "b.yaml", "c.yaml"];
-    let file = |(name, text): (&&str, &&str)| SourceFile { name: (*name).to_owned(), text: (*text).to_owned() };
+    let file = |(name, text): (&&str, &&str)| SourceFile {
+        name: (*name).to_owned(),
+        text: (*text).to_owned(),
+    };
     names.iter().zip(texts).map(file).collect()
 }
 
@@ -31,17 +34,26 @@ fn product(body: &str) -> String {
 }
 
 fn document(root: &str, body: &str) -> String {
-    format!("document: d\nroot: {root}\nkey: \"d:{{id}}\"\nbody:\n{}", indented(body))
+    format!(
+        "document: d\nroot: {root}\nkey: \"d:{{id}}\"\nbody:\n{}",
+        indented(body)
+    )
 }
 
 fn indented(text: &str) -> String {
-    text.trim_matches('\n').lines().map(|line| format!("  {line}\n")).collect()
+    text.trim_matches('\n')
+        .lines()
+        .map(|line| format!("  {line}\n"))
+        .collect()
 }
 
 /// The one document that a text gives.
 fn good(text: &str) -> Document {
     match documents(&[text]) {
-        Ok(documents) => documents.into_iter().next().unwrap_or_else(|| panic!("no document")),
+        Ok(documents) => documents
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| panic!("no document")),
         Err(problems) => panic!("{}\n{text}", problems.join("\n")),
     }
 }

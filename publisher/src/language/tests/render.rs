@@ -11,7 +11,13 @@ pub fn sources(document: &Document) -> String {
         let joins: Vec<_> = source
             .joins
             .iter()
-            .map(|join| format!("{} = {}", source.table.columns[join.column].name, operand(document, &join.to)))
+            .map(|join| {
+                format!(
+                    "{} = {}",
+                    source.table.columns[join.column].name,
+                    operand(document, &join.to)
+                )
+            })
             .collect();
         let filters: Vec<_> = source.filters.iter().map(|item| filter(document, item)).collect();
         for (word, items) in [("on", joins), ("where", filters)] {
@@ -20,31 +26,56 @@ pub fn sources(document: &Document) -> String {
             }
         }
         for order in &source.order {
-            let _ =
-                write!(line, " order {}{}", if order.descending { "-" } else { "" }, column(document, order.column));
+            let _ = write!(
+                line,
+                " order {}{}",
+                if order.descending { "-" } else { "" },
+                column(document, order.column)
+            );
         }
         if let Some(limit) = source.limit {
             let _ = write!(line, " limit {limit}");
         }
         line
     };
-    document.sources.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+    document
+        .sources
+        .iter()
+        .enumerate()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn role(role: &Role) -> String {
     let via = |via: &Option<usize>| via.map(|via| format!(" via {via}")).unwrap_or_default();
     match role {
         Role::Root => "root".to_owned(),
-        Role::Scope { name, optional, via: junction } => {
-            format!("scope{} {name}{}:", if *optional { "?" } else { "" }, via(junction))
+        Role::Scope {
+            name,
+            optional,
+            via: junction,
+        } => {
+            format!(
+                "scope{} {name}{}:",
+                if *optional { "?" } else { "" },
+                via(junction)
+            )
         }
         Role::Via { parent } => format!("via from {parent}:"),
-        Role::Node { parent, via: junction } => format!("node in {parent}{}:", via(junction)),
+        Role::Node {
+            parent,
+            via: junction,
+        } => format!("node in {parent}{}:", via(junction)),
     }
 }
 
 pub fn filters(document: &Document) -> Vec<String> {
-    document.filters.iter().map(|item| filter(document, item)).collect()
+    document
+        .filters
+        .iter()
+        .map(|item| filter(document, item))
+        .collect()
 }
 
 fn filter(document: &Document, filter: &Filter) -> String {
@@ -63,7 +94,10 @@ fn operand(document: &Document, operand: &Operand) -> String {
 }
 
 fn column(document: &Document, column: ColumnRef) -> String {
-    format!("{}.{}", column.source, document.sources[column.source].table.columns[column.column].name)
+    format!(
+        "{}.{}",
+        column.source, document.sources[column.source].table.columns[column.column].name
+    )
 }
 
 pub fn key(document: &Document) -> String {
@@ -80,7 +114,10 @@ pub fn body(document: &Document) -> String {
 }
 
 fn object(document: &Document, members: &[(String, Value)]) -> String {
-    let members: Vec<_> = members.iter().map(|(name, it)| format!("{name}: {}", value(document, it))).collect();
+    let members: Vec<_> = members
+        .iter()
+        .map(|(name, it)| format!("{name}: {}", value(document, it)))
+        .collect();
     format!("{{{}}}", members.join(", "))
 }
 
@@ -92,7 +129,10 @@ fn value(document: &Document, it: &Value) -> String {
         Value::Object(members) => object(document, members),
         Value::One { source, body } => format!("one {source} {}", value(document, body)),
         Value::Many { source, body, by } => {
-            let by: Vec<_> = by.iter().map(|it| format!(" by {}", column(document, *it))).collect();
+            let by: Vec<_> = by
+                .iter()
+                .map(|it| format!(" by {}", column(document, *it)))
+                .collect();
             format!("many {source}{} {}", by.concat(), value(document, body))
         }
         Value::Count { source } => format!("count {source}"),

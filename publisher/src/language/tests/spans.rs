@@ -58,8 +58,8 @@ fn of_flows_quotes_and_letters_of_several_bytes() {
     assert_eq!(
         places("ä: { 'ö': \"ü\", x: [1,\n  zwei] }\r\nb: c\r\n"),
         [
-            "1:1 {}", "1:1 ä:", "1:4 {}", "1:6 ö:", "1:11 ü", "1:16 x:", "1:19 []", "1:20 1", "2:3 zwei", "3:1 b:",
-            "3:4 c"
+            "1:1 {}", "1:1 ä:", "1:4 {}", "1:6 ö:", "1:11 ü", "1:16 x:", "1:19 []", "1:20 1", "2:3 zwei",
+            "3:1 b:", "3:4 c"
         ]
     );
 }
@@ -67,7 +67,10 @@ fn of_flows_quotes_and_letters_of_several_bytes() {
 #[test]
 fn of_texts_with_marks() {
     assert_eq!(places("\u{feff}a: b"), ["1:1 {}", "1:1 a:", "1:4 b"]);
-    assert_eq!(places("---\na: &x b\nc: *x\n...\n"), ["2:1 {}", "2:1 a:", "2:7 b", "3:1 c:", "2:7 b"]);
+    assert_eq!(
+        places("---\na: &x b\nc: *x\n...\n"),
+        ["2:1 {}", "2:1 a:", "2:7 b", "3:1 c:", "2:7 b"]
+    );
 }
 
 #[test]
@@ -79,7 +82,10 @@ fn aliases_are_bounded() {
     }
     let (tree, faults) = parse(&text);
     assert!(tree.is_none());
-    assert_eq!(faults[0].message, "the file has more than 50000 values, aliases written out");
+    assert_eq!(
+        faults[0].message,
+        "the file has more than 50000 values, aliases written out"
+    );
     let (tree, faults) = parse(&format!("{}{}", "[".repeat(100), "]".repeat(100)));
     assert!(tree.is_none());
     assert_eq!(faults[0].message, "nested deeper than 64 levels");
