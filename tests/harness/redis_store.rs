@@ -40,7 +40,9 @@ impl RedisKeys {
     /// All documents under the prefix, by key without the prefix.
     pub async fn documents(&self) -> Documents {
         let mut connection = self.connection().await;
-        let keys = self.scan(&mut connection, "").await;
+        let mut keys = self.scan(&mut connection).await;
+        // Tombstones are not documents: readers see a plain miss.
+        keys.retain(|key| !key[self.prefix.len()..].starts_with("t:{"));
         let mut documents = Documents::new();
         for page in keys.chunks(PAGE) {
             let values = connection
@@ -63,8 +65,7 @@ impl RedisKeys {
     /// Everything under the prefix is gone, tombstones too, as after `FLUSHALL`. Returns how many keys there were.
     pub async fn lose_everything(&self) -> usize {
         let mut connection = self.connection().await;
-        let mut keys = self.scan(&mut connection, "").await;
-        keys.extend(self.scan(&mut connection, "t:{").await);
+        let keys = self.scan(&mut connection).await;
         for page in keys.chunks(PAGE) {
             connection
                 .del(page)
@@ -74,8 +75,8 @@ impl RedisKeys {
         keys.len()
     }
 
-    async fn scan(&self, connection: &mut MultiplexedConnection, before: &str) -> Vec<String> {
-        let pattern = format!("{before}{}*", self.prefix);
+    async fn scan(&self, connection: &mut MultiplexedConnection) -> Vec<String> {
+        let pattern = format!("{}*", self.prefix);
         let (mut keys, mut cursor) = (std::collections::BTreeSet::new(), 0_u64);
         loop {
             let (next, page): (u64, Vec<String>) = redis::cmd("SCAN")

@@ -158,7 +158,7 @@ impl From<RoleName> for Role {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct Documents {
+pub(crate) struct Documents {
     /// Document names
     #[arg(value_name = "DOCUMENT")]
     names: Vec<String>,
@@ -168,7 +168,7 @@ struct Documents {
 }
 
 #[derive(Debug, Args)]
-struct Wait {
+pub(crate) struct Wait {
     /// Return when it has reached the targets
     #[arg(long)]
     wait: bool,
