@@ -5,6 +5,8 @@ use super::fixture::{Fixture, on_both};
 use crate::document::{Operand, Test, Value};
 use crate::plan::DocumentPlan;
 
+type Image = [(&'static str, &'static str)];
+
 const SHOP: &str = "
     CREATE TABLE brand (id integer PRIMARY KEY, name text);
     CREATE TABLE product (id integer PRIMARY KEY, name text, brand_id integer REFERENCES brand, parent_id integer);
@@ -77,7 +79,7 @@ async fn every_kind_of_source_leads_to_its_roots() {
         let plan = plan(db).await;
         let body = r#"{"name":"a","brand":"Acme","categories":["x"],"prices":[{"amount":10.00,"tiers":[]}],"comments":1,"slogans":["billig"],"variants":["b","c"]}"#;
         assert_eq!(db.bodies(&plan, "1").await, [body]);
-        let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+        let cases: &[(&str, &Image, &[&str])] = &[
             // The root: itself, even when gone, and the root that it is a variant of.
             ("product", &[("id", "77")], &["77"]),
             ("product", &[("id", "2"), ("parent_id", "1")], &["1", "2"]),
