@@ -4,7 +4,7 @@
 //! rewrite the trigger (so the next reconcile replaces it). REPLACE fires no delete trigger for the rows that it
 //! replaces unless the connection has `recursive_triggers` on. There are no settings, so the lane is live.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use pubsync_schema::dialect::Dialect;
 use pubsync_schema::names::Names;
@@ -144,15 +144,24 @@ fn image(capture: &Capture, row: &str) -> String {
         // The same text that SELECTs and reverse paths use: a root's image becomes its id as it stands. A blob in a
         // column of another type would not be text at all, and nobody could read the outbox row.
         let text = plan::dialect::text(DIALECT, &value, column);
-        let text = format!("CASE WHEN typeof({value}) = 'blob' AND {} THEN '\\x' || lower(hex({value})) ELSE {text} END", column.kind != ColumnKind::Bytes);
-        format!("{} || json_quote({text})", DIALECT.literal(&format!("{}:", json_string(&column.name))))
+        let text = format!(
+            "CASE WHEN typeof({value}) = 'blob' AND {} THEN '\\x' || lower(hex({value})) ELSE {text} END",
+            column.kind != ColumnKind::Bytes
+        );
+        format!(
+            "{} || json_quote({text})",
+            DIALECT.literal(&format!("{}:", json_string(&column.name)))
+        )
     };
     capture
         .carried
         .iter()
         .map(member)
         .reduce(|before, member| format!("{before} || ',' || {member}"))
-        .map_or_else(|| "'{}'".to_owned(), |members| format!("'{{' || {members} || '}}'"))
+        .map_or_else(
+            || "'{}'".to_owned(),
+            |members| format!("'{{' || {members} || '}}'"),
+        )
 }
 
 fn json_string(text: &str) -> String {

@@ -162,7 +162,7 @@ impl Apply<'_> {
                 definition::raise(&txn, store, definition).await?
             };
             // A document that stood still may have missed changes.
-            if !old.is_some_and(|o| o.fingerprint == definition.fingerprint) || stood_still {
+            if old.is_none_or(|o| o.fingerprint != definition.fingerprint) || stood_still {
                 self.forget_failures(&txn, document).await?;
                 pause::end(&txn, store, &subject).await?;
                 entries.push(rebuild(&txn, store, definition, number).await?);

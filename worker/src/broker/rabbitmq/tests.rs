@@ -113,7 +113,7 @@ async fn a_queue_with_other_arguments_is_a_configuration_error() {
             other.declare(&[queue.to_owned()]).await,
             other.subscribe(queue, 1).await.map(drop),
         ];
-        other.delete(&[other.dead.clone()]).await.unwrap();
+        other.delete(std::slice::from_ref(&other.dead)).await.unwrap();
         other.close().await;
         for error in errors.map(Result::unwrap_err) {
             assert!(matches!(error, BrokerError::Configuration { .. }), "{error:?}");
