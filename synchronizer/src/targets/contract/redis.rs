@@ -356,13 +356,19 @@ async fn a_replica_is_refused_and_a_restart_heals() {
         .unwrap();
     assert_eq!(live(&target, put("product:1", 2, "{}")).await, Outcome::Applied);
 
-    // Empty, without functions, and behind a connection that is dead.
+    // Empty, without functions, and all connections in the pool are dead.
+    let busy = (0..4)
+        .map(|at| live(&target, put(&format!("product:busy-{at}"), 1, "{}")))
+        .collect::<Vec<_>>();
+    futures::future::join_all(busy).await;
     let Server { port, mut child, .. } = server;
     child.kill().await.unwrap();
+    let mut server = Server::start(port, &[]).await;
+    assert_eq!(live(&target, put("product:1", 1, "{}")).await, Outcome::Applied);
+
+    server.child.kill().await.unwrap();
     let error = target.ping().await.unwrap_err();
     assert!(matches!(error, TargetError::Down { .. }), "{error:?}");
-    let _server = Server::start(port, &[]).await;
-    assert_eq!(live(&target, put("product:1", 1, "{}")).await, Outcome::Applied);
 }
 
 #[tokio::test]
