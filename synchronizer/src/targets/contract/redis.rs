@@ -205,20 +205,19 @@ async fn a_foreign_value_is_overwritten_but_not_past_a_tombstone() {
 
 #[tokio::test]
 async fn flushed_functions_are_loaded_again() {
-    with_redis(|target, mut connection, _| async move {
-        for revision in 1..5 {
-            cmd("FUNCTION")
-                .arg("FLUSH")
-                .exec_async(&mut connection)
-                .await
-                .unwrap();
-            assert_eq!(
-                live(&target, put("product:1", revision, "{}")).await,
-                Outcome::Applied
-            );
-        }
-    })
-    .await;
+    let server = Server::start(closed_port().await, &[]).await;
+    let (target, mut connection) = (target(&server.url(), ""), connect(&server.url()).await);
+    for revision in 1..5 {
+        cmd("FUNCTION")
+            .arg("FLUSH")
+            .exec_async(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(
+            live(&target, put("product:1", revision, "{}")).await,
+            Outcome::Applied
+        );
+    }
 }
 
 #[tokio::test]
