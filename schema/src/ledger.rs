@@ -137,6 +137,25 @@ pub async fn claim(
 const COLUMNS: &str =
     "id, queue, document, target, lane, payload, definition, run, changed_at, attempts, trace";
 
+/// Takes small, never sent publish rows of a queue out of the ledger, to be merged into fuller ones with new ids: at most
+/// `limit`, oldest first. Rows that were claimed are never touched, nor are walks and runs.
+pub async fn take_small(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    queue: &str,
+    limit: u64,
+) -> Result<Vec<Entry>, DbErr> {
+    let sql = format!(
+        "DELETE FROM {ledger} WHERE id IN (SELECT id FROM {ledger} WHERE queue = $1 AND claimed_at IS NULL AND kind = 'publish' \
+         AND attempts = 0 AND run IS NULL AND items < $2 AND payload LIKE '{{\"changes\"%' ORDER BY id LIMIT {limit}{lock}) RETURNING {COLUMNS}",
+        ledger = store.names.table("ledger"),
+        lock = store.dialect().for_update_skip_locked(),
+    );
+    let values = [queue.into(), (crate::wire::MAX_ITEMS as i64).into()];
+    let rows = txn.query_all_raw(store.sql(sql, values)).await?;
+    rows.iter().map(entry).collect()
+}
+
 /// Notes that the broker has stored these; `epoch` names an in-process broker, whose messages die with it.
 pub async fn mark_sent(store: &Store, ids: &[i64], epoch: Option<&str>) -> Result<(), DbErr> {
     let set = format!("sent_at = {}, epoch = $2", store.dialect().now());

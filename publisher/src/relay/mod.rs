@@ -1,6 +1,7 @@
 //! The relay: outbox rows → ledger rows, in one transaction that never waits for the broker. Routes by table and
 //! column, keeps each image once.
 
+mod backlog;
 pub mod images;
 mod route;
 
@@ -93,14 +94,10 @@ impl Relay {
         let txn = store.begin().await?;
         let numbers = definition::hold_all(&txn, store).await?;
         let documents = self.registry.all();
-        let known = |(document, number): &(String, i64)| {
-            // A document that cannot be compiled is paused; its rows must not be taken by a relay that cannot route
-            // them, so the relay stands until it can.
-            documents
-                .get(document)
-                .is_some_and(|c| c.definition.number == *number)
-        };
-        if numbers.len() != documents.len() || !numbers.iter().all(known) {
+        let current = numbers
+            .iter()
+            .all(|(document, number)| self.registry.knows(document, *number));
+        if numbers.len() < documents.len() || !current {
             txn.rollback().await?;
             self.street.definitions.refresh(store).await?;
             self.registry.refresh().await?;
@@ -121,6 +118,9 @@ impl Relay {
         // What fits on the road is claimed here and sent right after the commit; the rest waits in the ledger.
         for entry in &mut entries {
             entry.claimed = self.outbound.reserve(&entry.queue, 1);
+        }
+        if entries.iter().any(|entry| !entry.claimed) {
+            entries = backlog::merge(&txn, store, entries).await?;
         }
         let ids = ledger::insert(&txn, store, &entries).await?;
         failure::record(&txn, store, &failures).await?;
