@@ -154,8 +154,10 @@ impl Apply<'_> {
             let subject = Subject::Document(document.clone());
             let old = known.get(document);
             let stood_still = paused.contains(&subject);
-            let same =
-                old.is_some_and(|o| o.fingerprint == definition.fingerprint && o.shape == definition.shape);
+            // What stood still gets a new number, so that workers that could not compile it look again.
+            let equal =
+                |o: &Definition| o.fingerprint == definition.fingerprint && o.shape == definition.shape;
+            let same = old.is_some_and(equal) && !stood_still;
             let number = if same {
                 old.map_or(1, |o| o.number)
             } else {
