@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pubsync_schema::failure::{self, NewFailure, Stage};
+use pubsync_schema::ledger;
 use pubsync_schema::names::Lane;
 use pubsync_schema::wire::{SyncBody, SyncItem, SyncMessage, SyncOp, VERSION};
 use pubsync_worker::backoff::{self, Backoff};
@@ -118,7 +119,10 @@ impl Synchronizer {
             .batch
             .renew(&self.street, |state| second.contains(&state.key))
             .await?;
-        let tally = apply::apply(&self.street, &*self.target, &mut group.batch, &self.stop).await?;
+        let tally = match apply::apply(&self.street, &*self.target, &mut group.batch, &self.stop).await {
+            Err(Unsettled::Unbound(_)) => return self.unbound(&group.batch).await,
+            other => other?,
+        };
         let (document, target) = (&group.batch.document, self.target.name());
         tracing::debug!(
             document,
@@ -128,6 +132,18 @@ impl Synchronizer {
             failed = tally.failed,
             "synchronized"
         );
+        Ok(())
+    }
+
+    /// Work of a document that does not go to this target: perhaps not yet known here, else no longer wanted.
+    async fn unbound(&self, batch: &Batch) -> Result<(), Unsettled> {
+        let street = &self.street;
+        street.definitions.refresh(&street.store).await?;
+        let definition = street.definitions.get(&batch.document);
+        if definition.is_some_and(|d| d.shape.targets.contains_key(&batch.target)) {
+            return Err(Unsettled::Unbound(batch.target.clone()));
+        }
+        ledger::delete(&street.store.write, &street.store, &batch.ids).await?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use pubsync_schema::names::Lane;
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::run;
 use pubsync_schema::shape::{Binding, Shape};
-use pubsync_schema::store::Store;
+use pubsync_schema::store::{Store, rows_parameter};
 use pubsync_schema::wire::PublishWork;
 use pubsync_synchronizer::resync;
 use pubsync_synchronizer::target::{Target, TargetError};
@@ -184,9 +184,25 @@ impl Apply<'_> {
         let declared = |name: &&String| !wanted.iter().any(|d| &&d.document == name);
         report.removed = known.keys().filter(declared).cloned().collect();
         definition::remove(&txn, store, &report.removed).await?;
+        self.drop_work(&txn, &report.removed).await?;
         ledger::insert(&txn, store, &entries).await?;
         txn.commit().await?;
         Ok(report)
+    }
+
+    /// What was on its way for documents that are declared no more: nobody would ever settle it.
+    async fn drop_work(&self, txn: &DatabaseTransaction, removed: &[String]) -> Result<(), DbErr> {
+        let (store, names) = (self.store, self.store.dialect().rows(1, 1, "n"));
+        for table in ["ledger", "failure"] {
+            let table = store.names.table(table);
+            let sql = format!("DELETE FROM {table} WHERE document IN (SELECT c0 FROM {names})");
+            let parameter = rows_parameter(removed.iter().map(|d| [Some(d.clone())]));
+            txn.execute_raw(store.sql(sql, [parameter])).await?;
+        }
+        for document in removed {
+            pause::end(txn, store, &Subject::Document(document.clone())).await?;
+        }
+        Ok(())
     }
 
     /// What blocked the document as a whole is answered by this definition.
