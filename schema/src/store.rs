@@ -176,6 +176,11 @@ fn options(url: &str, dialect: Dialect, connections: u32, application: &str) -> 
     match dialect {
         Dialect::Postgres => {
             options.set_application_name(application);
+            // Our statements are short and planned for batches that they cannot know: compiling them costs up to a
+            // second where running them costs milliseconds.
+            options.after_connect(|connection| {
+                Box::pin(async move { connection.execute_unprepared("SET jit = off").await.map(|_| ()) })
+            });
         }
         Dialect::Sqlite => {
             options.map_sqlx_sqlite_opts(|sqlite| {
