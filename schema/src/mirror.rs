@@ -208,6 +208,30 @@ pub async fn bury_orphans(
     written(txn.query_all_raw(store.sql(sql, [parameter])).await?)
 }
 
+/// Gives rows revisions above what a target holds: it came from a later state of a database that was restored since.
+/// Gives key and new revision.
+pub async fn raise(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    held: &[(String, i64)],
+) -> Result<Vec<(String, i64)>, DbErr> {
+    if held.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mirror = store.names.mirror(document);
+    let sql = format!(
+        "UPDATE {mirror} SET revision = CAST(n.c1 AS bigint) + 1 FROM {rows} WHERE {mirror}.key = n.c0 \
+         AND {mirror}.revision <= CAST(n.c1 AS bigint) RETURNING key, revision",
+        rows = store.dialect().rows(1, 2, "n"),
+    );
+    let parameter = rows_parameter(
+        held.iter()
+            .map(|(key, held)| [Some(key.clone()), Some(held.to_string())]),
+    );
+    written(txn.query_all_raw(store.sql(sql, [parameter])).await?)
+}
+
 /// Which of these keys stand live.
 pub async fn live(
     conn: &impl ConnectionTrait,

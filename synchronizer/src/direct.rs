@@ -100,7 +100,7 @@ async fn apply(street: &Street, target: &dyn Target, batch: &Batch) -> Result<()
         .apply(&collection, &batch.writes(), Accept::Higher)
         .await
         .map_err(|e| e.to_string())?;
-    settle::settle(street, batch, &outcomes)
+    settle::settle(street, batch, &outcomes, &[])
         .await
         .map_err(|e| e.to_string())?;
     Ok(())

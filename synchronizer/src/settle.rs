@@ -99,9 +99,17 @@ pub struct Tally {
 /// Makes the outcomes of a batch durable, in one transaction: its ledger rows go; what may succeed later gets a row of
 /// its own with a new id; what was refused becomes a failure.
 ///
+/// `ahead`: keys of which the target holds a higher revision than the mirror, with it. They get revisions above that and
+/// are sent again.
+///
 /// # Errors
 /// Of the database; then nothing is settled.
-pub async fn settle(street: &Street, batch: &Batch, outcomes: &[Outcome]) -> Result<Tally, DbErr> {
+pub async fn settle(
+    street: &Street,
+    batch: &Batch,
+    outcomes: &[Outcome],
+    ahead: &[(String, i64)],
+) -> Result<Tally, DbErr> {
     let store = &street.store;
     let mut tally = Tally::default();
     let (mut open, mut failures, mut well) = (Vec::new(), Vec::new(), Vec::new());
@@ -129,7 +137,7 @@ pub async fn settle(street: &Street, batch: &Batch, outcomes: &[Outcome]) -> Res
             }
         }
     }
-    let simple = open.is_empty() && failures.is_empty() && batch.run.is_none();
+    let simple = ahead.is_empty() && open.is_empty() && failures.is_empty() && batch.run.is_none();
     if simple {
         ledger::delete(&store.write, store, &batch.ids).await?;
         failure::clear_keys(&store.write, store, &batch.document, &batch.target, &well).await?;
@@ -140,12 +148,18 @@ pub async fn settle(street: &Street, batch: &Batch, outcomes: &[Outcome]) -> Res
     failure::clear_keys(&txn, store, &batch.document, &batch.target, &well).await?;
     failure::record(&txn, store, &failures).await?;
     if stood {
+        let raised = mirror::raise(&txn, store, &batch.document, ahead).await?;
+        open.extend(
+            raised
+                .into_iter()
+                .map(|(key, revision)| SyncKey { key, revision }),
+        );
         // Where no row stood, another copy of the messages has settled them, with an open row of its own.
         if !open.is_empty() {
             ledger::insert(&txn, store, &[again(street, batch, open)?]).await?;
         }
         if let Some(run) = batch.run {
-            run::count(&txn, store, run, 0, well.len() as i64, tally.failed as i64).await?;
+            run::count_answered(&txn, store, run, well.len() as i64, tally.failed as i64).await?;
         }
     }
     txn.commit().await?;

@@ -102,7 +102,7 @@ enum Command {
     },
     /// Return when all that was committed before the call has reached its targets
     Wait {
-        /// Seconds
+        /// Seconds to wait at most; then exit 5
         #[arg(long, default_value_t = 300)]
         timeout: u64,
     },
@@ -134,7 +134,7 @@ struct RunArgs {
     /// End when outbox and ledger are empty, paused and failed work apart
     #[arg(long)]
     until_quiet: bool,
-    /// Consumers per queue in this process [default: as configured]
+    /// Publisher and synchronizer tasks per queue in this process [default: as configured]
     #[arg(long)]
     concurrency: Option<usize>,
 }

@@ -40,6 +40,7 @@ pub async fn run(mut config: Config, args: RunArgs) -> Result<(), Fail> {
     }
     if let Some(concurrency) = args.concurrency {
         config.publisher.concurrency = concurrency.max(1);
+        config.synchronizer.concurrency = concurrency.max(1);
     }
     let shutdown = Shutdown::on_signals().map_err(|e| Fail::Part(format!("signals: {e}")))?;
     let Some(street) = street(config, &shutdown).await? else {

@@ -85,9 +85,6 @@ pub struct SynchronizerConfig {
     /// Batches that one process works on at a time. Default 4.
     #[serde(deserialize_with = "number::positive")]
     pub concurrency: usize,
-    /// Most documents that one request to a target carries. Default 500.
-    #[serde(deserialize_with = "number::positive")]
-    pub batch: usize,
 }
 
 impl Config {
@@ -146,7 +143,7 @@ impl Config {
             return Err((vec!["name".into()], text.into()));
         }
         if matches!(self.name.as_str(), "public" | "information_schema") || self.name.starts_with("pg_") {
-            let text = "must be a schema of pubsync's own: `uninstall` drops it";
+            let text = "must be a schema of pubsync's own";
             return Err((vec!["name".into()], text.into()));
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -190,10 +187,7 @@ impl Default for PublisherConfig {
 
 impl Default for SynchronizerConfig {
     fn default() -> Self {
-        Self {
-            concurrency: 4,
-            batch: 500,
-        }
+        Self { concurrency: 4 }
     }
 }
 

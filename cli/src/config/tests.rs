@@ -87,13 +87,7 @@ fn defaults_are_as_documented() {
             batch: 100
         }
     );
-    assert_eq!(
-        config.synchronizer,
-        SynchronizerConfig {
-            concurrency: 4,
-            batch: 500
-        }
-    );
+    assert_eq!(config.synchronizer, SynchronizerConfig { concurrency: 4 });
 }
 
 #[test]
@@ -315,7 +309,7 @@ fn a_missing_file_says_what_to_do() {
         Config::load_with(Some(Path::new("/nowhere/pubsync.yaml")), &Environment::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "/nowhere/pubsync.yaml: no such file; name another with --config, or write one with `pubsync init`"
+        "/nowhere/pubsync.yaml: no such file; name another with --config; examples/shop/pubsync.yaml is one to begin with"
     );
 }
 
@@ -386,7 +380,7 @@ targets:
             "inline_limit": 262_144,
             "relay": { "batch": 500, "resend_after": 60 },
             "publisher": { "concurrency": 4, "batch": 100 },
-            "synchronizer": { "concurrency": 4, "batch": 500 },
+            "synchronizer": { "concurrency": 4 },
         })
     );
     let shown = format!(

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pubsync_schema::failure::{self, NewFailure, Stage};
-use pubsync_schema::fault::{Fault, chain, classify};
-use pubsync_schema::ledger;
+use pubsync_schema::fault::{Fault, chain};
 use pubsync_schema::names::Lane;
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::wire::{PublishMessage, PublishWork, TableImages, VERSION};
+use pubsync_schema::{ledger, run};
 use pubsync_synchronizer::synchronize::note_unreadable;
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::broker::{BrokerError, Delivery, Settlement};
@@ -251,14 +251,10 @@ impl Consumer {
     ) -> Result<Next, DbErr> {
         let street = &self.publish.street;
         let document = &compiled.definition.document;
-        let fault = match &error {
-            PublishError::OutOfDate(_) => {
-                street.definitions.refresh(&street.store).await?;
-                self.registry.refresh().await?;
-                return Ok(Next::Again);
-            }
-            PublishError::Store(error) => classify(error),
-            PublishError::Build(error) => error.fault(),
+        let Some(fault) = error.fault() else {
+            street.definitions.refresh(&street.store).await?;
+            self.registry.refresh().await?;
+            return Ok(Next::Again);
         };
         match fault {
             Fault::Retry if attempt < ATTEMPTS => Ok(Next::Again),
@@ -270,10 +266,7 @@ impl Consumer {
                 self.stand_still(document, &error).await?;
                 Ok(Next::Again)
             }
-            Fault::Retry | Fault::Item => {
-                self.alone(compiled, messages, &error).await?;
-                Ok(Next::Done)
-            }
+            Fault::Retry | Fault::Item => self.alone(compiled, messages, error).await,
         }
     }
 
@@ -315,30 +308,43 @@ impl Consumer {
         &self,
         compiled: &Arc<Compiled>,
         messages: &[Received],
-        error: &PublishError,
-    ) -> Result<(), DbErr> {
+        error: PublishError,
+    ) -> Result<Next, DbErr> {
+        if let [message] = messages {
+            return self.bisect(compiled, message, &error).await;
+        }
+        let mut next = Next::Done;
         for message in messages {
-            let alone = match messages.len() {
-                1 => Err(None),
-                _ => self
-                    .batch(compiled, std::slice::from_ref(message))
-                    .await
-                    .map_err(Some),
+            let Err(own) = self.batch(compiled, std::slice::from_ref(message)).await else {
+                continue;
             };
-            let Err(own) = alone else { continue };
-            let error = own.as_ref().unwrap_or(error);
-            match &message.work {
-                PublishWork::Roots(roots) if roots.len() > 1 => {
-                    match self.publish.explode(compiled, message).await {
-                        Ok(_) => {}
-                        Err(PublishError::Store(error)) => return Err(error),
-                        Err(other) => tracing::warn!(%other, "message stays with the ledger"),
-                    }
-                }
-                work => self.give_up(compiled, message, work, error).await?,
+            // What no item is to blame for is met by the whole batch again; what is settled by then is a duplicate.
+            if own.fault() != Some(Fault::Item) || self.bisect(compiled, message, &own).await? == Next::Again
+            {
+                next = Next::Again;
             }
         }
-        Ok(())
+        Ok(next)
+    }
+
+    /// A failing message becomes messages of its parts; one that has no parts becomes a failure.
+    async fn bisect(
+        &self,
+        compiled: &Compiled,
+        message: &Received,
+        error: &PublishError,
+    ) -> Result<Next, DbErr> {
+        let single = matches!(&message.work, PublishWork::Roots(roots) if roots.len() <= 1);
+        if !single {
+            match self.publish.explode(compiled, message).await {
+                Ok(_) => return Ok(Next::Done),
+                Err(own) if own.fault() == Some(Fault::Item) => {}
+                Err(PublishError::Store(error)) => return Err(error),
+                Err(_) => return Ok(Next::Again),
+            }
+        }
+        self.give_up(compiled, message, &message.work, error).await?;
+        Ok(Next::Done)
     }
 
     /// The last part of a message: its ledger row ends as a failure, in one transaction.
@@ -373,11 +379,15 @@ impl Consumer {
                 changed_at: message.changed_at,
             };
             failure::record(&txn, store, &[failure]).await?;
+            if let Some(run) = message.run {
+                run::count(&txn, store, run, 0, 0, 1).await?;
+            }
         }
         txn.commit().await
     }
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Next {
     Done,
     Again,

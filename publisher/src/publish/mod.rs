@@ -9,6 +9,7 @@ mod queueing;
 use std::sync::Arc;
 
 use pubsync_schema::failure::{self, NewFailure, Stage};
+use pubsync_schema::fault::{Fault, classify};
 use pubsync_schema::mirror::{self, Put};
 use pubsync_schema::names::Lane;
 use pubsync_schema::{definition, dialect::Dialect, ledger, run};
@@ -60,6 +61,18 @@ pub enum PublishError {
     Store(#[from] DbErr),
     #[error(transparent)]
     Build(#[from] BuildError),
+}
+
+impl PublishError {
+    /// What it asks for; `None`: newer definitions.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::OutOfDate(_) => None,
+            Self::Store(error) => Some(classify(error)),
+            Self::Build(error) => Some(error.fault()),
+        }
+    }
 }
 
 impl Publish {

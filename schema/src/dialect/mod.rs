@@ -31,11 +31,12 @@ impl Dialect {
     }
 
     /// Microseconds since 1970 by the database clock, as a `bigint` expression. Not the transaction's start: the moment.
+    /// SQLite counts milliseconds, and by a function that every version has: triggers run in the application's.
     #[must_use]
     pub fn now(self) -> &'static str {
         match self {
             Self::Postgres => "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
-            Self::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+            Self::Sqlite => "(CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER) * 1000)",
         }
     }
 
