@@ -11,54 +11,64 @@ use crate::installation::Installation;
 use crate::report::{Delays, Phase};
 use crate::services::{NAME, part};
 
+/// How much, and what it is held against.
+#[derive(Clone, Copy)]
+pub struct Load {
+    pub products: u32,
+    pub rounds: u32,
+    pub limits: &'static [&'static str],
+}
+
 /// Longest wait for one change.
 const LATE: Duration = Duration::from_secs(20);
 
 /// Every document, from the ledger row that asks for all of them to the last answer of the last target.
-pub async fn rebuild(
-    installation: &Installation,
-    name: &'static str,
-    products: u32,
-    limits: &'static [&'static str],
-) -> Result<Phase, Fail> {
-    installation.warm(products).await?;
-    let (before, begun) = (Moment::now(), Instant::now());
-    installation.rebuild().await?;
-    let phase = Phase::new(name, products, begun.elapsed(), before.used(), limits);
-    installation.check(products).await?;
-    Ok(phase)
+pub async fn rebuild(installation: &Installation, name: &'static str, load: Load) -> Result<Phase, Fail> {
+    let products = load.products;
+    let mut best: Option<Phase> = None;
+    for _ in 0..load.rounds {
+        installation.warm(products).await?;
+        let (before, begun) = (Moment::now(), Instant::now());
+        installation.rebuild().await?;
+        let phase = Phase::new(name, products, begun.elapsed(), before.used(), load.limits);
+        installation.check(products).await?;
+        best = Phase::best(best, phase);
+    }
+    best.ok_or_else(|| part("no round was asked for"))
 }
 
 /// Every product touched by one statement; the clock runs from its COMMIT.
 pub async fn touched(
     installation: &Installation,
     app: &DatabaseConnection,
-    products: u32,
-    limits: &'static [&'static str],
+    load: Load,
 ) -> Result<Phase, Fail> {
-    let transaction = app.begin().await?;
-    let statement = Instant::now();
-    let sql = "UPDATE product SET name = name || ' 2'";
-    let done = transaction.execute_unprepared(sql).await?;
-    let statement = statement.elapsed();
-    transaction.commit().await?;
-    let (before, begun) = (Moment::now(), Instant::now());
-    installation.arrive().await?;
-    let phase = Phase::new(
-        "bulk UPDATE to Redis",
-        products,
-        begun.elapsed(),
-        before.used(),
-        limits,
-    );
-    if done.rows_affected() != u64::from(products) {
-        return Err(part("the UPDATE has not met every product"));
+    let products = load.products;
+    let mut best: Option<Phase> = None;
+    for _ in 0..load.rounds {
+        let transaction = app.begin().await?;
+        let statement = Instant::now();
+        let sql = "UPDATE product SET name = name || ' 2'";
+        let done = transaction.execute_unprepared(sql).await?;
+        let statement = statement.elapsed().as_secs_f64();
+        transaction.commit().await?;
+        let (before, begun) = (Moment::now(), Instant::now());
+        installation.arrive().await?;
+        let mut phase = Phase::new(
+            "bulk UPDATE to Redis",
+            products,
+            begun.elapsed(),
+            before.used(),
+            load.limits,
+        );
+        phase.statement = Some(statement);
+        if done.rows_affected() != u64::from(products) {
+            return Err(part("the UPDATE has not met every product"));
+        }
+        installation.check(products).await?;
+        best = Phase::best(best, phase);
     }
-    installation.check(products).await?;
-    Ok(Phase {
-        statement: Some(statement.as_secs_f64()),
-        ..phase
-    })
+    best.ok_or_else(|| part("no round was asked for"))
 }
 
 /// Single-row changes on an idle street, one after the other: from the answer to COMMIT until a reader of Redis sees

@@ -63,6 +63,10 @@ impl Phase {
             limits,
         }
     }
+
+    pub fn best(known: Option<Self>, new: Self) -> Option<Self> {
+        Some(known.filter(|known| known.seconds <= new.seconds).unwrap_or(new))
+    }
 }
 
 /// From commit to target, in milliseconds.
