@@ -6,9 +6,10 @@
 
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
+use crate::dialect::Dialect;
 use crate::names::Lane;
 use crate::pause::Subject;
-use crate::store::{Store, rows_parameter, scalar};
+use crate::store::{Store, numbers, rows_parameter, scalar};
 
 /// A message to be. Which of publish or sync it is, `target` tells.
 #[derive(Debug, Clone)]
@@ -177,11 +178,13 @@ async fn update(
         return Ok(());
     }
     let sql = format!(
-        "UPDATE {} SET {set} WHERE id IN ({})",
+        "UPDATE {} SET {set} WHERE {}",
         store.names.table("ledger"),
-        id_rows(store, 1)
+        store.dialect().is_among("id", 1)
     );
-    let values: Vec<Value> = std::iter::once(id_parameter(ids)).chain(more).collect();
+    let values: Vec<Value> = std::iter::once(numbers(store.dialect(), ids))
+        .chain(more)
+        .collect();
     store.write.execute_raw(store.sql(sql, values)).await?;
     Ok(())
 }
@@ -193,26 +196,35 @@ pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> 
         return Ok(Vec::new());
     }
     // Locked in id order: two workers that hold copies of the same messages must not deadlock.
-    let sql = format!(
-        "DELETE FROM {ledger} WHERE id IN (SELECT id FROM {ledger} WHERE id IN ({ids}) ORDER BY id{lock}) RETURNING id",
-        ledger = store.names.table("ledger"),
-        ids = id_rows(store, 1),
-        lock = store.dialect().for_update(),
-    );
-    self::ids(conn.query_all_raw(store.sql(sql, [id_parameter(ids)])).await?)
+    let (ledger, dialect) = (store.names.table("ledger"), store.dialect());
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let these = match dialect {
+        Dialect::Postgres => format!(
+            "id = ANY(ARRAY({}))",
+            dialect.among(&ledger, "id", "id", 1, dialect.for_update())
+        ),
+        Dialect::Sqlite => dialect.is_among("id", 1),
+    };
+    let sql = format!("DELETE FROM {ledger} WHERE {these} RETURNING id");
+    self::ids(
+        conn.query_all_raw(store.sql(sql, [numbers(dialect, &sorted)]))
+            .await?,
+    )
 }
 
 /// Which of these rows still stand.
 pub async fn standing(store: &Store, ids: &[i64]) -> Result<Vec<i64>, DbErr> {
     let sql = format!(
-        "SELECT id FROM {} WHERE id IN ({})",
+        "SELECT id FROM {} WHERE {}",
         store.names.table("ledger"),
-        id_rows(store, 1)
+        store.dialect().is_among("id", 1)
     );
     self::ids(
         store
             .read
-            .query_all_raw(store.sql(sql, [id_parameter(ids)]))
+            .query_all_raw(store.sql(sql, [numbers(store.dialect(), ids)]))
             .await?,
     )
 }
@@ -266,9 +278,9 @@ pub async fn take_back(
            (sent_at IS NOT NULL AND epoch IS NOT NULL AND epoch <> coalesce($4, '')))",
         ledger = store.names.table("ledger"),
         sent = match store.dialect() {
-            crate::dialect::Dialect::Postgres =>
+            Dialect::Postgres =>
                 "least($3 * (1::bigint << least(attempts, 10)::int), greatest($3, 900000000))",
-            crate::dialect::Dialect::Sqlite => "min($3 * (1 << min(attempts, 10)), max($3, 900000000))",
+            Dialect::Sqlite => "min($3 * (1 << min(attempts, 10)), max($3, 900000000))",
         },
     );
     let values = [
@@ -304,11 +316,11 @@ pub async fn has_older(store: &Store, moment: i64) -> Result<bool, DbErr> {
 /// Rows that still belong to these runs.
 pub async fn of_runs(store: &Store, runs: &[i64]) -> Result<i64, DbErr> {
     let sql = format!(
-        "SELECT count(*) AS v FROM {} WHERE run IN ({})",
+        "SELECT count(*) AS v FROM {} WHERE {}",
         store.names.table("ledger"),
-        id_rows(store, 1)
+        store.dialect().is_among("run", 1)
     );
-    scalar(&store.write, store.sql(sql, [id_parameter(runs)])).await
+    scalar(&store.write, store.sql(sql, [numbers(store.dialect(), runs)])).await
 }
 
 /// Rows in outbox and ledger that move by themselves: what is paused is left out.
@@ -328,17 +340,6 @@ fn paused_parameter(paused: &[Subject]) -> Value {
         Subject::Target(name) => [Some(name.clone()), None],
         Subject::Document(name) => [None, Some(name.clone())],
     }))
-}
-
-fn id_rows(store: &Store, parameter: usize) -> String {
-    format!(
-        "SELECT CAST(c0 AS bigint) FROM {}",
-        store.dialect().rows(parameter, 1, "i")
-    )
-}
-
-fn id_parameter(ids: &[i64]) -> Value {
-    rows_parameter(ids.iter().map(|id| [Some(id.to_string())]))
 }
 
 fn ids(rows: Vec<QueryResult>) -> Result<Vec<i64>, DbErr> {

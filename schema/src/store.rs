@@ -153,6 +153,26 @@ where
     Value::from(serde_json::Value::from_iter(rows.into_iter().map(serde_json::Value::from)).to_string())
 }
 
+/// A list of texts as the one parameter that [`Dialect::among`] and [`Dialect::is_among`] look for.
+#[must_use]
+pub fn texts<T: AsRef<str>>(dialect: Dialect, list: &[T]) -> Value {
+    match dialect {
+        Dialect::Postgres => Value::from(list.iter().map(|t| t.as_ref().to_owned()).collect::<Vec<_>>()),
+        Dialect::Sqlite => {
+            Value::from(serde_json::Value::from_iter(list.iter().map(AsRef::as_ref)).to_string())
+        }
+    }
+}
+
+/// As [`texts`], of numbers.
+#[must_use]
+pub fn numbers(dialect: Dialect, list: &[i64]) -> Value {
+    match dialect {
+        Dialect::Postgres => Value::from(list.to_vec()),
+        Dialect::Sqlite => Value::from(serde_json::Value::from(list).to_string()),
+    }
+}
+
 /// A URL without its password, for messages.
 #[must_use]
 pub fn redact(url: &str) -> String {

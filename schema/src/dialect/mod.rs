@@ -59,6 +59,34 @@ impl Dialect {
         }
     }
 
+    /// A SELECT of the rows of a table whose `column` is in one bound list (see `store::texts` and `store::numbers`),
+    /// in the order of the list; `lock` ends it for each row. Each value is looked up by the column's index: with a plain
+    /// `IN`, PostgreSQL reads a whole table that was empty when the statement was prepared, or has some ten thousand
+    /// rows. Values stand once in the list.
+    #[must_use]
+    pub fn among(self, table: &str, columns: &str, column: &str, parameter: usize, lock: &str) -> String {
+        match self {
+            Self::Postgres => format!(
+                "SELECT m.* FROM unnest(${parameter}) AS l(c0) CROSS JOIN LATERAL \
+                 (SELECT {columns} FROM {table} WHERE {column} = l.c0 OFFSET 0{lock}) AS m"
+            ),
+            Self::Sqlite => {
+                format!(
+                    "SELECT {columns} FROM {table} WHERE {column} IN (SELECT value FROM json_each(${parameter}))"
+                )
+            }
+        }
+    }
+
+    /// A condition that holds for rows whose `column` is in one bound list.
+    #[must_use]
+    pub fn is_among(self, column: &str, parameter: usize) -> String {
+        match self {
+            Self::Postgres => format!("{column} = ANY(${parameter})"),
+            Self::Sqlite => format!("{column} IN (SELECT value FROM json_each(${parameter}))"),
+        }
+    }
+
     /// Ends a SELECT that locks its rows until commit. SQLite needs nothing: its writer is alone.
     #[must_use]
     pub fn for_update(self) -> &'static str {
