@@ -6,6 +6,7 @@ use std::time::Duration;
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::shape::Collection;
 use pubsync_worker::backoff::Backoff;
+use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +51,7 @@ pub async fn apply(
     };
     let mut attempt = 0;
     loop {
-        match target.apply(&collection, &batch.writes(), accept).await {
+        match metrics::target_batch(&batch.target, target.apply(&collection, &batch.writes(), accept)).await {
             Ok(outcomes) => {
                 if attempt > 0 {
                     pause::end(
