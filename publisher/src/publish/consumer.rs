@@ -93,6 +93,7 @@ impl Consumer {
             } else {
                 Lane::Bulk
             };
+            metrics::consumed(&names.publish_queue(&self.queue, lane), &deliveries);
             self.handle(lane, deliveries).await;
         }
     }
