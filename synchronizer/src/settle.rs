@@ -142,9 +142,7 @@ pub async fn settle(street: &Street, batch: &Batch, outcomes: &[Outcome]) -> Res
             }
         }
     }
-    // No change is behind a run: a rebuild or a resync, which takes its time.
-    let changed_at = (batch.run.is_none() && !well.is_empty()).then_some(batch.changed_at);
-    metrics::written(&batch.target, &batch.document, &tally.outcomes(), changed_at);
+    tell(batch, &tally);
     let simple = open.is_empty() && failures.is_empty() && batch.run.is_none();
     if simple {
         ledger::delete(&store.write, store, &batch.ids).await?;
@@ -166,6 +164,13 @@ pub async fn settle(street: &Street, batch: &Batch, outcomes: &[Outcome]) -> Res
     }
     txn.commit().await?;
     Ok(tally)
+}
+
+fn tell(batch: &Batch, tally: &Tally) {
+    // No change is behind a run: a rebuild or a resync, which takes its time.
+    let arrived = tally.applied + tally.stale > 0 && batch.run.is_none();
+    let changed_at = arrived.then_some(batch.changed_at);
+    metrics::written(&batch.target, &batch.document, &tally.outcomes(), changed_at);
 }
 
 fn refused(batch: &Batch, state: &State, class: &str, error: &str) -> NewFailure {
