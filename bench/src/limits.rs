@@ -61,7 +61,7 @@ impl Limits {
             storage: target(STORAGE).ok_or_else(missing)?,
             search: target(SEARCH).ok_or_else(missing)?,
             collection: installation.collection(SEARCH)?,
-            abreast: installation.street.settings.concurrency,
+            abreast: installation.street.settings.publishers,
             store,
         })
     }

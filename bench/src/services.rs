@@ -67,6 +67,7 @@ impl Services {
             targets.insert(SEARCH.to_owned(), TargetConfig::Opensearch { url, prefix });
         }
         Config {
+            listen: None,
             name: name.to_owned(),
             database: Database::Postgres { url: self.database() },
             broker: Broker::RabbitMq { url: broker },

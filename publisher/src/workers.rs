@@ -8,7 +8,7 @@ use pubsync_schema::definition::Definition;
 use pubsync_synchronizer::street::Street;
 use pubsync_synchronizer::synchronize::Synchronizer;
 use pubsync_synchronizer::target::Target;
-use pubsync_synchronizer::{apply, direct, sender, sweeper};
+use pubsync_synchronizer::{apply, direct, measure, sender, sweeper};
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
@@ -65,6 +65,7 @@ pub async fn start(street: &Street, roles: &BTreeSet<Role>, shutdown: &Shutdown)
             shutdown.spawn(relay.clone().send(shutdown.taking().clone()));
             shutdown.spawn(relay.run(shutdown.taking().clone()));
             shutdown.spawn(sweeper::sweep(street.clone(), shutdown.taking().clone()));
+            shutdown.spawn(measure::measure(street.clone(), shutdown.taking().clone()));
         }
         if roles.contains(&Role::Publisher) {
             let direct = direct::start(street, shutdown);

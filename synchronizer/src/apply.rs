@@ -6,6 +6,7 @@ use std::time::Duration;
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::shape::Collection;
 use pubsync_worker::backoff::Backoff;
+use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
@@ -53,7 +54,9 @@ pub async fn apply(
     };
     let mut attempt = 0;
     loop {
-        match patiently(target, &collection, &batch.writes(), accept, stop).await {
+        let writes = batch.writes();
+        let writing = patiently(target, &collection, &writes, accept, stop);
+        match metrics::target_batch(&batch.target, writing).await {
             Ok(outcomes) => {
                 if attempt > 0 {
                     let subject = Subject::Target(batch.target.clone());

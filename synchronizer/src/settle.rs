@@ -8,6 +8,7 @@ use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::names::Lane;
 use pubsync_schema::wire::{SyncKey, SyncWork};
 use pubsync_schema::{mirror, run};
+use pubsync_worker::metrics;
 use sea_orm::DbErr;
 
 use crate::message::{State, state_of_now};
@@ -96,6 +97,18 @@ pub struct Tally {
     pub failed: usize,
 }
 
+impl Tally {
+    /// By the words of metrics and logs.
+    fn outcomes(&self) -> [(&'static str, usize); 4] {
+        [
+            ("applied", self.applied),
+            ("stale", self.stale),
+            ("retry", self.retry),
+            ("failed", self.failed),
+        ]
+    }
+}
+
 /// Makes the outcomes of a batch durable, in one transaction: its ledger rows go; what may succeed later gets a row of
 /// its own with a new id; what was refused becomes a failure.
 ///
@@ -137,6 +150,7 @@ pub async fn settle(
             }
         }
     }
+    tell(batch, &tally);
     let simple = ahead.is_empty() && open.is_empty() && failures.is_empty() && batch.run.is_none();
     if simple {
         ledger::delete(&store.write, store, &batch.ids).await?;
@@ -164,6 +178,13 @@ pub async fn settle(
     }
     txn.commit().await?;
     Ok(tally)
+}
+
+fn tell(batch: &Batch, tally: &Tally) {
+    // No change is behind a run: a rebuild or a resync, which takes its time.
+    let arrived = tally.applied + tally.stale > 0 && batch.run.is_none();
+    let changed_at = arrived.then_some(batch.changed_at);
+    metrics::written(&batch.target, &batch.document, &tally.outcomes(), changed_at);
 }
 
 fn refused(batch: &Batch, state: &State, class: &str, error: &str) -> NewFailure {

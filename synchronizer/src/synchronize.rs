@@ -11,6 +11,7 @@ use pubsync_schema::wire::{SyncBody, SyncItem, SyncMessage, SyncOp, VERSION};
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::broker::{BrokerError, Delivery, Settlement};
 use pubsync_worker::lanes::{LaneKind, Lanes};
+use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
@@ -88,6 +89,7 @@ impl Synchronizer {
                 LaneKind::Live => (Lane::Live, &live),
                 LaneKind::Bulk => (Lane::Bulk, &bulk),
             };
+            metrics::consumed(queue, &batch.1);
             self.handle(lane, queue, batch.1).await;
         }
     }
@@ -119,20 +121,10 @@ impl Synchronizer {
             .batch
             .renew(&self.street, |state| second.contains(&state.key))
             .await?;
-        let tally = match apply::apply(&self.street, &*self.target, &mut group.batch, &self.stop).await {
-            Err(Unsettled::Unbound(_)) => return self.unbound(&group.batch).await,
-            other => other?,
-        };
-        let (document, target) = (&group.batch.document, self.target.name());
-        tracing::debug!(
-            document,
-            target,
-            applied = tally.applied,
-            stale = tally.stale,
-            failed = tally.failed,
-            "synchronized"
-        );
-        Ok(())
+        match apply::apply(&self.street, &*self.target, &mut group.batch, &self.stop).await {
+            Err(Unsettled::Unbound(_)) => self.unbound(&group.batch).await,
+            other => other.map(|_tally| ()),
+        }
     }
 
     /// Work of a document that does not go to this target: perhaps not yet known here, else no longer wanted.

@@ -15,6 +15,7 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use pubsync_schema::shape::SyncMode;
@@ -46,6 +47,9 @@ pub struct Config {
     /// Bytes. A larger body travels as a reference and is read from the mirror; 0: all of them. Default 262144.
     #[serde(default = "default_inline_limit", deserialize_with = "number::any")]
     pub inline_limit: usize,
+    /// Where `run` serves health and metrics, without login: `127.0.0.1:9464`, in a pod `0.0.0.0:9464`. Left out: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
     #[serde(default)]
     pub relay: RelayConfig,
     #[serde(default)]

@@ -1,3 +1,5 @@
+//! What the configuration accepts, refuses, and says about it.
+
 use super::*;
 
 const GOOD: &str = "\
@@ -388,4 +390,15 @@ targets:
         config.database, config.broker, config.targets
     );
     assert!(!shown.contains("s3cret") && !shown.contains("0rd"), "{shown}");
+}
+
+#[test]
+fn listen_is_an_address_and_nowhere_by_default() {
+    assert_eq!(load(GOOD, &[]).unwrap().listen, None);
+    let config = load(&with("listen: 0.0.0.0:9464"), &[]).unwrap();
+    assert_eq!(config.listen, "0.0.0.0:9464".parse().ok());
+    let config = load(GOOD, &[("PUBSYNC_LISTEN", "127.0.0.1:9464")]).unwrap();
+    assert_eq!(config.listen, "127.0.0.1:9464".parse().ok());
+    let wrong = error(&with("listen: localhost"), &[]);
+    assert!(wrong.starts_with("pubsync.yaml:5:9: `listen` "), "{wrong}");
 }

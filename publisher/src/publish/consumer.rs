@@ -13,6 +13,7 @@ use pubsync_synchronizer::synchronize::note_unreadable;
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::broker::{BrokerError, Delivery, Settlement};
 use pubsync_worker::lanes::{LaneKind, Lanes};
+use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
@@ -92,6 +93,7 @@ impl Consumer {
             } else {
                 Lane::Bulk
             };
+            metrics::consumed(&names.publish_queue(&self.queue, lane), &deliveries);
             self.handle(lane, deliveries).await;
         }
     }
@@ -204,13 +206,7 @@ impl Consumer {
         for mut job in jobs {
             job.roots.sort_unstable();
             job.roots.dedup();
-            let tally = self.publish.run(compiled, &job).await?;
-            tracing::debug!(
-                document = compiled.definition.document,
-                roots = job.roots.len(),
-                ?tally,
-                "published"
-            );
+            self.publish.run(compiled, &job).await?;
         }
         Ok(())
     }
@@ -363,7 +359,7 @@ impl Consumer {
                 (Stage::Affected, None, Some(payload))
             }
         };
-        tracing::warn!(document = compiled.definition.document, root, %error, "could not be published");
+        metrics::publish_given_up(&compiled.definition.document, root.as_deref(), error);
         let txn = store.begin().await?;
         if !ledger::delete(&txn, store, &[message.id]).await?.is_empty() {
             let failure = NewFailure {

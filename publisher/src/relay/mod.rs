@@ -16,6 +16,7 @@ use pubsync_synchronizer::sender::{self, Outbound};
 use pubsync_synchronizer::street::Street;
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::broker::Outgoing;
+use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
@@ -128,7 +129,7 @@ impl Relay {
             pause::set(&txn, store, &Subject::Document(document.clone()), reason, None).await?;
         }
         txn.commit().await?;
-        tracing::debug!(rows = taken, messages = entries.len(), "relayed");
+        metrics::relayed(taken, entries.len());
         for (entry, id) in entries.into_iter().zip(ids).filter(|(entry, _)| entry.claimed) {
             self.outbound.hand_over(outgoing(entry, id)?);
         }
