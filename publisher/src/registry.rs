@@ -65,6 +65,12 @@ impl Registry {
             .clone()
     }
 
+    /// Puts a publisher of one's own in the place of the declarative one, until a newer definition comes.
+    pub fn replace(&self, compiled: Arc<Compiled>) {
+        let mut documents = self.documents.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut documents).insert(compiled.definition.document.clone(), compiled);
+    }
+
     /// Compiles definitions that are new or changed. One that cannot be compiled pauses its document; the others go
     /// on.
     ///
