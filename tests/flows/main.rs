@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod chinook;
+mod convergence;
 mod telemetry;
 mod tidy;

@@ -243,12 +243,12 @@ fn stored(rows: Vec<Vec<Option<String>>>) -> Documents {
     rows.into_iter().map(entry).collect()
 }
 
-fn folder_of(name: &str) -> PathBuf {
+pub(crate) fn folder_of(name: &str) -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
 /// Fits a database, a virtual host, an index and a folder.
-fn unique(label: &str) -> String {
+pub(crate) fn unique(label: &str) -> String {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .expect("a clock after 1970");
@@ -260,7 +260,7 @@ fn unique(label: &str) -> String {
     )
 }
 
-async fn administer(services: &Services, sql: &str) {
+pub(crate) async fn administer(services: &Services, sql: &str) {
     let server = Database::Postgres {
         url: services.postgres.clone(),
     };

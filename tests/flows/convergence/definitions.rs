@@ -1,0 +1,144 @@
+//! Definitions and targets that change while workers run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pubsync_publisher::operate::rebuild;
+use pubsync_publisher::publish::PublishError;
+
+use super::scene::{PRODUCT, Process, Scene, local};
+use super::stop;
+
+const ONE: &str = "INSERT INTO product VALUES (1, NULL, 'a', 'one');";
+const TITLED: &str = "{\"title\":\"one\",\"brand\":null,\"offers\":[]}";
+
+/// A publisher whose definition is no longer the current one puts its work back: no row of the mirror, no ledger row is
+/// touched. As soon as it has the new one it does it.
+#[tokio::test(flavor = "multi_thread")]
+async fn law_10_a_publisher_with_an_older_definition() {
+    let scene = Scene::postgres("law10", &[PRODUCT], ONE).await;
+    let old = &scene.process;
+    let titled = PRODUCT.replace("name: name", "title: name");
+    scene.apply(old, &[&titled]).await;
+    let work = scene.number("SELECT max(id) FROM pubsync.ledger").await;
+    let revision = scene.revision("product", "product:a").await;
+
+    let done = old
+        .begin(old.compiled("product"), &["1"], &[work])
+        .await
+        .await
+        .unwrap();
+    assert!(matches!(done, Err(PublishError::OutOfDate(_))), "{done:?}");
+    assert_eq!(scene.count("ledger").await, 1, "the work");
+    assert_eq!(scene.revision("product", "product:a").await, revision);
+
+    old.refresh().await;
+    assert_eq!(old.publish("product", &["1"]).await.changed, 1);
+    old.drain().await;
+    scene.assert_settled("product", &[("product:a", TITLED)]).await;
+}
+
+/// A worker that runs meanwhile finds out by itself: its transaction fails, it loads the new definition and runs again.
+#[tokio::test(flavor = "multi_thread")]
+async fn law_10_a_worker_finds_the_new_definition() {
+    let scene = Scene::postgres("law10worker", &[PRODUCT], ONE).await;
+    let titled = PRODUCT.replace("name: name", "title: name");
+    scene.apply(&scene.process, &[&titled]).await;
+    scene.process.drain().await;
+    scene.assert_settled("product", &[("product:a", TITLED)]).await;
+}
+
+/// A change of a table that only the new definition uses. A relay with the old one would route it to nobody and delete it.
+#[tokio::test(flavor = "multi_thread")]
+async fn law_10_a_relay_with_an_older_definition() {
+    let without = PRODUCT.replace("  offers: { many: offer, body: id }\n", "");
+    let scene = Scene::postgres("law10relay", &[&without], ONE).await;
+    let (old, new) = (&scene.process, scene.another_process().await);
+    scene.apply(&new, &[PRODUCT]).await;
+    new.refresh().await;
+    // The rebuild is over when the change comes, so nothing but the change brings the offer.
+    new.drain().await;
+    scene
+        .shop
+        .script("INSERT INTO offer VALUES (7, 1, 'de', 1)")
+        .await;
+
+    assert_eq!(old.relay().await, 0, "it does not know who uses the table");
+    assert_eq!(scene.count("outbox").await, 1);
+    assert_eq!(old.relay().await, 1, "it has looked again");
+    old.drain().await;
+    let offered = "{\"name\":\"one\",\"brand\":null,\"offers\":[7]}";
+    scene.assert_settled("product", &[("product:a", offered)]).await;
+}
+
+/// Another process, with the target `second` beside the first.
+async fn with_a_second_target(scene: &Scene) -> Process {
+    let street = &scene.process.street;
+    let targets = BTreeMap::from([local(&scene.shop, "local"), local(&scene.shop, "second")]);
+    Process::start(street.store.clone(), street.broker.clone(), Arc::new(targets)).await
+}
+
+/// A target comes to a document whose rows are all as they were: a rebuild would find nothing to send. It gets every row,
+/// tombstones too, and no row gets a new revision.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_22_a_second_target() {
+    let scene = Scene::postgres(
+        "rule22",
+        &[PRODUCT],
+        &format!("{ONE} INSERT INTO product VALUES (2, NULL, 'b', 'two');"),
+    )
+    .await;
+    scene.shop.script("DELETE FROM product WHERE id = 2").await;
+    scene.process.drain().await;
+    let revision = scene.revision("product", "product:a").await;
+
+    let process = with_a_second_target(&scene).await;
+    let report = scene.apply(&process, &[PRODUCT]).await;
+    assert_eq!(report.rebuilt, Vec::<String>::new());
+    assert_eq!(report.resynchronized, ["product → second"]);
+    process.refresh().await;
+    process.drain().await;
+    let one = "{\"name\":\"one\",\"brand\":null,\"offers\":[]}";
+    scene.assert_settled("product", &[("product:a", one)]).await;
+    scene.assert_target_equals_mirror("product", "second").await;
+    assert_eq!(scene.revision("product", "product:a").await, revision);
+    let mut second = scene.target("second").await;
+    let tombstone = second
+        .rows("SELECT deleted FROM document WHERE key = 'product:b'")
+        .await;
+    assert_eq!(tombstone, [[Some("1".to_owned())]]);
+
+    // Were it again: nothing is new.
+    let report = scene.apply(&process, &[PRODUCT]).await;
+    assert_eq!(report.resynchronized, Vec::<String>::new());
+    rebuild::publish(&process.street.store, &["product".to_owned()], None)
+        .await
+        .unwrap();
+    process.drain().await;
+    assert_eq!(scene.revision("product", "product:a").await, revision);
+}
+
+/// A publisher that does not know the second target has looked, and writes while `apply` adds it. `apply` waits for it, so
+/// the resync begins after its commit and finds its row.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_22_a_publisher_is_at_work_meanwhile() {
+    let scene = Scene::postgres("rule22work", &[PRODUCT], ONE).await;
+    scene.uncaptured("UPDATE product SET name = 'new'").await;
+    let (slow, stop) = stop::after_the_look(&scene.process.compiled("product"));
+    let publisher = scene.process.begin(slow, &["1"], &[]).await;
+    stop.reached().await;
+
+    let process = with_a_second_target(&scene).await;
+    let go_on = async {
+        scene.blocked(1).await;
+        stop.open();
+        publisher.await.unwrap().unwrap();
+    };
+    let documents = [PRODUCT];
+    tokio::join!(scene.apply(&process, &documents), go_on);
+    process.refresh().await;
+    process.drain().await;
+    let new = "{\"name\":\"new\",\"brand\":null,\"offers\":[]}";
+    scene.assert_settled("product", &[("product:a", new)]).await;
+    scene.assert_target_equals_mirror("product", "second").await;
+}

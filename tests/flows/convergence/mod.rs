@@ -1,0 +1,20 @@
+//! The interleavings that break a design like this one, each forced to happen: a test drives the parts of the product in
+//! its own process, step by step, and stops one of them where another one must come in between.
+//!
+//! A [`scene::Scene`] is a shop with its street; [`stop`] holds what stops a step. Every test ends with the same look at
+//! everything: outbox and ledger are empty, mirror and target hold what they must, nothing failed.
+//!
+//! To add one: name it by its rule, say the interleaving above it, and break the rule's guard in the product once, to see
+//! the test fail.
+
+mod definitions;
+mod embedded;
+mod failures;
+mod keys;
+mod ledger;
+mod lock_look_write;
+mod missed;
+mod orphans;
+mod scene;
+mod second_attempts;
+mod stop;

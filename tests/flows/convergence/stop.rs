@@ -1,0 +1,217 @@
+//! What stops a step of the product: publishers and targets that wait for the test, and a gate before the ledger.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use pubsync_publisher::build::{BuildError, Built};
+use pubsync_publisher::publisher::{Publisher, RootPage, Source};
+use pubsync_publisher::registry::Compiled;
+use pubsync_schema::shape::Collection;
+use pubsync_schema::wire::TableImages;
+use pubsync_synchronizer::target::{Accept, Held, Outcome, ScanPage, Target, TargetError, Write};
+use pubsync_tests::Session;
+use sea_orm::DbErr;
+use tokio_util::sync::CancellationToken;
+
+use super::scene::Scene;
+
+/// A place where one step waits until the test lets it go on.
+#[derive(Clone, Default)]
+pub struct Stop {
+    reached: CancellationToken,
+    opened: CancellationToken,
+}
+
+impl Stop {
+    /// Waits until the step stands here.
+    pub async fn reached(&self) {
+        self.reached.cancelled().await;
+    }
+
+    /// Lets it go on, and all that come later.
+    pub fn open(&self) {
+        self.opened.cancel();
+    }
+
+    async fn pass(&self) {
+        self.reached.cancel();
+        self.opened.cancelled().await;
+    }
+}
+
+/// The document with a publisher that has read the sources and waits before it answers: locked, looked, not written.
+pub fn after_the_look(compiled: &Arc<Compiled>) -> (Arc<Compiled>, Stop) {
+    let stop = Stop::default();
+    let publisher = Waiting {
+        inner: compiled.publisher.clone(),
+        stop: stop.clone(),
+    };
+    (with(compiled, Arc::new(publisher)), stop)
+}
+
+/// The document with a publisher that cannot say which roots a change concerns, until it is cured.
+pub fn not_affecting(compiled: &Arc<Compiled>) -> (Arc<Compiled>, Arc<AtomicBool>) {
+    let cured = Arc::new(AtomicBool::new(false));
+    let publisher = Failing {
+        inner: compiled.publisher.clone(),
+        root: None,
+        cured: cured.clone(),
+    };
+    (with(compiled, Arc::new(publisher)), cured)
+}
+
+/// The document with a publisher that fails for every batch with this root in it, until it is cured.
+pub fn not_building(compiled: &Arc<Compiled>, root: &str) -> (Arc<Compiled>, Arc<AtomicBool>) {
+    let cured = Arc::new(AtomicBool::new(false));
+    let publisher = Failing {
+        inner: compiled.publisher.clone(),
+        root: Some(root.to_owned()),
+        cured: cured.clone(),
+    };
+    (with(compiled, Arc::new(publisher)), cured)
+}
+
+fn with(compiled: &Compiled, publisher: Arc<dyn Publisher>) -> Arc<Compiled> {
+    Arc::new(Compiled {
+        definition: compiled.definition.clone(),
+        plan: compiled.plan.clone(),
+        publisher,
+    })
+}
+
+struct Waiting {
+    inner: Arc<dyn Publisher>,
+    stop: Stop,
+}
+
+#[async_trait]
+impl Publisher for Waiting {
+    async fn affected(
+        &self,
+        source: Source<'_>,
+        changes: &[TableImages],
+        page: RootPage<'_>,
+    ) -> Result<Vec<String>, DbErr> {
+        self.inner.affected(source, changes, page).await
+    }
+
+    async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr> {
+        self.inner.all(source, page).await
+    }
+
+    async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {
+        let built = self.inner.build(source, roots).await;
+        self.stop.pass().await;
+        built
+    }
+}
+
+struct Failing {
+    inner: Arc<dyn Publisher>,
+    /// Cannot be built; `None`: it is the question before that cannot be answered.
+    root: Option<String>,
+    cured: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Publisher for Failing {
+    async fn affected(
+        &self,
+        source: Source<'_>,
+        changes: &[TableImages],
+        page: RootPage<'_>,
+    ) -> Result<Vec<String>, DbErr> {
+        if self.root.is_some() || self.cured.load(Ordering::SeqCst) {
+            self.inner.affected(source, changes, page).await
+        } else {
+            Err(DbErr::Custom("this row cannot be read".to_owned()))
+        }
+    }
+
+    async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr> {
+        self.inner.all(source, page).await
+    }
+
+    async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {
+        let sick = self.root.as_ref().is_some_and(|root| roots.contains(root));
+        if !sick || self.cured.load(Ordering::SeqCst) {
+            return self.inner.build(source, roots).await;
+        }
+        Err(BuildError {
+            select: "this root".to_owned(),
+            source: DbErr::Custom("it cannot be read".to_owned()),
+        })
+    }
+}
+
+/// A target that has scanned a page and waits before it gives it.
+pub struct SlowScan {
+    pub inner: Arc<dyn Target>,
+    pub stop: Stop,
+}
+
+#[async_trait]
+impl Target for SlowScan {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    async fn prepare(&self, collections: &[Collection]) -> Result<(), TargetError> {
+        self.inner.prepare(collections).await
+    }
+
+    async fn apply(
+        &self,
+        to: &Collection,
+        writes: &[Write],
+        accept: Accept,
+    ) -> Result<Vec<Outcome>, TargetError> {
+        self.inner.apply(to, writes, accept).await
+    }
+
+    async fn versions(&self, of: &Collection, keys: &[String]) -> Result<Vec<Option<Held>>, TargetError> {
+        self.inner.versions(of, keys).await
+    }
+
+    async fn bodies(&self, of: &Collection, keys: &[String]) -> Result<Vec<Option<String>>, TargetError> {
+        self.inner.bodies(of, keys).await
+    }
+
+    async fn scan(
+        &self,
+        of: &Collection,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Result<ScanPage, TargetError> {
+        let page = self.inner.scan(of, cursor, limit).await;
+        self.stop.pass().await;
+        page
+    }
+
+    async fn ping(&self) -> Result<(), TargetError> {
+        self.inner.ping().await
+    }
+}
+
+/// Stops every transaction where it inserts its ledger rows: all else that it writes is written, nothing committed.
+/// PostgreSQL only.
+pub struct Gate(Session);
+
+impl Gate {
+    pub async fn close(scene: &Scene) -> Self {
+        let mut session = scene.shop.session().await;
+        let gate = "SELECT pg_advisory_lock(7);
+            CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END $$;
+            CREATE OR REPLACE TRIGGER gate BEFORE INSERT ON pubsync.ledger
+                FOR EACH STATEMENT EXECUTE FUNCTION gate();";
+        session.execute(gate).await.expect("a gate");
+        Self(session)
+    }
+
+    pub async fn open(mut self) {
+        let open = self.0.execute("SELECT pg_advisory_unlock(7)").await;
+        open.expect("an open gate");
+    }
+}
