@@ -1,5 +1,7 @@
 //! What stands still, and why: rows that every process reads, so that all obey within seconds.
 
+use std::fmt;
+
 use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::store::Store;
@@ -35,6 +37,13 @@ impl Subject {
             ("target", name) => Some(Self::Target(name.to_owned())),
             _ => None,
         }
+    }
+}
+
+/// For people: `target storage`.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_text().replacen(':', " ", 1))
     }
 }
 
