@@ -126,13 +126,17 @@ impl Registry {
     }
 
     async fn stand_still(&self, document: &str, reason: &str) -> Result<(), DbErr> {
+        let reason = format!(
+            "{reason}: the definition and the tables do not fit; adapt the document or the tables, then `pubsync apply` \
+             (it rebuilds what was missed)"
+        );
         tracing::error!(document, reason, "definition cannot be used; document paused");
         let store = &self.street.store;
         pause::set(
             &store.write,
             store,
             &Subject::Document(document.to_owned()),
-            reason,
+            &reason,
             None,
         )
         .await
