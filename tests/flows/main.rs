@@ -4,3 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod chinook;
+mod demo;
+mod direct;
+mod errors;
+mod fanout;
+mod shop;
+mod shutdown;
+mod troubles;
+mod verifying;
+mod waiting;
