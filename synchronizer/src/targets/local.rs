@@ -53,6 +53,8 @@ pub struct LocalTarget {
     name: String,
     path: String,
     pool: SqlitePool,
+    /// Writers of this process queue here: SQLite lets them try again and again, and somebody may never get his turn.
+    writing: Mutex<()>,
 }
 
 /// A live document.
@@ -109,6 +111,7 @@ impl LocalTarget {
             name: name.to_owned(),
             path: path.display().to_string(),
             pool,
+            writing: Mutex::new(()),
         })
     }
 
@@ -159,6 +162,7 @@ impl LocalTarget {
         writes: &[Write],
         accept: Accept,
     ) -> Result<Vec<Outcome>, sqlx::Error> {
+        let _alone = self.writing.lock().await;
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let mut outcomes = Vec::with_capacity(writes.len());
         for write in writes {
