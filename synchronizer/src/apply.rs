@@ -54,9 +54,7 @@ pub async fn apply(
     };
     let mut attempt = 0;
     loop {
-        let writes = batch.writes();
-        let writing = patiently(target, &collection, &writes, accept, stop);
-        match metrics::target_batch(&batch.target, writing).await {
+        match patiently(target, &collection, &batch.writes(), accept, stop).await {
             Ok(outcomes) => {
                 if attempt > 0 {
                     let subject = Subject::Target(batch.target.clone());
@@ -89,7 +87,8 @@ async fn patiently(
     accept: Accept,
     stop: &CancellationToken,
 ) -> Result<Vec<Outcome>, TargetError> {
-    let mut outcomes = target.apply(collection, writes, accept).await?;
+    let name = target.name();
+    let mut outcomes = metrics::target_batch(name, target.apply(collection, writes, accept)).await?;
     for attempt in 0..RETRIES {
         let open: Vec<usize> = (0..outcomes.len())
             .filter(|&i| matches!(outcomes[i], Outcome::Retry(_)))
@@ -99,10 +98,8 @@ async fn patiently(
             break;
         }
         let again: Vec<Write> = open.iter().map(|&i| writes[i].clone()).collect();
-        for (place, outcome) in open
-            .into_iter()
-            .zip(target.apply(collection, &again, accept).await?)
-        {
+        let answers = metrics::target_batch(name, target.apply(collection, &again, accept)).await?;
+        for (place, outcome) in open.into_iter().zip(answers) {
             outcomes[place] = outcome;
         }
     }

@@ -48,7 +48,11 @@ pub struct Config {
     #[serde(default = "default_inline_limit", deserialize_with = "number::any")]
     pub inline_limit: usize,
     /// Where `run` serves health and metrics, without login: `127.0.0.1:9464`, in a pod `0.0.0.0:9464`. Left out: nowhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "values::address",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub listen: Option<SocketAddr>,
     #[serde(default)]
     pub relay: RelayConfig,

@@ -1,11 +1,13 @@
 //! Settings that are choices: a text in the file, an enum in the program.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use pubsync_schema::dialect::Dialect;
 use pubsync_synchronizer::targets;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::redact;
 
@@ -167,4 +169,11 @@ impl fmt::Debug for TargetConfig {
             redact::value(serde_json::to_value(self).unwrap_or_default())
         )
     }
+}
+
+/// Where to listen.
+pub fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let wrong = |_| D::Error::custom("must be an IP address with a port, as in 127.0.0.1:9464");
+    text.parse().map(Some).map_err(wrong)
 }
