@@ -76,11 +76,12 @@ async fn run(args: &Args) -> Result<String, Fail> {
     )
     .map_err(part)?;
     let services = Services::from_env()?;
-    services.create_database().await?;
+    let guard = services.create_database().await?;
     let report = measure(&services, args).await;
     let removed = services.remove().await;
     let report = report?;
     removed?;
+    guard.close().await?;
     if args.json {
         serde_json::to_string_pretty(&report).map_err(part)
     } else {

@@ -9,7 +9,7 @@ use pubsync::fail::Fail;
 use pubsync_schema::shape::SyncMode;
 use redis::aio::MultiplexedConnection;
 use reqwest::{Client, Method, StatusCode, header::CONTENT_TYPE};
-use sea_orm::{ConnectionTrait, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, Statement};
 
 /// Of the database, the virtual host and the Redis prefix.
 pub const NAME: &str = "pubsync_bench";
@@ -81,12 +81,22 @@ impl Services {
         }
     }
 
-    pub async fn create_database(&self) -> Result<(), Fail> {
+    /// Makes the database, and keeps a second run out as long as what it gives lives.
+    pub async fn create_database(&self) -> Result<DatabaseConnection, Fail> {
+        let mut options = ConnectOptions::new(&self.postgres);
+        options.max_connections(1);
+        let guard = sea_orm::Database::connect(options).await?;
+        let free = format!("SELECT 1 AS v WHERE pg_try_advisory_lock(hashtextextended('{NAME}', 0))");
+        let free = Statement::from_string(guard.get_database_backend(), free);
+        if guard.query_one_raw(free).await?.is_none() {
+            return Err(part("another run of the bench is under way on these services"));
+        }
         self.drop_database().await?;
         self.administer(&format!(
             "CREATE DATABASE {NAME} TEMPLATE template0 ENCODING 'UTF8'"
         ))
-        .await
+        .await?;
+        Ok(guard)
     }
 
     async fn drop_database(&self) -> Result<(), Fail> {
