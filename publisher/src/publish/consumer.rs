@@ -270,10 +270,11 @@ impl Consumer {
                 self.stand_still(document, &error).await?;
                 Ok(Next::Again)
             }
-            Fault::Retry | Fault::Item => {
-                self.alone(compiled, messages, &error).await?;
-                Ok(Next::Done)
-            }
+            Fault::Retry | Fault::Item => match self.alone(compiled, messages, &error).await? {
+                None => Ok(Next::Done),
+                // Never `Fault::Item`: this goes one step deep.
+                Some(other) => Box::pin(self.verdict(compiled, messages, other, attempt)).await,
+            },
         }
     }
 
@@ -311,12 +312,14 @@ impl Consumer {
         Ok(())
     }
 
+    /// Runs messages one by one. Gives the error that came in between and is no message's fault: then all of them run
+    /// again, and those that are done find their rows gone.
     async fn alone(
         &self,
         compiled: &Arc<Compiled>,
         messages: &[Received],
         error: &PublishError,
-    ) -> Result<(), DbErr> {
+    ) -> Result<Option<PublishError>, DbErr> {
         for message in messages {
             let alone = match messages.len() {
                 1 => Err(None),
@@ -326,19 +329,24 @@ impl Consumer {
                     .map_err(Some),
             };
             let Err(own) = alone else { continue };
+            let own = match own {
+                Some(own) if own.blames_nobody() => return Ok(Some(own)),
+                own => own,
+            };
             let error = own.as_ref().unwrap_or(error);
             match &message.work {
                 PublishWork::Roots(roots) if roots.len() > 1 => {
                     match self.publish.explode(compiled, message).await {
                         Ok(_) => {}
                         Err(PublishError::Store(error)) => return Err(error),
+                        Err(other) if other.blames_nobody() => return Ok(Some(other)),
                         Err(other) => tracing::warn!(%other, "message stays with the ledger"),
                     }
                 }
                 work => self.give_up(compiled, message, work, error).await?,
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// The last part of a message: its ledger row ends as a failure, in one transaction.

@@ -9,6 +9,7 @@ mod queueing;
 use std::sync::Arc;
 
 use pubsync_schema::failure::{self, NewFailure, Stage};
+use pubsync_schema::fault::{Fault, classify};
 use pubsync_schema::mirror::{self, Put};
 use pubsync_schema::names::Lane;
 use pubsync_schema::{definition, dialect::Dialect, ledger, run};
@@ -60,6 +61,17 @@ pub enum PublishError {
     Store(#[from] DbErr),
     #[error(transparent)]
     Build(#[from] BuildError),
+}
+
+impl PublishError {
+    /// The work is as good as it was: the definition has changed, or the database is away.
+    fn blames_nobody(&self) -> bool {
+        match self {
+            Self::OutOfDate(_) => true,
+            Self::Store(error) => classify(error) == Fault::Down,
+            Self::Build(error) => error.fault() == Fault::Down,
+        }
+    }
 }
 
 impl Publish {
