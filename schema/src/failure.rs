@@ -176,6 +176,23 @@ pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> 
     Ok(())
 }
 
+/// Takes all failures of a document (with `target`: those at this target) away that is declared no more: nobody could
+/// cure them.
+pub async fn forget(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    target: Option<&str>,
+) -> Result<(), DbErr> {
+    let sql = format!(
+        "DELETE FROM {} WHERE document = $1 AND coalesce($2, target, '') = coalesce(target, '')",
+        store.names.table("failure")
+    );
+    let values = [document.into(), Value::from(target.map(str::to_owned))];
+    txn.execute_raw(store.sql(sql, values)).await?;
+    Ok(())
+}
+
 /// Failures whose time has come; their next attempt is moved on, so that two sweepers do not take them both.
 pub async fn take_due(txn: &impl ConnectionTrait, store: &Store, limit: u64) -> Result<Vec<Failure>, DbErr> {
     let (table, now) = (store.names.table("failure"), store.dialect().now());

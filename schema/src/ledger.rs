@@ -183,6 +183,23 @@ pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> 
     self::ids(conn.query_all_raw(store.sql(sql, [id_parameter(ids)])).await?)
 }
 
+/// Deletes all rows of a document (with `target`: those for this target) that is declared no more: nobody is left to
+/// do their work.
+pub async fn forget(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    target: Option<&str>,
+) -> Result<(), DbErr> {
+    let sql = format!(
+        "DELETE FROM {} WHERE document = $1 AND coalesce($2, target, '') = coalesce(target, '')",
+        store.names.table("ledger")
+    );
+    let values = [document.into(), Value::from(target.map(str::to_owned))];
+    txn.execute_raw(store.sql(sql, values)).await?;
+    Ok(())
+}
+
 /// Which of these rows still stand.
 pub async fn standing(store: &Store, ids: &[i64]) -> Result<Vec<i64>, DbErr> {
     let sql = format!(

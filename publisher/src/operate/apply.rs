@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use pubsync_schema::definition::{self, Definition};
+use pubsync_schema::failure;
 use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::migration;
 use pubsync_schema::names::Lane;
@@ -170,6 +171,9 @@ impl Apply<'_> {
             } else {
                 report.unchanged.push(document.clone());
             }
+            for target in gone_bindings(old, definition) {
+                self.forget(&txn, document, Some(target)).await?;
+            }
             for target in new_bindings(old, definition) {
                 if old.is_some() {
                     entries.push(
@@ -182,9 +186,24 @@ impl Apply<'_> {
         let declared = |name: &&String| !wanted.iter().any(|d| &&d.document == name);
         report.removed = known.keys().filter(declared).cloned().collect();
         definition::remove(&txn, store, &report.removed).await?;
+        for document in &report.removed {
+            self.forget(&txn, document, None).await?;
+        }
         ledger::insert(&txn, store, &entries).await?;
         txn.commit().await?;
         Ok(report)
+    }
+
+    /// Takes work and failures of a removed document, or for a removed target, away: no worker looks after them any
+    /// more. To be called when the definition has changed: whoever worked by the old one has committed then.
+    async fn forget(
+        &self,
+        txn: &DatabaseTransaction,
+        document: &str,
+        target: Option<&str>,
+    ) -> Result<(), DbErr> {
+        ledger::forget(txn, self.store, document, target).await?;
+        failure::forget(txn, self.store, document, target).await
     }
 
     /// What blocked the document as a whole is answered by this definition.
@@ -255,6 +274,14 @@ fn new_bindings<'a>(old: Option<&'a Definition>, new: &'a Definition) -> impl It
         .iter()
         .filter(move |(name, binding)| old.and_then(|o| o.shape.targets.get(*name)) != Some(binding))
         .map(|(name, _)| name.as_str())
+}
+
+/// Targets that the old definition had and the new one has not.
+fn gone_bindings<'a>(old: Option<&'a Definition>, new: &'a Definition) -> impl Iterator<Item = &'a str> {
+    old.into_iter()
+        .flat_map(|old| old.shape.targets.keys())
+        .filter(|name| !new.shape.targets.contains_key(*name))
+        .map(String::as_str)
 }
 
 fn definition(plan: &DocumentPlan, yaml: &str, targets: &[&str]) -> Definition {
