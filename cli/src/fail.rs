@@ -6,6 +6,7 @@ use pubsync_schema::fault::{Fault, chain, classify};
 use pubsync_schema::store::StoreError;
 use pubsync_synchronizer::target::TargetError;
 use pubsync_worker::broker::BrokerError;
+use pubsync_worker::health::HealthError;
 use sea_orm::DbErr;
 
 /// Why a command failed. The variant is the exit code.
@@ -67,6 +68,15 @@ impl From<StoreError> for Fail {
 impl From<BrokerError> for Fail {
     fn from(error: BrokerError) -> Self {
         Self::Unreachable(chain(&error))
+    }
+}
+
+impl From<HealthError> for Fail {
+    fn from(error: HealthError) -> Self {
+        match error {
+            HealthError::Bind { .. } => Self::Unreachable(format!("{error}; name another one with --listen")),
+            HealthError::Recorder(error) => Self::Part(chain(&error)),
+        }
     }
 }
 

@@ -96,7 +96,8 @@ fn settings(config: &Config) -> Settings {
         unsent_after: resend_after.min(Duration::from_secs(5)),
         inline_limit: config.inline_limit,
         sync: config.sync,
-        concurrency: config.publisher.concurrency,
+        publishers: config.publisher.concurrency,
+        synchronizers: config.synchronizer.concurrency,
         relay_batch: config.relay.batch as u64,
         publisher_batch: config.publisher.batch,
         ..Settings::default()

@@ -36,6 +36,8 @@ type Documents = BTreeMap<String, Arc<Compiled>>;
 pub struct Registry {
     street: Street,
     documents: Arc<RwLock<Arc<Documents>>>,
+    /// Documents that cannot be compiled, with the number that cannot.
+    unusable: Arc<RwLock<BTreeMap<String, i64>>>,
 }
 
 impl Registry {
@@ -47,6 +49,7 @@ impl Registry {
         let registry = Self {
             street: street.clone(),
             documents: Arc::default(),
+            unusable: Arc::default(),
         };
         registry.refresh().await?;
         Ok(registry)
@@ -63,6 +66,21 @@ impl Registry {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Whether this process has looked at this number of a document. One that cannot be compiled is known too: it is
+    /// paused, and the `apply` that ends the pause rebuilds it as a whole, so what is not routed to it meanwhile is
+    /// not lost.
+    #[must_use]
+    pub fn knows(&self, document: &str, number: i64) -> bool {
+        let compiled = self.get(document).is_some_and(|c| c.definition.number == number);
+        compiled
+            || self
+                .unusable
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(document)
+                == Some(&number)
     }
 
     /// Puts a publisher of one's own in the place of the declarative one, until a newer definition comes.
@@ -90,6 +108,7 @@ impl Registry {
         let store = &self.street.store;
         let catalogue = catalogue::introspect(&store.read, store.dialect(), store.names.name()).await?;
         let mut documents = Documents::new();
+        let mut unusable = BTreeMap::new();
         for definition in wanted.iter() {
             let kept = known
                 .get(&definition.document)
@@ -100,6 +119,7 @@ impl Registry {
                     Ok(compiled) => Arc::new(compiled),
                     Err(reason) => {
                         self.stand_still(&definition.document, &reason).await?;
+                        unusable.insert(definition.document.clone(), definition.number);
                         continue;
                     }
                 },
@@ -107,6 +127,7 @@ impl Registry {
             documents.insert(definition.document.clone(), compiled);
         }
         *self.documents.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(documents);
+        *self.unusable.write().unwrap_or_else(PoisonError::into_inner) = unusable;
         Ok(())
     }
 

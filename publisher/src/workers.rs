@@ -8,7 +8,7 @@ use pubsync_schema::definition::Definition;
 use pubsync_synchronizer::street::Street;
 use pubsync_synchronizer::synchronize::Synchronizer;
 use pubsync_synchronizer::target::Target;
-use pubsync_synchronizer::{apply, direct, sender, sweeper};
+use pubsync_synchronizer::{apply, direct, measure, sender, sweeper};
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
@@ -65,6 +65,7 @@ pub async fn start(street: &Street, roles: &BTreeSet<Role>, shutdown: &Shutdown)
             shutdown.spawn(relay.clone().send(shutdown.taking().clone()));
             shutdown.spawn(relay.run(shutdown.taking().clone()));
             shutdown.spawn(sweeper::sweep(street.clone(), shutdown.taking().clone()));
+            shutdown.spawn(measure::measure(street.clone(), shutdown.taking().clone()));
         }
         if roles.contains(&Role::Publisher) {
             let direct = direct::start(street, shutdown);
@@ -110,7 +111,7 @@ async fn publishers(publish: Publish, registry: Registry, shutdown: Shutdown) {
             .run(),
         );
     };
-    keep(&street, &shutdown, |_| true, spawn).await;
+    keep(&street, &shutdown, street.settings.publishers, |_| true, spawn).await;
 }
 
 /// Keeps consumers for every sync queue of a target.
@@ -128,13 +129,21 @@ async fn synchronizers(street: Street, target: Arc<dyn Target>, shutdown: Shutdo
         };
         shutdown.spawn(synchronizer.run());
     };
-    keep(&street, &shutdown, |d| d.shape.targets.contains_key(&name), spawn).await;
+    keep(
+        &street,
+        &shutdown,
+        street.settings.synchronizers,
+        |d| d.shape.targets.contains_key(&name),
+        spawn,
+    )
+    .await;
 }
 
 /// Starts consumers for queues that come and stops those of queues that go.
 async fn keep(
     street: &Street,
     shutdown: &Shutdown,
+    consumers: usize,
     concerns: impl Fn(&Definition) -> bool,
     spawn: impl Fn(&str, CancellationToken),
 ) {
@@ -157,7 +166,7 @@ async fn keep(
         for queue in wanted {
             if !running.contains_key(queue) {
                 let stop = shutdown.taking().child_token();
-                for _ in 0..street.settings.concurrency {
+                for _ in 0..consumers {
                     spawn(queue, stop.clone());
                 }
                 running.insert(queue.to_owned(), stop);

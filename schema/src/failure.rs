@@ -3,7 +3,7 @@
 
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
-use crate::store::{Store, rows_parameter};
+use crate::store::{Store, numbers, rows_parameter, texts};
 
 /// Where on the street it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -130,18 +130,12 @@ pub async fn clear_roots(
     roots: &[String],
 ) -> Result<(), DbErr> {
     let sql = format!(
-        "DELETE FROM {} WHERE stage = 'publish' AND document = $1 AND root IN (SELECT c0 FROM {})",
+        "DELETE FROM {} WHERE stage = 'publish' AND document = $1 AND {}",
         store.names.table("failure"),
-        store.dialect().rows(2, 1, "r")
+        store.dialect().is_among("root", 2)
     );
-    txn.execute_raw(store.sql(
-        sql,
-        [
-            document.into(),
-            rows_parameter(roots.iter().map(|r| [Some(r.clone())])),
-        ],
-    ))
-    .await?;
+    txn.execute_raw(store.sql(sql, [document.into(), texts(store.dialect(), roots)]))
+        .await?;
     Ok(())
 }
 
@@ -154,11 +148,11 @@ pub async fn clear_keys(
     keys: &[String],
 ) -> Result<(), DbErr> {
     let sql = format!(
-        "DELETE FROM {} WHERE stage = 'sync' AND document = $1 AND target = $2 AND key IN (SELECT c0 FROM {})",
+        "DELETE FROM {} WHERE stage = 'sync' AND document = $1 AND target = $2 AND {}",
         store.names.table("failure"),
-        store.dialect().rows(3, 1, "k")
+        store.dialect().is_among("key", 3)
     );
-    let keys = rows_parameter(keys.iter().map(|k| [Some(k.clone())]));
+    let keys = texts(store.dialect(), keys);
     conn.execute_raw(store.sql(sql, [document.into(), target.into(), keys]))
         .await?;
     Ok(())
@@ -167,29 +161,12 @@ pub async fn clear_keys(
 /// Takes these failures away.
 pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> Result<(), DbErr> {
     let sql = format!(
-        "DELETE FROM {} WHERE id IN (SELECT CAST(c0 AS bigint) FROM {})",
+        "DELETE FROM {} WHERE {}",
         store.names.table("failure"),
-        store.dialect().rows(1, 1, "i")
+        store.dialect().is_among("id", 1)
     );
-    conn.execute_raw(store.sql(sql, [rows_parameter(ids.iter().map(|id| [Some(id.to_string())]))]))
+    conn.execute_raw(store.sql(sql, [numbers(store.dialect(), ids)]))
         .await?;
-    Ok(())
-}
-
-/// Takes all failures of a document (with `target`: those at this target) away that is declared no more: nobody could
-/// cure them.
-pub async fn forget(
-    txn: &impl ConnectionTrait,
-    store: &Store,
-    document: &str,
-    target: Option<&str>,
-) -> Result<(), DbErr> {
-    let sql = format!(
-        "DELETE FROM {} WHERE document = $1 AND coalesce($2, target, '') = coalesce(target, '')",
-        store.names.table("failure")
-    );
-    let values = [document.into(), Value::from(target.map(str::to_owned))];
-    txn.execute_raw(store.sql(sql, values)).await?;
     Ok(())
 }
 

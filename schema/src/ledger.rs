@@ -6,9 +6,10 @@
 
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
+use crate::dialect::Dialect;
 use crate::names::Lane;
 use crate::pause::Subject;
-use crate::store::{Store, rows_parameter, scalar};
+use crate::store::{Store, numbers, rows_parameter, scalar};
 
 /// A message to be. Which of publish or sync it is, `target` tells.
 #[derive(Debug, Clone)]
@@ -137,6 +138,25 @@ pub async fn claim(
 const COLUMNS: &str =
     "id, queue, document, target, lane, payload, definition, run, changed_at, attempts, trace";
 
+/// Takes small, never sent publish rows of a queue out of the ledger, to be merged into fuller ones with new ids: at most
+/// `limit`, oldest first. Rows that were claimed are never touched, nor are walks and runs.
+pub async fn take_small(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    queue: &str,
+    limit: u64,
+) -> Result<Vec<Entry>, DbErr> {
+    let sql = format!(
+        "DELETE FROM {ledger} WHERE id IN (SELECT id FROM {ledger} WHERE queue = $1 AND claimed_at IS NULL AND kind = 'publish' \
+         AND attempts = 0 AND run IS NULL AND items < $2 AND payload LIKE '{{\"changes\"%' ORDER BY id LIMIT {limit}{lock}) RETURNING {COLUMNS}",
+        ledger = store.names.table("ledger"),
+        lock = store.dialect().for_update_skip_locked(),
+    );
+    let values = [queue.into(), (crate::wire::MAX_ITEMS as i64).into()];
+    let rows = txn.query_all_raw(store.sql(sql, values)).await?;
+    rows.iter().map(entry).collect()
+}
+
 /// Notes that the broker has stored these; `epoch` names an in-process broker, whose messages die with it.
 pub async fn mark_sent(store: &Store, ids: &[i64], epoch: Option<&str>) -> Result<(), DbErr> {
     let set = format!("sent_at = {}, epoch = $2", store.dialect().now());
@@ -158,11 +178,13 @@ async fn update(
         return Ok(());
     }
     let sql = format!(
-        "UPDATE {} SET {set} WHERE id IN ({})",
+        "UPDATE {} SET {set} WHERE {}",
         store.names.table("ledger"),
-        id_rows(store, 1)
+        store.dialect().is_among("id", 1)
     );
-    let values: Vec<Value> = std::iter::once(id_parameter(ids)).chain(more).collect();
+    let values: Vec<Value> = std::iter::once(numbers(store.dialect(), ids))
+        .chain(more)
+        .collect();
     store.write.execute_raw(store.sql(sql, values)).await?;
     Ok(())
 }
@@ -174,43 +196,35 @@ pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> 
         return Ok(Vec::new());
     }
     // Locked in id order: two workers that hold copies of the same messages must not deadlock.
-    let sql = format!(
-        "DELETE FROM {ledger} WHERE id IN (SELECT id FROM {ledger} WHERE id IN ({ids}) ORDER BY id{lock}) RETURNING id",
-        ledger = store.names.table("ledger"),
-        ids = id_rows(store, 1),
-        lock = store.dialect().for_update(),
-    );
-    self::ids(conn.query_all_raw(store.sql(sql, [id_parameter(ids)])).await?)
-}
-
-/// Deletes all rows of a document (with `target`: those for this target) that is declared no more: nobody is left to
-/// do their work.
-pub async fn forget(
-    txn: &impl ConnectionTrait,
-    store: &Store,
-    document: &str,
-    target: Option<&str>,
-) -> Result<(), DbErr> {
-    let sql = format!(
-        "DELETE FROM {} WHERE document = $1 AND coalesce($2, target, '') = coalesce(target, '')",
-        store.names.table("ledger")
-    );
-    let values = [document.into(), Value::from(target.map(str::to_owned))];
-    txn.execute_raw(store.sql(sql, values)).await?;
-    Ok(())
+    let (ledger, dialect) = (store.names.table("ledger"), store.dialect());
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let these = match dialect {
+        Dialect::Postgres => format!(
+            "id = ANY(ARRAY({}))",
+            dialect.among(&ledger, "id", "id", 1, dialect.for_update())
+        ),
+        Dialect::Sqlite => dialect.is_among("id", 1),
+    };
+    let sql = format!("DELETE FROM {ledger} WHERE {these} RETURNING id");
+    self::ids(
+        conn.query_all_raw(store.sql(sql, [numbers(dialect, &sorted)]))
+            .await?,
+    )
 }
 
 /// Which of these rows still stand.
 pub async fn standing(store: &Store, ids: &[i64]) -> Result<Vec<i64>, DbErr> {
     let sql = format!(
-        "SELECT id FROM {} WHERE id IN ({})",
+        "SELECT id FROM {} WHERE {}",
         store.names.table("ledger"),
-        id_rows(store, 1)
+        store.dialect().is_among("id", 1)
     );
     self::ids(
         store
             .read
-            .query_all_raw(store.sql(sql, [id_parameter(ids)]))
+            .query_all_raw(store.sql(sql, [numbers(store.dialect(), ids)]))
             .await?,
     )
 }
@@ -264,9 +278,9 @@ pub async fn take_back(
            (sent_at IS NOT NULL AND epoch IS NOT NULL AND epoch <> coalesce($4, '')))",
         ledger = store.names.table("ledger"),
         sent = match store.dialect() {
-            crate::dialect::Dialect::Postgres =>
+            Dialect::Postgres =>
                 "least($3 * (1::bigint << least(attempts, 10)::int), greatest($3, 900000000))",
-            crate::dialect::Dialect::Sqlite => "min($3 * (1 << min(attempts, 10)), max($3, 900000000))",
+            Dialect::Sqlite => "min($3 * (1 << min(attempts, 10)), max($3, 900000000))",
         },
     );
     let values = [
@@ -302,11 +316,11 @@ pub async fn has_older(store: &Store, moment: i64) -> Result<bool, DbErr> {
 /// Rows that still belong to these runs.
 pub async fn of_runs(store: &Store, runs: &[i64]) -> Result<i64, DbErr> {
     let sql = format!(
-        "SELECT count(*) AS v FROM {} WHERE run IN ({})",
+        "SELECT count(*) AS v FROM {} WHERE {}",
         store.names.table("ledger"),
-        id_rows(store, 1)
+        store.dialect().is_among("run", 1)
     );
-    scalar(&store.write, store.sql(sql, [id_parameter(runs)])).await
+    scalar(&store.write, store.sql(sql, [numbers(store.dialect(), runs)])).await
 }
 
 /// Rows in outbox and ledger that move by themselves: what is paused is left out.
@@ -326,17 +340,6 @@ fn paused_parameter(paused: &[Subject]) -> Value {
         Subject::Target(name) => [Some(name.clone()), None],
         Subject::Document(name) => [None, Some(name.clone())],
     }))
-}
-
-fn id_rows(store: &Store, parameter: usize) -> String {
-    format!(
-        "SELECT CAST(c0 AS bigint) FROM {}",
-        store.dialect().rows(parameter, 1, "i")
-    )
-}
-
-fn id_parameter(ids: &[i64]) -> Value {
-    rows_parameter(ids.iter().map(|id| [Some(id.to_string())]))
 }
 
 fn ids(rows: Vec<QueryResult>) -> Result<Vec<i64>, DbErr> {

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use crate::dialect::Dialect;
-use crate::store::{Store, rows_parameter};
+use crate::store::{Store, rows_parameter, texts};
 
 /// A mirror row without its body: what a publisher compares with.
 #[derive(Debug, Clone)]
@@ -44,22 +44,28 @@ pub async fn lock_roots(
     document: &str,
     roots: &[String],
 ) -> Result<(), DbErr> {
-    let (table, rows, bytewise) = (
-        store.names.root(document),
-        store.dialect().rows(1, 1, "r"),
-        store.dialect().bytewise(),
-    );
-    let parameter = || rows_parameter(roots.iter().map(|r| [Some(r.clone())]));
-    // `WHERE true` keeps SQLite from reading ON as a join condition.
-    let insert = format!(
-        "INSERT INTO {table} (root, definition) SELECT c0, 0 FROM {rows} WHERE true ORDER BY c0 {bytewise} ON CONFLICT (root) DO NOTHING"
-    );
-    txn.execute_raw(store.sql(insert, [parameter()])).await?;
-    if store.dialect() == Dialect::Postgres {
-        let lock = format!(
-            "SELECT root FROM {table} WHERE root IN (SELECT c0 FROM {rows}) ORDER BY root FOR UPDATE"
-        );
-        txn.query_all_raw(store.sql(lock, [parameter()])).await?;
+    let (table, dialect) = (store.names.root(document), store.dialect());
+    let mut sorted: Vec<&str> = roots.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let list = || texts(dialect, &sorted);
+    let insert = match dialect {
+        Dialect::Postgres => format!(
+            "INSERT INTO {table} (root, definition) SELECT c0, 0 FROM unnest($1) AS l(c0) ON CONFLICT (root) DO NOTHING"
+        ),
+        // `WHERE true` keeps SQLite from reading ON as a join condition.
+        Dialect::Sqlite => format!(
+            "INSERT INTO {table} (root, definition) SELECT value, 0 FROM json_each($1) WHERE true ON CONFLICT (root) DO NOTHING"
+        ),
+    };
+    let made = txn
+        .execute_raw(store.sql(insert, [list()]))
+        .await?
+        .rows_affected();
+    // A root that this transaction has made is locked by that.
+    if dialect == Dialect::Postgres && made < sorted.len() as u64 {
+        let lock = dialect.among(&table, "root", "root", 1, dialect.for_update());
+        txn.query_all_raw(store.sql(lock, [list()])).await?;
     }
     Ok(())
 }
@@ -71,13 +77,10 @@ pub async fn of_roots(
     document: &str,
     roots: &[String],
 ) -> Result<Vec<Known>, DbErr> {
-    let sql = format!(
-        "SELECT key, root, hash, revision, deleted_at FROM {} WHERE root IN (SELECT c0 FROM {})",
-        store.names.mirror(document),
-        store.dialect().rows(1, 1, "r")
-    );
+    let (mirror, dialect) = (store.names.mirror(document), store.dialect());
+    let sql = dialect.among(&mirror, "key, root, hash, revision, deleted_at", "root", 1, "");
     let rows = conn
-        .query_all_raw(store.sql(sql, [rows_parameter(roots.iter().map(|r| [Some(r.clone())]))]))
+        .query_all_raw(store.sql(sql, [texts(dialect, roots)]))
         .await?;
     rows.iter()
         .map(|row| {
@@ -208,6 +211,30 @@ pub async fn bury_orphans(
     written(txn.query_all_raw(store.sql(sql, [parameter])).await?)
 }
 
+/// Gives rows revisions above what a target holds: it came from a later state of a database that was restored since.
+/// Gives key and new revision.
+pub async fn raise(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    held: &[(String, i64)],
+) -> Result<Vec<(String, i64)>, DbErr> {
+    if held.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mirror = store.names.mirror(document);
+    let sql = format!(
+        "UPDATE {mirror} SET revision = CAST(n.c1 AS bigint) + 1 FROM {rows} WHERE {mirror}.key = n.c0 \
+         AND {mirror}.revision <= CAST(n.c1 AS bigint) RETURNING key, revision",
+        rows = store.dialect().rows(1, 2, "n"),
+    );
+    let parameter = rows_parameter(
+        held.iter()
+            .map(|(key, held)| [Some(key.clone()), Some(held.to_string())]),
+    );
+    written(txn.query_all_raw(store.sql(sql, [parameter])).await?)
+}
+
 /// Which of these keys stand live.
 pub async fn live(
     conn: &impl ConnectionTrait,
@@ -235,14 +262,12 @@ async fn keys_where(
     keys: &[String],
     condition: &str,
 ) -> Result<Vec<String>, DbErr> {
+    let (mirror, dialect) = (store.names.mirror(document), store.dialect());
     let sql = format!(
-        "SELECT key FROM {} WHERE {condition} AND key IN (SELECT c0 FROM {})",
-        store.names.mirror(document),
-        store.dialect().rows(1, 1, "k")
+        "SELECT key FROM {mirror} WHERE {condition} AND {}",
+        dialect.is_among("key", 1)
     );
-    let rows = conn
-        .query_all_raw(store.sql(sql, [rows_parameter(keys.iter().map(|k| [Some(k.clone())]))]))
-        .await?;
+    let rows = conn.query_all_raw(store.sql(sql, [texts(dialect, keys)])).await?;
     rows.iter().map(|row| row.try_get("", "key")).collect()
 }
 
@@ -253,13 +278,19 @@ pub async fn by_keys(
     document: &str,
     keys: &[String],
 ) -> Result<Vec<Row>, DbErr> {
-    let sql = format!(
-        "SELECT key, root, body, hash, revision, deleted_at FROM {} WHERE key IN (SELECT c0 FROM {})",
-        store.names.mirror(document),
-        store.dialect().rows(1, 1, "k")
+    let (mirror, dialect) = (store.names.mirror(document), store.dialect());
+    let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let sql = dialect.among(
+        &mirror,
+        "key, root, body, hash, revision, deleted_at",
+        "key",
+        1,
+        "",
     );
     let rows = conn
-        .query_all_raw(store.sql(sql, [rows_parameter(keys.iter().map(|k| [Some(k.clone())]))]))
+        .query_all_raw(store.sql(sql, [texts(dialect, &keys)]))
         .await?;
     rows.iter().map(row).collect()
 }

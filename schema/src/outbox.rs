@@ -76,6 +76,18 @@ pub async fn waits(store: &Store) -> Result<bool, DbErr> {
     Ok(store.write.query_one_raw(store.sql(sql, [])).await?.is_some())
 }
 
+/// How many rows wait, and when the oldest of them was captured.
+pub async fn load(store: &Store) -> Result<(i64, Option<i64>), DbErr> {
+    let sql = format!(
+        "SELECT count(*) AS total, min(at) AS oldest FROM {}",
+        store.names.table("outbox")
+    );
+    match store.read.query_one_raw(store.sql(sql, [])).await? {
+        Some(row) => Ok((row.try_get("", "total")?, row.try_get("", "oldest")?)),
+        None => Ok((0, None)),
+    }
+}
+
 impl OutboxKind {
     fn parse(text: &str) -> Result<Self, DbErr> {
         Ok(match text {

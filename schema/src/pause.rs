@@ -12,6 +12,15 @@ pub enum Subject {
     Target(String),
 }
 
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Document(name) => write!(f, "document {name}"),
+            Self::Target(name) => write!(f, "target {name}"),
+        }
+    }
+}
+
 impl Subject {
     fn as_text(&self) -> String {
         match self {

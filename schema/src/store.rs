@@ -1,15 +1,20 @@
 //! Connections to the one database that holds the sources and pubsync's own tables.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::sqlx::{Connection as _, PgConnection};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr,
-    IsolationLevel, QueryResult, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
-    Value,
+    IsolationLevel, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait, Value,
 };
 
 use crate::dialect::Dialect;
 use crate::names::Names;
+
+/// Longest wait for a connection to be made.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// Two pools: one for transactions that lock and write, one for snapshots that read. They are apart so that tasks
 /// which hold their first connection and wait for the second cannot starve each other.
@@ -49,6 +54,14 @@ impl Store {
             address: address.clone(),
             source,
         };
+        if dialect == Dialect::Postgres {
+            // Asked once without a pool: a pool answers "timed out" where the server has said why.
+            let reached = tokio::time::timeout(CONNECT, PgConnection::connect(url)).await;
+            let refused = |e| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(e)));
+            let connection = reached
+                .map_err(|_elapsed| DbErr::Conn(RuntimeErr::Internal("no answer within 5 s".to_owned())));
+            connection.and_then(|c| c.map_err(refused)).map_err(at)?;
+        }
         let writers = if dialect == Dialect::Sqlite {
             1
         } else {
@@ -140,6 +153,26 @@ where
     Value::from(serde_json::Value::from_iter(rows.into_iter().map(serde_json::Value::from)).to_string())
 }
 
+/// A list of texts as the one parameter that [`Dialect::among`] and [`Dialect::is_among`] look for.
+#[must_use]
+pub fn texts<T: AsRef<str>>(dialect: Dialect, list: &[T]) -> Value {
+    match dialect {
+        Dialect::Postgres => Value::from(list.iter().map(|t| t.as_ref().to_owned()).collect::<Vec<_>>()),
+        Dialect::Sqlite => {
+            Value::from(serde_json::Value::from_iter(list.iter().map(AsRef::as_ref)).to_string())
+        }
+    }
+}
+
+/// As [`texts`], of numbers.
+#[must_use]
+pub fn numbers(dialect: Dialect, list: &[i64]) -> Value {
+    match dialect {
+        Dialect::Postgres => Value::from(list.to_vec()),
+        Dialect::Sqlite => Value::from(serde_json::Value::from(list).to_string()),
+    }
+}
+
 /// A URL without its password, for messages.
 #[must_use]
 pub fn redact(url: &str) -> String {
@@ -168,7 +201,7 @@ fn options(url: &str, dialect: Dialect, connections: u32, application: &str) -> 
     options
         .max_connections(connections)
         .min_connections(0)
-        .connect_timeout(Duration::from_secs(5))
+        .connect_timeout(CONNECT)
         .acquire_timeout(Duration::from_secs(30))
         .idle_timeout(Duration::from_secs(60))
         .sqlx_logging(false)
@@ -176,6 +209,11 @@ fn options(url: &str, dialect: Dialect, connections: u32, application: &str) -> 
     match dialect {
         Dialect::Postgres => {
             options.set_application_name(application);
+            // Our statements are short and planned for batches that they cannot know: compiling them costs up to a
+            // second where running them costs milliseconds.
+            options.after_connect(|connection| {
+                Box::pin(async move { connection.execute_unprepared("SET jit = off").await.map(|_| ()) })
+            });
         }
         Dialect::Sqlite => {
             options.map_sqlx_sqlite_opts(|sqlite| {

@@ -6,15 +6,19 @@ use std::time::Duration;
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::shape::Collection;
 use pubsync_worker::backoff::Backoff;
+use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
 use crate::settle::{self, Batch, Tally};
 use crate::street::Street;
-use crate::target::{Accept, Target, TargetError};
+use crate::target::{Accept, Held, Outcome, Target, TargetError, Write};
 
 /// How long a pause that a worker writes lasts unless it is renewed, in seconds.
 const PAUSE: i64 = 15;
+
+/// How often items that may succeed later are tried again at once.
+const RETRIES: u32 = 5;
 
 const BACKOFF: Backoff = Backoff {
     first: Duration::from_millis(200),
@@ -50,26 +54,86 @@ pub async fn apply(
     };
     let mut attempt = 0;
     loop {
-        match target.apply(&collection, &batch.writes(), accept).await {
+        let writes = batch.writes();
+        let writing = patiently(target, &collection, &writes, accept, stop);
+        match metrics::target_batch(&batch.target, writing).await {
             Ok(outcomes) => {
                 if attempt > 0 {
-                    pause::end(
-                        &street.store.write,
-                        &street.store,
-                        &Subject::Target(batch.target.clone()),
-                    )
-                    .await?;
+                    let subject = Subject::Target(batch.target.clone());
+                    pause::end(&street.store.write, &street.store, &subject).await?;
                     tracing::info!(target_name = batch.target, "target is back");
                 }
-                return Ok(settle::settle(street, batch, &outcomes).await?);
+                let ahead = if batch.force {
+                    ahead(target, &collection, batch, &outcomes).await
+                } else {
+                    Ok(Vec::new())
+                };
+                if let Ok(ahead) = ahead {
+                    return Ok(settle::settle(street, batch, &outcomes, &ahead).await?);
+                }
+                // The target went away in between: once more, from the rows of now.
             }
-            Err(error) => {
-                note_down(street, &batch.target, &error).await?;
-                wait_until_up(street, target, &mut attempt, stop).await?;
-                batch.renew(street, |_| true).await?;
-            }
+            Err(error) => note_down(street, &batch.target, &error).await?,
+        }
+        wait_until_up(street, target, &mut attempt, stop).await?;
+        batch.renew(street, |_| true).await?;
+    }
+}
+
+/// Applies, and tries again after a pause what may succeed later: those items only, and only so often. What is still
+/// open then gets a ledger row of its own.
+async fn patiently(
+    target: &dyn Target,
+    collection: &Collection,
+    writes: &[Write],
+    accept: Accept,
+    stop: &CancellationToken,
+) -> Result<Vec<Outcome>, TargetError> {
+    let mut outcomes = target.apply(collection, writes, accept).await?;
+    for attempt in 0..RETRIES {
+        let open: Vec<usize> = (0..outcomes.len())
+            .filter(|&i| matches!(outcomes[i], Outcome::Retry(_)))
+            .collect();
+        let seed = u64::from(std::process::id());
+        if open.is_empty() || !pubsync_worker::backoff::wait(BACKOFF.delay(attempt, seed), stop).await {
+            break;
+        }
+        let again: Vec<Write> = open.iter().map(|&i| writes[i].clone()).collect();
+        for (place, outcome) in open
+            .into_iter()
+            .zip(target.apply(collection, &again, accept).await?)
+        {
+            outcomes[place] = outcome;
         }
     }
+    Ok(outcomes)
+}
+
+/// Keys that were refused because the target holds a higher revision than the batch, with that revision. A live batch does
+/// not ask: something newer is on its way then. A forced one carries the rows of now.
+async fn ahead(
+    target: &dyn Target,
+    collection: &Collection,
+    batch: &Batch,
+    outcomes: &[Outcome],
+) -> Result<Vec<(String, i64)>, TargetError> {
+    let stale = batch
+        .states
+        .iter()
+        .zip(outcomes)
+        .filter(|(_, outcome)| **outcome == Outcome::Stale);
+    let (keys, known): (Vec<String>, Vec<i64>) = stale
+        .map(|(state, _)| (state.key.clone(), state.revision))
+        .unzip();
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let held = target.versions(collection, &keys).await?;
+    let higher = |((key, known), held): ((String, i64), Option<Held>)| {
+        held.filter(|held| held.revision > known)
+            .map(|held| (key, held.revision))
+    };
+    Ok(keys.into_iter().zip(known).zip(held).filter_map(higher).collect())
 }
 
 fn collection(street: &Street, batch: &Batch) -> Result<Collection, Unsettled> {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pubsync_schema::ledger;
+use pubsync_worker::metrics;
 use pubsync_worker::shutdown::Shutdown;
 use tokio::sync::mpsc;
 
@@ -96,11 +97,11 @@ async fn apply(street: &Street, target: &dyn Target, batch: &Batch) -> Result<()
         .and_then(|d| d.shape.collection(&batch.target));
     let collection =
         collection.ok_or_else(|| format!("{} no longer goes to {}", batch.document, batch.target))?;
-    let outcomes = target
-        .apply(&collection, &batch.writes(), Accept::Higher)
+    let writes = batch.writes();
+    let outcomes = metrics::target_batch(&batch.target, target.apply(&collection, &writes, Accept::Higher))
         .await
         .map_err(|e| e.to_string())?;
-    settle::settle(street, batch, &outcomes)
+    settle::settle(street, batch, &outcomes, &[])
         .await
         .map_err(|e| e.to_string())?;
     Ok(())

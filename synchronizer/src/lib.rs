@@ -4,6 +4,7 @@
 pub mod apply;
 pub mod definitions;
 pub mod direct;
+pub mod measure;
 pub mod message;
 pub mod quiet;
 pub mod resync;

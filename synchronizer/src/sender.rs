@@ -9,6 +9,7 @@ use pubsync_schema::failure::{self, NewFailure, Stage};
 use pubsync_schema::ledger;
 use pubsync_schema::pause;
 use pubsync_worker::broker::{BrokerError, Outgoing, SendOutcome};
+use pubsync_worker::metrics;
 use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
 use tokio::sync::mpsc;
@@ -111,13 +112,15 @@ pub enum SendError {
 
 /// Sends claimed rows and notes what became of each.
 async fn send(street: &Street, window: &[Outgoing]) -> Result<(), SendError> {
-    let outcomes = match street.broker.send(window).await {
+    let outcomes = match metrics::confirm(street.broker.send(window)).await {
         Ok(outcomes) => outcomes,
         Err(error) => {
+            metrics::unsent(window.iter().map(|m| m.queue.as_str()));
             ledger::unclaim(&street.store, &window.iter().map(|m| m.id).collect::<Vec<_>>()).await?;
             return Err(error.into());
         }
     };
+    metrics::sent(window.iter().map(|m| m.queue.as_str()).zip(&outcomes));
     let (mut sent, mut back, mut large, mut absent) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (message, outcome) in window.iter().zip(outcomes) {
         match outcome {

@@ -8,6 +8,7 @@ use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::names::Lane;
 use pubsync_schema::wire::{SyncKey, SyncWork};
 use pubsync_schema::{mirror, run};
+use pubsync_worker::metrics;
 use sea_orm::DbErr;
 
 use crate::message::{State, state_of_now};
@@ -96,12 +97,32 @@ pub struct Tally {
     pub failed: usize,
 }
 
+impl Tally {
+    /// By the words of metrics and logs.
+    fn outcomes(&self) -> [(&'static str, usize); 4] {
+        [
+            ("applied", self.applied),
+            ("stale", self.stale),
+            ("retry", self.retry),
+            ("failed", self.failed),
+        ]
+    }
+}
+
 /// Makes the outcomes of a batch durable, in one transaction: its ledger rows go; what may succeed later gets a row of
 /// its own with a new id; what was refused becomes a failure.
 ///
+/// `ahead`: keys of which the target holds a higher revision than the mirror, with it. They get revisions above that and
+/// are sent again.
+///
 /// # Errors
 /// Of the database; then nothing is settled.
-pub async fn settle(street: &Street, batch: &Batch, outcomes: &[Outcome]) -> Result<Tally, DbErr> {
+pub async fn settle(
+    street: &Street,
+    batch: &Batch,
+    outcomes: &[Outcome],
+    ahead: &[(String, i64)],
+) -> Result<Tally, DbErr> {
     let store = &street.store;
     let mut tally = Tally::default();
     let (mut open, mut failures, mut well) = (Vec::new(), Vec::new(), Vec::new());
@@ -129,7 +150,8 @@ pub async fn settle(street: &Street, batch: &Batch, outcomes: &[Outcome]) -> Res
             }
         }
     }
-    let simple = open.is_empty() && failures.is_empty() && batch.run.is_none();
+    tell(batch, &tally);
+    let simple = ahead.is_empty() && open.is_empty() && failures.is_empty() && batch.run.is_none();
     if simple {
         ledger::delete(&store.write, store, &batch.ids).await?;
         failure::clear_keys(&store.write, store, &batch.document, &batch.target, &well).await?;
@@ -140,16 +162,29 @@ pub async fn settle(street: &Street, batch: &Batch, outcomes: &[Outcome]) -> Res
     failure::clear_keys(&txn, store, &batch.document, &batch.target, &well).await?;
     failure::record(&txn, store, &failures).await?;
     if stood {
+        let raised = mirror::raise(&txn, store, &batch.document, ahead).await?;
+        open.extend(
+            raised
+                .into_iter()
+                .map(|(key, revision)| SyncKey { key, revision }),
+        );
         // Where no row stood, another copy of the messages has settled them, with an open row of its own.
         if !open.is_empty() {
             ledger::insert(&txn, store, &[again(street, batch, open)?]).await?;
         }
         if let Some(run) = batch.run {
-            run::count(&txn, store, run, 0, well.len() as i64, tally.failed as i64).await?;
+            run::count_answered(&txn, store, run, well.len() as i64, tally.failed as i64).await?;
         }
     }
     txn.commit().await?;
     Ok(tally)
+}
+
+fn tell(batch: &Batch, tally: &Tally) {
+    // No change is behind a run: a rebuild or a resync, which takes its time.
+    let arrived = tally.applied + tally.stale > 0 && batch.run.is_none();
+    let changed_at = arrived.then_some(batch.changed_at);
+    metrics::written(&batch.target, &batch.document, &tally.outcomes(), changed_at);
 }
 
 fn refused(batch: &Batch, state: &State, class: &str, error: &str) -> NewFailure {

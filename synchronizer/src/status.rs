@@ -3,8 +3,8 @@
 use pubsync_schema::ledger::{self, QueueLoad};
 use pubsync_schema::pause::{self, Pause};
 use pubsync_schema::run::{self, Run};
-use pubsync_schema::store::{Store, scalar};
-use pubsync_schema::{definition, mirror};
+use pubsync_schema::store::Store;
+use pubsync_schema::{definition, mirror, outbox};
 use sea_orm::{ConnectionTrait, DbErr};
 
 /// Everything at a glance.
@@ -60,17 +60,7 @@ pub async fn status(store: &Store) -> Result<Status, DbErr> {
             (now - oldest).max(0) as f64 / 1e6
         }
     };
-    let outbox = store.names.table("outbox");
-    let outbox_rows = scalar(
-        &store.read,
-        store.sql(format!("SELECT count(*) AS v FROM {outbox}"), []),
-    )
-    .await?;
-    let oldest = scalar(
-        &store.read,
-        store.sql(format!("SELECT coalesce(min(at), 0) AS v FROM {outbox}"), []),
-    )
-    .await?;
+    let (outbox_rows, oldest) = outbox::load(store).await?;
     let queues = ledger::load(store).await?;
     let ledger_rows = queues.iter().map(|q| q.rows).sum();
     let ledger_oldest = queues.iter().map(|q| q.oldest_changed_at).min().unwrap_or(0);
@@ -97,7 +87,7 @@ pub async fn status(store: &Store) -> Result<Status, DbErr> {
         in_sync: outbox_rows == 0 && ledger_rows == 0 && failed == 0 && paused.is_empty(),
         sentence,
         outbox_rows,
-        outbox_oldest_age_seconds: age(oldest),
+        outbox_oldest_age_seconds: age(oldest.unwrap_or(0)),
         ledger_rows,
         ledger_oldest_age_seconds: age(ledger_oldest),
         queues,
@@ -129,7 +119,8 @@ fn sentence(outbox: i64, ledger: i64, failed: i64, paused: &[Pause]) -> String {
     }
 }
 
-async fn failure_groups(store: &Store) -> Result<Vec<FailureGroup>, DbErr> {
+/// What failed, by its cause.
+pub(crate) async fn failure_groups(store: &Store) -> Result<Vec<FailureGroup>, DbErr> {
     let rows = failure_group_rows(store).await?;
     rows.iter()
         .map(|row| {

@@ -37,8 +37,10 @@ pub struct Settings {
     pub inline_limit: usize,
     /// How documents synchronize that do not say it themselves.
     pub sync: SyncMode,
-    /// Consumers per queue and process.
-    pub concurrency: usize,
+    /// Publisher tasks per queue and process.
+    pub publishers: usize,
+    /// Synchronizer tasks per queue and process.
+    pub synchronizers: usize,
     /// Outbox rows that a relay takes at once.
     pub relay_batch: u64,
     /// Roots that a publisher builds in one transaction.
@@ -53,7 +55,8 @@ impl Default for Settings {
             unsent_after: Duration::from_secs(5),
             inline_limit: 256 * 1024,
             sync: SyncMode::Queue,
-            concurrency: 2,
+            publishers: 2,
+            synchronizers: 2,
             relay_batch: 500,
             publisher_batch: 100,
         }

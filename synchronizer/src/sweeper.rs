@@ -9,6 +9,7 @@ use pubsync_schema::names::Lane;
 use pubsync_schema::pause::{self, Pause, Subject};
 use pubsync_schema::wire::{PublishWork, SyncKey, SyncWork};
 use pubsync_schema::{lease, run};
+use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
@@ -80,11 +81,7 @@ async fn take_back(street: &Street, load: &QueueLoad) -> Result<(), DbErr> {
     }
     let taken = ledger::take_back(&street.store, &load.queue, patience, street.broker.epoch()).await?;
     if taken > 0 {
-        tracing::info!(
-            queue = load.queue,
-            messages = taken,
-            "sent again: their messages were lost, or their worker"
-        );
+        metrics::resent(&load.queue, taken);
     }
     Ok(())
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pubsync_schema::failure::{self, NewFailure, Stage};
+use pubsync_schema::ledger;
 use pubsync_schema::names::Lane;
 use pubsync_schema::wire::{SyncBody, SyncItem, SyncMessage, SyncOp, VERSION};
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::broker::{BrokerError, Delivery, Settlement};
 use pubsync_worker::lanes::{LaneKind, Lanes};
+use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
@@ -87,6 +89,7 @@ impl Synchronizer {
                 LaneKind::Live => (Lane::Live, &live),
                 LaneKind::Bulk => (Lane::Bulk, &bulk),
             };
+            metrics::consumed(queue, &batch.1);
             self.handle(lane, queue, batch.1).await;
         }
     }
@@ -118,16 +121,21 @@ impl Synchronizer {
             .batch
             .renew(&self.street, |state| second.contains(&state.key))
             .await?;
-        let tally = apply::apply(&self.street, &*self.target, &mut group.batch, &self.stop).await?;
-        let (document, target) = (&group.batch.document, self.target.name());
-        tracing::debug!(
-            document,
-            target,
-            applied = tally.applied,
-            stale = tally.stale,
-            failed = tally.failed,
-            "synchronized"
-        );
+        match apply::apply(&self.street, &*self.target, &mut group.batch, &self.stop).await {
+            Err(Unsettled::Unbound(_)) => self.unbound(&group.batch).await,
+            other => other.map(|_tally| ()),
+        }
+    }
+
+    /// Work of a document that does not go to this target: perhaps not yet known here, else no longer wanted.
+    async fn unbound(&self, batch: &Batch) -> Result<(), Unsettled> {
+        let street = &self.street;
+        street.definitions.refresh(&street.store).await?;
+        let definition = street.definitions.get(&batch.document);
+        if definition.is_some_and(|d| d.shape.targets.contains_key(&batch.target)) {
+            return Err(Unsettled::Unbound(batch.target.clone()));
+        }
+        ledger::delete(&street.store.write, &street.store, &batch.ids).await?;
         Ok(())
     }
 

@@ -5,3 +5,5 @@
 
 mod chinook;
 mod convergence;
+mod telemetry;
+mod tidy;

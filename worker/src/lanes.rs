@@ -138,9 +138,14 @@ mod tests {
     /// Lets the broker's tasks hand out all that the prefetch allows.
     async fn until_arrived(lanes: &Lanes, live: usize, bulk: usize) {
         let arrived = |lane: &Option<Subscription>| lane.as_ref().map_or(0, |lane| lane.deliveries.len());
-        while arrived(&lanes.live) < live || arrived(&lanes.bulk) < bulk {
-            tokio::task::yield_now().await;
-        }
+        let all = async {
+            while arrived(&lanes.live) < live || arrived(&lanes.bulk) < bulk {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), all)
+            .await
+            .expect("the deliveries did not arrive");
     }
 
     fn settle(batch: Vec<Delivery>) {

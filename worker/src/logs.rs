@@ -11,7 +11,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Quiet unless a filter names these targets. lapin logs a returned message with its payload as a warning, and
 /// whatever ends a channel as an error, which its caller gets and reports as well; sea-orm and sqlx log every
 /// statement.
-const QUIET: &str = "info,lapin=error,lapin::channel=off,sea_orm=warn,sqlx=warn,sea_orm_migration=warn";
+const QUIET: &str =
+    "info,lapin=error,lapin::channel=off,lapin::io_loop=off,sea_orm=warn,sqlx=warn,sea_orm_migration=warn";
 
 /// Starts logging to stderr. `filter` has the form of `RUST_LOG`, as in `debug` or `info,pubsync_worker=trace`; an
 /// empty one means `info`. A second call changes nothing and is no error.

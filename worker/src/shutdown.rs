@@ -210,9 +210,26 @@ mod tests {
         assert!(!shutdown.taking().is_cancelled());
     }
 
-    /// The only test of this crate that sends signals: they reach the whole test process.
+    /// In a process of its own: once tokio has seen to a signal, it no longer ends the process, and a hanging test
+    /// run could not be stopped.
     #[tokio::test]
     async fn signals_arrive() {
+        const CHILD: &str = "PUBSYNC_TEST_SIGNALS_CHILD";
+        if std::env::var_os(CHILD).is_some() {
+            return signal_myself_twice().await;
+        }
+        let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
+        child
+            .args(["--exact", "shutdown::tests::signals_arrive"])
+            .env(CHILD, "1")
+            .kill_on_drop(true);
+        let output = tokio::time::timeout(Duration::from_secs(30), child.output()).await;
+        let output = output.expect("the signals did not arrive").unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    async fn signal_myself_twice() {
         let shutdown = Shutdown::on_signals().unwrap();
         let kill = || async {
             let kill = format!("kill -TERM {}", std::process::id());

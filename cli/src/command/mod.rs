@@ -4,6 +4,7 @@ pub(crate) mod operate;
 mod run;
 mod show;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -102,7 +103,7 @@ enum Command {
     },
     /// Return when all that was committed before the call has reached its targets
     Wait {
-        /// Seconds
+        /// Seconds to wait at most; then exit 5
         #[arg(long, default_value_t = 300)]
         timeout: u64,
     },
@@ -134,9 +135,15 @@ struct RunArgs {
     /// End when outbox and ledger are empty, paused and failed work apart
     #[arg(long)]
     until_quiet: bool,
-    /// Consumers per queue in this process [default: as configured]
+    /// Publisher and synchronizer tasks per queue in this process [default: as configured]
     #[arg(long)]
     concurrency: Option<usize>,
+    /// Serve /livez, /readyz and /metrics here, as in 127.0.0.1:9464 [default: as configured, else off]
+    ///
+    /// Without login; the answers hold names of documents, targets and queues, and numbers: no payloads, keys or
+    /// secrets. In a pod: 0.0.0.0:9464.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,6 +7,7 @@ use pubsync_publisher::workers::{self, Role};
 use pubsync_synchronizer::quiet;
 use pubsync_synchronizer::street::Street;
 use pubsync_worker::backoff::{self, Backoff};
+use pubsync_worker::health::{self, HealthState};
 use pubsync_worker::shutdown::{Ending, Shutdown};
 
 use super::RunArgs;
@@ -40,12 +41,22 @@ pub async fn run(mut config: Config, args: RunArgs) -> Result<(), Fail> {
     }
     if let Some(concurrency) = args.concurrency {
         config.publisher.concurrency = concurrency.max(1);
+        config.synchronizer.concurrency = concurrency.max(1);
     }
     let shutdown = Shutdown::on_signals().map_err(|e| Fail::Part(format!("signals: {e}")))?;
+    let health = HealthState::default();
+    // Dropped at the end: it answers while the last batch is finished.
+    let _listening = match args.listen.or(config.listen) {
+        Some(address) => {
+            Some(health::serve(address, env!("CARGO_PKG_VERSION"), health.clone(), &shutdown).await?)
+        }
+        None => None,
+    };
     let Some(street) = street(config, &shutdown).await? else {
         return Ok(());
     };
     workers::start(&street, &roles, &shutdown).await?;
+    health.started();
     tracing::info!(?roles, documents = street.definitions.current().len(), "running");
     if args.until_quiet {
         let quiet = shutdown

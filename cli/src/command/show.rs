@@ -50,7 +50,7 @@ fn text(status: &Status) -> String {
         );
     }
     for pause in &status.paused {
-        let _ = writeln!(out, "\npaused: {:?}: {}", pause.subject, pause.reason);
+        let _ = writeln!(out, "\npaused: {}: {}", pause.subject, pause.reason);
     }
     for group in &status.failures {
         let target = group

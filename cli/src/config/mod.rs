@@ -15,6 +15,7 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use pubsync_schema::shape::SyncMode;
@@ -46,6 +47,9 @@ pub struct Config {
     /// Bytes. A larger body travels as a reference and is read from the mirror; 0: all of them. Default 262144.
     #[serde(default = "default_inline_limit", deserialize_with = "number::any")]
     pub inline_limit: usize,
+    /// Where `run` serves health and metrics, without login: `127.0.0.1:9464`, in a pod `0.0.0.0:9464`. Left out: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
     #[serde(default)]
     pub relay: RelayConfig,
     #[serde(default)]
@@ -85,9 +89,6 @@ pub struct SynchronizerConfig {
     /// Batches that one process works on at a time. Default 4.
     #[serde(deserialize_with = "number::positive")]
     pub concurrency: usize,
-    /// Most documents that one request to a target carries. Default 500.
-    #[serde(deserialize_with = "number::positive")]
-    pub batch: usize,
 }
 
 impl Config {
@@ -146,7 +147,7 @@ impl Config {
             return Err((vec!["name".into()], text.into()));
         }
         if matches!(self.name.as_str(), "public" | "information_schema") || self.name.starts_with("pg_") {
-            let text = "must be a schema of pubsync's own: `uninstall` drops it";
+            let text = "must be a schema of pubsync's own";
             return Err((vec!["name".into()], text.into()));
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -190,10 +191,7 @@ impl Default for PublisherConfig {
 
 impl Default for SynchronizerConfig {
     fn default() -> Self {
-        Self {
-            concurrency: 4,
-            batch: 500,
-        }
+        Self { concurrency: 4 }
     }
 }
 

@@ -1,3 +1,5 @@
+//! What the configuration accepts, refuses, and says about it.
+
 use super::*;
 
 const GOOD: &str = "\
@@ -87,13 +89,7 @@ fn defaults_are_as_documented() {
             batch: 100
         }
     );
-    assert_eq!(
-        config.synchronizer,
-        SynchronizerConfig {
-            concurrency: 4,
-            batch: 500
-        }
-    );
+    assert_eq!(config.synchronizer, SynchronizerConfig { concurrency: 4 });
 }
 
 #[test]
@@ -315,7 +311,7 @@ fn a_missing_file_says_what_to_do() {
         Config::load_with(Some(Path::new("/nowhere/pubsync.yaml")), &Environment::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "/nowhere/pubsync.yaml: no such file; name another with --config, or write one with `pubsync init`"
+        "/nowhere/pubsync.yaml: no such file; name another with --config; examples/shop/pubsync.yaml is one to begin with"
     );
 }
 
@@ -386,7 +382,7 @@ targets:
             "inline_limit": 262_144,
             "relay": { "batch": 500, "resend_after": 60 },
             "publisher": { "concurrency": 4, "batch": 100 },
-            "synchronizer": { "concurrency": 4, "batch": 500 },
+            "synchronizer": { "concurrency": 4 },
         })
     );
     let shown = format!(
@@ -394,4 +390,15 @@ targets:
         config.database, config.broker, config.targets
     );
     assert!(!shown.contains("s3cret") && !shown.contains("0rd"), "{shown}");
+}
+
+#[test]
+fn listen_is_an_address_and_nowhere_by_default() {
+    assert_eq!(load(GOOD, &[]).unwrap().listen, None);
+    let config = load(&with("listen: 0.0.0.0:9464"), &[]).unwrap();
+    assert_eq!(config.listen, "0.0.0.0:9464".parse().ok());
+    let config = load(GOOD, &[("PUBSYNC_LISTEN", "127.0.0.1:9464")]).unwrap();
+    assert_eq!(config.listen, "127.0.0.1:9464".parse().ok());
+    let wrong = error(&with("listen: localhost"), &[]);
+    assert!(wrong.starts_with("pubsync.yaml:5:9: `listen` "), "{wrong}");
 }

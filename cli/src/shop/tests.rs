@@ -1,3 +1,5 @@
+//! The shop fills, keeps its sums under random changes, and is the same for the same seed.
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 

@@ -209,7 +209,8 @@ fn settings(capture: &Capture) -> Vec<&'static str> {
     };
     use ColumnKind::{Array, Bytes, Date, Float, Other, Timestamp, TimestampTz};
     let carried = &capture.carried;
-    let mut settings = vec!["SET search_path = pg_catalog, pg_temp"];
+    // The plan of a session that once changed many rows would be compiled anew for each single row: about a second.
+    let mut settings = vec!["SET search_path = pg_catalog, pg_temp", "SET jit = off"];
     // With fewer digits two different numbers would have one text, so this one matters to the comparison too.
     if any(&capture.used(), &[Float, Array, Other]) {
         settings.push("SET extra_float_digits = 1");

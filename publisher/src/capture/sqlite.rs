@@ -4,11 +4,14 @@
 //! rewrite the trigger (so the next reconcile replaces it). REPLACE fires no delete trigger for the rows that it
 //! replaces unless the connection has `recursive_triggers` on. There are no settings, so the lane is live.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use pubsync_schema::dialect::Dialect;
 use pubsync_schema::names::Names;
 use sea_orm::{ConnectionTrait, DbErr};
+
+use crate::catalogue::ColumnKind;
+use crate::plan;
 
 use super::{Capture, Script, TableName, fingerprint, texts};
 
@@ -135,36 +138,30 @@ fn differs(capture: &Capture, column: usize) -> String {
 
 /// A JSON object of the carried columns. Concatenated: functions take no more than 127 arguments.
 fn image(capture: &Capture, row: &str) -> String {
-    members(capture, &capture.carried)
-        .map(|(key, column)| {
-            format!(
-                "{} || {}",
-                DIALECT.literal(&key),
-                json_text(&format!("{row}.{column}"))
-            )
-        })
+    let member = |&column: &usize| {
+        let column = &capture.table.columns[column];
+        let value = format!("{row}.{}", DIALECT.quote(&column.name));
+        // The same text that SELECTs and reverse paths use: a root's image becomes its id as it stands. A blob in a
+        // column of another type would not be text at all, and nobody could read the outbox row.
+        let text = plan::dialect::text(DIALECT, &value, column);
+        let text = format!(
+            "CASE WHEN typeof({value}) = 'blob' AND {} THEN '\\x' || lower(hex({value})) ELSE {text} END",
+            column.kind != ColumnKind::Bytes
+        );
+        format!(
+            "{} || json_quote({text})",
+            DIALECT.literal(&format!("{}:", json_string(&column.name)))
+        )
+    };
+    capture
+        .carried
+        .iter()
+        .map(member)
         .reduce(|before, member| format!("{before} || ',' || {member}"))
         .map_or_else(
             || "'{}'".to_owned(),
             |members| format!("'{{' || {members} || '}}'"),
         )
-}
-
-fn members<'a>(
-    capture: &'a Capture,
-    columns: &'a BTreeSet<usize>,
-) -> impl Iterator<Item = (String, String)> + 'a {
-    columns.iter().map(|&column| {
-        let name = capture.column(column);
-        (format!("{}:", json_string(name)), DIALECT.quote(name))
-    })
-}
-
-/// The value as a JSON string, null as null; bytes as PostgreSQL writes them.
-fn json_text(value: &str) -> String {
-    format!(
-        "json_quote(CASE typeof({value}) WHEN 'blob' THEN '\\x' || lower(hex({value})) ELSE CAST({value} AS TEXT) END)"
-    )
 }
 
 fn json_string(text: &str) -> String {

@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 
 use pubsync_schema::definition::{self, Definition};
-use pubsync_schema::failure;
 use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::migration;
 use pubsync_schema::names::Lane;
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::run;
 use pubsync_schema::shape::{Binding, Shape};
-use pubsync_schema::store::Store;
+use pubsync_schema::store::{Store, rows_parameter};
 use pubsync_schema::wire::PublishWork;
 use pubsync_synchronizer::resync;
 use pubsync_synchronizer::target::{Target, TargetError};
@@ -155,24 +154,23 @@ impl Apply<'_> {
             let subject = Subject::Document(document.clone());
             let old = known.get(document);
             let stood_still = paused.contains(&subject);
-            let same =
-                old.is_some_and(|o| o.fingerprint == definition.fingerprint && o.shape == definition.shape);
+            // What stood still gets a new number, so that workers that could not compile it look again.
+            let equal =
+                |o: &Definition| o.fingerprint == definition.fingerprint && o.shape == definition.shape;
+            let same = old.is_some_and(equal) && !stood_still;
             let number = if same {
                 old.map_or(1, |o| o.number)
             } else {
                 definition::raise(&txn, store, definition).await?
             };
             // A document that stood still may have missed changes.
-            if !old.is_some_and(|o| o.fingerprint == definition.fingerprint) || stood_still {
+            if old.is_none_or(|o| o.fingerprint != definition.fingerprint) || stood_still {
                 self.forget_failures(&txn, document).await?;
                 pause::end(&txn, store, &subject).await?;
                 entries.push(rebuild(&txn, store, definition, number).await?);
                 report.rebuilt.push(document.clone());
             } else {
                 report.unchanged.push(document.clone());
-            }
-            for target in gone_bindings(old, definition) {
-                self.forget(&txn, document, Some(target)).await?;
             }
             for target in new_bindings(old, definition) {
                 if old.is_some() {
@@ -186,24 +184,25 @@ impl Apply<'_> {
         let declared = |name: &&String| !wanted.iter().any(|d| &&d.document == name);
         report.removed = known.keys().filter(declared).cloned().collect();
         definition::remove(&txn, store, &report.removed).await?;
-        for document in &report.removed {
-            self.forget(&txn, document, None).await?;
-        }
+        self.drop_work(&txn, &report.removed).await?;
         ledger::insert(&txn, store, &entries).await?;
         txn.commit().await?;
         Ok(report)
     }
 
-    /// Takes work and failures of a removed document, or for a removed target, away: no worker looks after them any
-    /// more. To be called when the definition has changed: whoever worked by the old one has committed then.
-    async fn forget(
-        &self,
-        txn: &DatabaseTransaction,
-        document: &str,
-        target: Option<&str>,
-    ) -> Result<(), DbErr> {
-        ledger::forget(txn, self.store, document, target).await?;
-        failure::forget(txn, self.store, document, target).await
+    /// What was on its way for documents that are declared no more: nobody would ever settle it.
+    async fn drop_work(&self, txn: &DatabaseTransaction, removed: &[String]) -> Result<(), DbErr> {
+        let (store, names) = (self.store, self.store.dialect().rows(1, 1, "n"));
+        for table in ["ledger", "failure"] {
+            let table = store.names.table(table);
+            let sql = format!("DELETE FROM {table} WHERE document IN (SELECT c0 FROM {names})");
+            let parameter = rows_parameter(removed.iter().map(|d| [Some(d.clone())]));
+            txn.execute_raw(store.sql(sql, [parameter])).await?;
+        }
+        for document in removed {
+            pause::end(txn, store, &Subject::Document(document.clone())).await?;
+        }
+        Ok(())
     }
 
     /// What blocked the document as a whole is answered by this definition.
@@ -274,14 +273,6 @@ fn new_bindings<'a>(old: Option<&'a Definition>, new: &'a Definition) -> impl It
         .iter()
         .filter(move |(name, binding)| old.and_then(|o| o.shape.targets.get(*name)) != Some(binding))
         .map(|(name, _)| name.as_str())
-}
-
-/// Targets that the old definition had and the new one has not.
-fn gone_bindings<'a>(old: Option<&'a Definition>, new: &'a Definition) -> impl Iterator<Item = &'a str> {
-    old.into_iter()
-        .flat_map(|old| old.shape.targets.keys())
-        .filter(|name| !new.shape.targets.contains_key(*name))
-        .map(String::as_str)
 }
 
 fn definition(plan: &DocumentPlan, yaml: &str, targets: &[&str]) -> Definition {

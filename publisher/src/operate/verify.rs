@@ -153,6 +153,10 @@ fn compare(known: &[mirror::Known], built: Vec<Built>, findings: &mut Findings) 
                 Ok(document) => {
                     match live.get(document.key.as_str()) {
                         None => findings.add(None, Kind::Missing, &document.key),
+                        // Another root holds the key: `failures` names both.
+                        Some(row) if row.root.as_ref() != Some(&built.root) => {
+                            findings.add(None, Kind::Failed, &document.key);
+                        }
                         Some(row) if row.hash != document.hash => {
                             findings.add(None, Kind::Stale, &document.key)
                         }

@@ -118,7 +118,7 @@ impl DocumentPlan {
             steps,
             key,
             body,
-            reverse: reverse::paths(dialect, &document, catalogue, &uses),
+            reverse: reverse::paths(names, &document, catalogue, &uses),
             all_roots: reverse::all_roots(&document, names),
             mapping: mapping(&document),
             uses,

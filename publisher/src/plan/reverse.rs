@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use pubsync_schema::dialect::Dialect;
 use pubsync_schema::names::Names;
 
+use super::select::where_clause;
 use super::slots::{alias, qualified};
 use super::{TableUse, dialect};
 use crate::catalogue::Catalogue;
@@ -34,15 +35,17 @@ pub struct AllRoots {
 }
 
 pub(super) fn paths(
-    dialect: Dialect,
+    names: &Names,
     document: &Document,
     catalogue: &Catalogue,
     uses: &BTreeMap<String, TableUse>,
 ) -> BTreeMap<String, ReversePath> {
+    let dialect = names.dialect();
     let toward = toward_root(document);
     let mut paths = BTreeMap::new();
     for (name, used) in uses {
         let images = Images {
+            names,
             dialect,
             document,
             carried: used.carried.iter().copied().collect(),
@@ -75,22 +78,27 @@ pub(super) fn paths(
 pub(super) fn all_roots(document: &Document, names: &Names) -> AllRoots {
     let dialect = names.dialect();
     let after = dialect::text_parameter(dialect, 1);
-    let (id, bytewise) = (root_id(dialect, document), dialect.bytewise());
-    let page = |from: String| {
+    let [source, mirror] = every_root(document, names).map(|roots| {
         format!(
-            "SELECT root FROM (SELECT root FROM ({from}) a WHERE root IS NOT NULL AND ({after} IS NULL OR root > {after}) \
-             ORDER BY root LIMIT $2) b"
+            "SELECT root FROM (SELECT DISTINCT root FROM ({roots}) a WHERE root IS NOT NULL \
+             AND ({after} IS NULL OR root > {after}) ORDER BY root LIMIT $2) b"
         )
-    };
-    let source = format!(
-        "SELECT {id} {bytewise} AS root FROM {} s0",
-        dialect::table(dialect, &document.sources[0].table)
-    );
-    let mirror = names.mirror(&document.name);
-    let mirror = format!("SELECT DISTINCT root {bytewise} AS root FROM {mirror} WHERE deleted_at IS NULL");
+    });
     AllRoots {
-        sql: format!("{} UNION {} ORDER BY root LIMIT $2", page(source), page(mirror)),
+        sql: format!("{source} UNION {mirror} ORDER BY root LIMIT $2"),
     }
+}
+
+/// Source roots, and roots of live mirror rows: a truncated table has none of the first.
+fn every_root(document: &Document, names: &Names) -> [String; 2] {
+    let dialect = names.dialect();
+    let (id, bytewise) = (root_id(dialect, document), dialect.bytewise());
+    let table = dialect::table(dialect, &document.sources[0].table);
+    let mirror = names.mirror(&document.name);
+    [
+        format!("SELECT {id} {bytewise} AS root FROM {table} s0"),
+        format!("SELECT root {bytewise} AS root FROM {mirror} WHERE deleted_at IS NULL"),
+    ]
 }
 
 fn root_id(dialect: Dialect, document: &Document) -> String {
@@ -143,6 +151,7 @@ fn chain(toward: &[Option<SourceId>], source: SourceId) -> Option<Vec<SourceId>>
 
 /// Row images of one table as the start of paths.
 struct Images<'a> {
+    names: &'a Names,
     dialect: Dialect,
     document: &'a Document,
     carried: Vec<usize>,
@@ -152,15 +161,11 @@ impl Images<'_> {
     fn branch(&self, source: SourceId, chain: Option<&[SourceId]>) -> String {
         let rows = self.dialect.rows(1, self.carried.len(), "q");
         let bytewise = self.dialect.bytewise();
-        let mut conditions = self.constants(source, true);
+        let conditions = self.constants(source, true);
         let Some(chain) = chain else {
-            conditions.insert(0, "TRUE".to_owned());
-            let table = dialect::table(self.dialect, &self.document.sources[0].table);
-            let any = format!("EXISTS (SELECT 1 FROM {rows} WHERE {})", conditions.join(" AND "));
-            return format!(
-                "SELECT {} {bytewise} AS root FROM {table} s0 WHERE {any}",
-                root_id(self.dialect, self.document)
-            );
+            let any = format!("EXISTS (SELECT 1 FROM {rows}{})", where_clause(&conditions));
+            let [roots, live] = every_root(self.document, self.names);
+            return format!("{roots} WHERE {any} UNION ALL {live} AND {any}");
         };
         if source == 0 {
             return format!("SELECT ({}) {bytewise} AS root FROM {rows}", self.image_root());
@@ -182,11 +187,7 @@ impl Images<'_> {
             );
             below = above;
         }
-        if conditions.is_empty() {
-            sql
-        } else {
-            format!("{sql} WHERE {}", conditions.join(" AND "))
-        }
+        sql + &where_clause(&conditions)
     }
 
     /// The joins of `below` that name `above`; `image` is the source whose row the image is.

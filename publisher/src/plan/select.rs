@@ -183,7 +183,7 @@ fn walk(steps: &[Option<Step>], outer: &[Outer]) -> Walk {
     Walk::Combinations(sources)
 }
 
-fn where_clause(conditions: &[String]) -> String {
+pub(super) fn where_clause(conditions: &[String]) -> String {
     if conditions.is_empty() {
         String::new()
     } else {

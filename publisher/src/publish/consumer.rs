@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pubsync_schema::failure::{self, NewFailure, Stage};
-use pubsync_schema::fault::{Fault, chain, classify};
-use pubsync_schema::ledger;
+use pubsync_schema::fault::{Fault, chain};
 use pubsync_schema::names::Lane;
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::wire::{PublishMessage, PublishWork, TableImages, VERSION};
+use pubsync_schema::{ledger, run};
 use pubsync_synchronizer::synchronize::note_unreadable;
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::broker::{BrokerError, Delivery, Settlement};
 use pubsync_worker::lanes::{LaneKind, Lanes};
+use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
@@ -92,6 +93,7 @@ impl Consumer {
             } else {
                 Lane::Bulk
             };
+            metrics::consumed(&names.publish_queue(&self.queue, lane), &deliveries);
             self.handle(lane, deliveries).await;
         }
     }
@@ -204,13 +206,7 @@ impl Consumer {
         for mut job in jobs {
             job.roots.sort_unstable();
             job.roots.dedup();
-            let tally = self.publish.run(compiled, &job).await?;
-            tracing::debug!(
-                document = compiled.definition.document,
-                roots = job.roots.len(),
-                ?tally,
-                "published"
-            );
+            self.publish.run(compiled, &job).await?;
         }
         Ok(())
     }
@@ -251,14 +247,10 @@ impl Consumer {
     ) -> Result<Next, DbErr> {
         let street = &self.publish.street;
         let document = &compiled.definition.document;
-        let fault = match &error {
-            PublishError::OutOfDate(_) => {
-                street.definitions.refresh(&street.store).await?;
-                self.registry.refresh().await?;
-                return Ok(Next::Again);
-            }
-            PublishError::Store(error) => classify(error),
-            PublishError::Build(error) => error.fault(),
+        let Some(fault) = error.fault() else {
+            street.definitions.refresh(&street.store).await?;
+            self.registry.refresh().await?;
+            return Ok(Next::Again);
         };
         match fault {
             Fault::Retry if attempt < ATTEMPTS => Ok(Next::Again),
@@ -270,11 +262,7 @@ impl Consumer {
                 self.stand_still(document, &error).await?;
                 Ok(Next::Again)
             }
-            Fault::Retry | Fault::Item => match self.alone(compiled, messages, &error).await? {
-                None => Ok(Next::Done),
-                // Never `Fault::Item`: this goes one step deep.
-                Some(other) => Box::pin(self.verdict(compiled, messages, other, attempt)).await,
-            },
+            Fault::Retry | Fault::Item => self.alone(compiled, messages, error).await,
         }
     }
 
@@ -312,41 +300,47 @@ impl Consumer {
         Ok(())
     }
 
-    /// Runs messages one by one. Gives the error that came in between and is no message's fault: then all of them run
-    /// again, and those that are done find their rows gone.
     async fn alone(
         &self,
         compiled: &Arc<Compiled>,
         messages: &[Received],
-        error: &PublishError,
-    ) -> Result<Option<PublishError>, DbErr> {
+        error: PublishError,
+    ) -> Result<Next, DbErr> {
+        if let [message] = messages {
+            return self.bisect(compiled, message, &error).await;
+        }
+        let mut next = Next::Done;
         for message in messages {
-            let alone = match messages.len() {
-                1 => Err(None),
-                _ => self
-                    .batch(compiled, std::slice::from_ref(message))
-                    .await
-                    .map_err(Some),
+            let Err(own) = self.batch(compiled, std::slice::from_ref(message)).await else {
+                continue;
             };
-            let Err(own) = alone else { continue };
-            let own = match own {
-                Some(own) if own.blames_nobody() => return Ok(Some(own)),
-                own => own,
-            };
-            let error = own.as_ref().unwrap_or(error);
-            match &message.work {
-                PublishWork::Roots(roots) if roots.len() > 1 => {
-                    match self.publish.explode(compiled, message).await {
-                        Ok(_) => {}
-                        Err(PublishError::Store(error)) => return Err(error),
-                        Err(other) if other.blames_nobody() => return Ok(Some(other)),
-                        Err(other) => tracing::warn!(%other, "message stays with the ledger"),
-                    }
-                }
-                work => self.give_up(compiled, message, work, error).await?,
+            // What no item is to blame for is met by the whole batch again; what is settled by then is a duplicate.
+            if own.fault() != Some(Fault::Item) || self.bisect(compiled, message, &own).await? == Next::Again
+            {
+                next = Next::Again;
             }
         }
-        Ok(None)
+        Ok(next)
+    }
+
+    /// A failing message becomes messages of its parts; one that has no parts becomes a failure.
+    async fn bisect(
+        &self,
+        compiled: &Compiled,
+        message: &Received,
+        error: &PublishError,
+    ) -> Result<Next, DbErr> {
+        let single = matches!(&message.work, PublishWork::Roots(roots) if roots.len() <= 1);
+        if !single {
+            match self.publish.explode(compiled, message).await {
+                Ok(_) => return Ok(Next::Done),
+                Err(own) if own.fault() == Some(Fault::Item) => {}
+                Err(PublishError::Store(error)) => return Err(error),
+                Err(_) => return Ok(Next::Again),
+            }
+        }
+        self.give_up(compiled, message, &message.work, error).await?;
+        Ok(Next::Done)
     }
 
     /// The last part of a message: its ledger row ends as a failure, in one transaction.
@@ -365,7 +359,7 @@ impl Consumer {
                 (Stage::Affected, None, Some(payload))
             }
         };
-        tracing::warn!(document = compiled.definition.document, root, %error, "could not be published");
+        metrics::publish_given_up(&compiled.definition.document, root.as_deref(), error);
         let txn = store.begin().await?;
         if !ledger::delete(&txn, store, &[message.id]).await?.is_empty() {
             let failure = NewFailure {
@@ -381,11 +375,15 @@ impl Consumer {
                 changed_at: message.changed_at,
             };
             failure::record(&txn, store, &[failure]).await?;
+            if let Some(run) = message.run {
+                run::count(&txn, store, run, 0, 0, 1).await?;
+            }
         }
         txn.commit().await
     }
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Next {
     Done,
     Again,

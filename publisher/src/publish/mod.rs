@@ -7,6 +7,7 @@ pub mod explode;
 mod queueing;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use pubsync_schema::failure::{self, NewFailure, Stage};
 use pubsync_schema::fault::{Fault, classify};
@@ -16,6 +17,7 @@ use pubsync_schema::{definition, dialect::Dialect, ledger, run};
 use pubsync_synchronizer::direct::Direct;
 use pubsync_synchronizer::sender::Outbound;
 use pubsync_synchronizer::street::Street;
+use pubsync_worker::metrics;
 use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::build::{BuildError, Built};
@@ -52,6 +54,18 @@ pub struct Tally {
     pub duplicate: bool,
 }
 
+impl Tally {
+    /// By the words of metrics and logs.
+    fn results(&self) -> [(&'static str, usize); 4] {
+        [
+            ("changed", self.changed),
+            ("unchanged", self.unchanged),
+            ("deleted", self.deleted),
+            ("failed", self.failed),
+        ]
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// A newer definition is current (law 10): load it and run again.
@@ -64,12 +78,13 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    /// The work is as good as it was: the definition has changed, or the database is away.
-    fn blames_nobody(&self) -> bool {
+    /// What it asks for; `None`: newer definitions.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
         match self {
-            Self::OutOfDate(_) => true,
-            Self::Store(error) => classify(error) == Fault::Down,
-            Self::Build(error) => error.fault() == Fault::Down,
+            Self::OutOfDate(_) => None,
+            Self::Store(error) => Some(classify(error)),
+            Self::Build(error) => Some(error.fault()),
         }
     }
 }
@@ -82,6 +97,7 @@ impl Publish {
     pub async fn run(&self, compiled: &Arc<Compiled>, job: &Job) -> Result<Tally, PublishError> {
         let store = &self.street.store;
         let document = &compiled.definition.document;
+        let begun = Instant::now();
         let txn = store.begin().await?;
         self.check_current(&txn, compiled).await?;
         if !job.ids.is_empty() && ledger::delete(&txn, store, &job.ids).await?.is_empty() {
@@ -91,12 +107,13 @@ impl Publish {
                 ..Tally::default()
             });
         }
-        mirror::lock_roots(&txn, store, document, &job.roots).await?;
+        metrics::lock_wait(document, mirror::lock_roots(&txn, store, document, &job.roots)).await?;
         let known = mirror::of_roots(&txn, store, document, &job.roots).await?;
         let built = self.look(&txn, compiled, &job.roots).await?;
         let difference = difference::between(&known, built);
         let (tally, handed) = self.write(&txn, compiled, job, difference).await?;
         txn.commit().await?;
+        metrics::published(document, job.roots.len(), &tally.results(), begun.elapsed());
         queueing::hand_over(self, handed).await;
         Ok(tally)
     }

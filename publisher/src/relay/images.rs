@@ -5,15 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pubsync_schema::wire::TableImages;
 
+/// Values of the carried columns, as text.
+type Image = Vec<Option<String>>;
+
 /// Images by table and columns.
 #[derive(Debug, Default)]
 pub struct Images {
-    sets: BTreeMap<(String, Vec<String>), BTreeSet<Vec<Option<String>>>>,
+    sets: BTreeMap<(String, Vec<String>), BTreeSet<Image>>,
 }
 
 impl Images {
     /// Adds one image; what stands already is not added again.
-    pub fn add(&mut self, table: &str, columns: &[String], row: Vec<Option<String>>) {
+    pub fn add(&mut self, table: &str, columns: &[String], row: Image) {
         match self.sets.get_mut(&(table.to_owned(), columns.to_vec())) {
             Some(set) => {
                 set.insert(row);

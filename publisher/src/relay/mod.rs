@@ -1,6 +1,7 @@
 //! The relay: outbox rows → ledger rows, in one transaction that never waits for the broker. Routes by table and
 //! column, keeps each image once.
 
+mod backlog;
 pub mod images;
 mod route;
 
@@ -15,6 +16,7 @@ use pubsync_synchronizer::sender::{self, Outbound};
 use pubsync_synchronizer::street::Street;
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::broker::Outgoing;
+use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
@@ -93,14 +95,10 @@ impl Relay {
         let txn = store.begin().await?;
         let numbers = definition::hold_all(&txn, store).await?;
         let documents = self.registry.all();
-        let known = |(document, number): &(String, i64)| {
-            // A document that cannot be compiled is paused; its rows must not be taken by a relay that cannot route
-            // them, so the relay stands until it can.
-            documents
-                .get(document)
-                .is_some_and(|c| c.definition.number == *number)
-        };
-        if numbers.len() != documents.len() || !numbers.iter().all(known) {
+        let current = numbers
+            .iter()
+            .all(|(document, number)| self.registry.knows(document, *number));
+        if numbers.len() < documents.len() || !current {
             txn.rollback().await?;
             self.street.definitions.refresh(store).await?;
             self.registry.refresh().await?;
@@ -122,13 +120,16 @@ impl Relay {
         for entry in &mut entries {
             entry.claimed = self.outbound.reserve(&entry.queue, 1);
         }
+        if entries.iter().any(|entry| !entry.claimed) {
+            entries = backlog::merge(&txn, store, entries).await?;
+        }
         let ids = ledger::insert(&txn, store, &entries).await?;
         failure::record(&txn, store, &failures).await?;
         for (document, reason) in &broken {
             pause::set(&txn, store, &Subject::Document(document.clone()), reason, None).await?;
         }
         txn.commit().await?;
-        tracing::debug!(rows = taken, messages = entries.len(), "relayed");
+        metrics::relayed(taken, entries.len());
         for (entry, id) in entries.into_iter().zip(ids).filter(|(entry, _)| entry.claimed) {
             self.outbound.hand_over(outgoing(entry, id)?);
         }

@@ -31,11 +31,12 @@ impl Dialect {
     }
 
     /// Microseconds since 1970 by the database clock, as a `bigint` expression. Not the transaction's start: the moment.
+    /// SQLite counts milliseconds, and by a function that every version has: triggers run in the application's.
     #[must_use]
     pub fn now(self) -> &'static str {
         match self {
             Self::Postgres => "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
-            Self::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+            Self::Sqlite => "(CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER) * 1000)",
         }
     }
 
@@ -55,6 +56,34 @@ impl Dialect {
                 format!("(SELECT {picks} FROM jsonb_array_elements(${parameter}::jsonb) AS e) AS {alias}")
             }
             Self::Sqlite => format!("(SELECT {picks} FROM json_each(${parameter}) AS e) AS {alias}"),
+        }
+    }
+
+    /// A SELECT of the rows of a table whose `column` is in one bound list (see `store::texts` and `store::numbers`),
+    /// in the order of the list; `lock` ends it for each row. Each value is looked up by the column's index: with a plain
+    /// `IN`, PostgreSQL reads a whole table that was empty when the statement was prepared, or has some ten thousand
+    /// rows. Values stand once in the list.
+    #[must_use]
+    pub fn among(self, table: &str, columns: &str, column: &str, parameter: usize, lock: &str) -> String {
+        match self {
+            Self::Postgres => format!(
+                "SELECT m.* FROM unnest(${parameter}) AS l(c0) CROSS JOIN LATERAL \
+                 (SELECT {columns} FROM {table} WHERE {column} = l.c0 OFFSET 0{lock}) AS m"
+            ),
+            Self::Sqlite => {
+                format!(
+                    "SELECT {columns} FROM {table} WHERE {column} IN (SELECT value FROM json_each(${parameter}))"
+                )
+            }
+        }
+    }
+
+    /// A condition that holds for rows whose `column` is in one bound list.
+    #[must_use]
+    pub fn is_among(self, column: &str, parameter: usize) -> String {
+        match self {
+            Self::Postgres => format!("{column} = ANY(${parameter})"),
+            Self::Sqlite => format!("{column} IN (SELECT value FROM json_each(${parameter}))"),
         }
     }
 

@@ -3,15 +3,17 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pubsync_schema::shape::Collection;
 use serde_json::Value;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{FromRow, Row, Sqlite, Transaction};
+use tokio::sync::Mutex;
 
 use super::config::InvalidTarget;
 use crate::target::{Accept, Held, Operation, Outcome, ScanPage, Target, TargetError, Write};
@@ -19,8 +21,11 @@ use crate::target::{Accept, Held, Operation, Outcome, ScanPage, Target, TargetEr
 const CONNECTIONS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(5);
 
-/// The full-text rows have the ids of their documents.
+/// The full-text rows have the ids of their documents. Immediate: a transaction that takes the write lock later fails
+/// instead of waiting.
 const SCHEMA: &str = "
+    PRAGMA journal_mode = WAL;
+    BEGIN IMMEDIATE;
     CREATE TABLE IF NOT EXISTS document (
         id INTEGER PRIMARY KEY,
         key TEXT NOT NULL UNIQUE,
@@ -31,6 +36,7 @@ const SCHEMA: &str = "
     );
     CREATE VIRTUAL TABLE IF NOT EXISTS document_text
         USING fts5(text, tokenize = 'unicode61 remove_diacritics 2');
+    COMMIT;
 ";
 
 /// The guard. No row comes back where the revision is refused.
@@ -81,17 +87,22 @@ impl LocalTarget {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY);
+        // The switch to WAL does not wait for others that do the same.
+        let making = Arc::new(Mutex::new(()));
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             // Without these the pool starts no task of its own, and can be made outside of a runtime.
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
-            .after_connect(|connection, _| {
-                Box::pin(async move { sqlx::raw_sql(SCHEMA).execute(connection).await.map(|_| ()) })
+            .after_connect(move |connection, _| {
+                let making = Arc::clone(&making);
+                Box::pin(async move {
+                    let _alone = making.lock().await;
+                    make_tables(connection).await
+                })
             })
             .connect_lazy_with(options);
         Ok(Self {
@@ -137,13 +148,17 @@ impl LocalTarget {
         rows.map_err(|error| self.blame(&error))
     }
 
+    /// Ends all connections and folds the log into the file; the target is of no use afterwards.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
     async fn write_all(
         &self,
         document: &str,
         writes: &[Write],
         accept: Accept,
     ) -> Result<Vec<Outcome>, sqlx::Error> {
-        // Immediate: a transaction that takes the write lock later fails instead of waiting.
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let mut outcomes = Vec::with_capacity(writes.len());
         for write in writes {
@@ -174,6 +189,18 @@ impl LocalTarget {
             },
         }
     }
+}
+
+async fn make_tables(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let there = "SELECT 1 FROM sqlite_master WHERE name = 'document_text'";
+    if sqlx::query(there)
+        .fetch_optional(&mut *connection)
+        .await?
+        .is_none()
+    {
+        sqlx::raw_sql(SCHEMA).execute(connection).await?;
+    }
+    Ok(())
 }
 
 async fn write_one(

@@ -9,11 +9,11 @@ use std::{
 
 use pubsync_tests::{Database, Expected, Json, World};
 
-/// The folder with the data set's SQL files: `$PUBSYNC_TEST_DATASETS/chinook`, else `datasets/chinook` in the
+/// The folder with the data set's SQL files: `$PUBSYNC_DATASETS/chinook`, else `datasets/chinook` in the
 /// repository or `shared/datasets/chinook` beside it. `None`, said aloud, where it is nowhere.
 pub fn folder() -> Option<PathBuf> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let given = std::env::var_os("PUBSYNC_TEST_DATASETS").map(PathBuf::from);
+    let given = std::env::var_os("PUBSYNC_DATASETS").map(PathBuf::from);
     let places = given
         .into_iter()
         .chain([repository.join("datasets"), repository.join("../shared/datasets")]);
@@ -23,7 +23,7 @@ pub fn folder() -> Option<PathBuf> {
         // Not eprintln!: that is hidden where a test succeeds.
         let _ = writeln!(
             std::io::stderr(),
-            "NOT TESTED: the Chinook data set is in none of {places:?}; set PUBSYNC_TEST_DATASETS"
+            "NOT TESTED: the Chinook data set is in none of {places:?}; set PUBSYNC_DATASETS"
         );
     }
     found

@@ -254,13 +254,14 @@ async fn deleted_is_gone(broker: &dyn Broker, queue: &str) {
     fill(broker, queue, &["old"]).await;
     broker.delete(&[queue.to_owned()]).await.unwrap();
     assert_eq!(broker.depth(queue).await.unwrap(), None);
-    let lost = broker.send(&[message(1, queue, "lost")]).await.unwrap();
-    assert_eq!(lost, [SendOutcome::Returned]);
-    broker.delete(&[queue.to_owned()]).await.unwrap();
-
     fill(broker, queue, &["new"]).await;
     let delivery = broker.subscribe(queue, 1).await.unwrap().next().await.unwrap();
     assert_eq!(text(&delivery), "new");
+
+    broker.delete(&[queue.to_owned()]).await.unwrap();
+    broker.delete(&[queue.to_owned()]).await.unwrap();
+    let lost = broker.send(&[message(1, queue, "lost")]).await.unwrap();
+    assert_eq!(lost, [SendOutcome::Returned]);
 }
 
 async fn a_subscription_ends_with_its_queue(broker: &dyn Broker, queue: &str) {

@@ -357,9 +357,14 @@ mod tests {
 
     /// Settlements are carried out in the background.
     async fn until_taken(broker: &MemoryBroker, size: usize) {
-        while send(broker, size).await == SendOutcome::Refused {
-            tokio::task::yield_now().await;
-        }
+        let taken = async {
+            while send(broker, size).await == SendOutcome::Refused {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), taken)
+            .await
+            .expect("the queue stays full");
     }
 
     #[tokio::test]

@@ -82,14 +82,7 @@ async fn composite_ids_have_one_text() {
 #[tokio::test]
 async fn all_roots_are_those_of_source_and_mirror() {
     on_both(LINES, async |db| {
-        if db.dialect == pubsync_schema::dialect::Dialect::Postgres {
-            db.run("CREATE SCHEMA pubsync").await;
-        }
-        let mirror = db.names().mirror("doc");
-        db.run(&format!(
-            "CREATE TABLE {mirror} (root text, deleted_at timestamp)"
-        ))
-        .await;
+        let mirror = db.mirror().await;
         db.run(&format!(
             "INSERT INTO {mirror} VALUES ('3', NULL), ('30', NULL), ('30', NULL), ('4', CURRENT_TIMESTAMP)"
         ))
@@ -101,6 +94,26 @@ async fn all_roots_are_those_of_source_and_mirror() {
         assert_eq!(db.all_roots(&plan, None, 2).await, ["1", "2"]);
         assert_eq!(db.all_roots(&plan, Some("2"), 2).await, ["3", "30"]);
         assert_eq!(db.all_roots(&plan, Some("30"), 2).await, [""; 0]);
+    })
+    .await;
+}
+
+/// More instances than one query takes.
+#[tokio::test]
+async fn wide_nodes_are_read_in_several_queries() {
+    let rows = "CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t VALUES (1);
+        CREATE TABLE c (id integer PRIMARY KEY, t_id integer); CREATE INDEX c_t ON c (t_id);
+        INSERT INTO c WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5001) SELECT i, 1 FROM n;
+        CREATE TABLE g (id integer PRIMARY KEY, c_id integer); CREATE INDEX g_c ON g (c_id);
+        INSERT INTO g SELECT id, id FROM c WHERE id IN (1, 5000, 5001)";
+    on_both(rows, async |db| {
+        let mut draft = db.draft("t").await;
+        let child = draft.node(0, "c", &[("t_id", (0, "id"))]);
+        let grandchild = draft.node(child, "g", &[("c_id", (child, "id"))]);
+        let body = vec![("c", many(child, draft.many(grandchild, "id")))];
+        let plan = db.plan(draft.body(body)).await;
+        let expected = format!("{{\"c\":[[1],{}[5000],[5001]]}}", "[],".repeat(4998));
+        assert_eq!(db.bodies(&plan, "1").await, [expected]);
     })
     .await;
 }

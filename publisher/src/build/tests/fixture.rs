@@ -87,6 +87,19 @@ impl Fixture {
         Names::new("pubsync", self.dialect)
     }
 
+    /// An empty mirror table of the document.
+    pub async fn mirror(&self) -> String {
+        if self.dialect == Dialect::Postgres {
+            self.run("CREATE SCHEMA pubsync").await;
+        }
+        let mirror = self.names().mirror("doc");
+        self.run(&format!(
+            "CREATE TABLE {mirror} (root text, deleted_at timestamp)"
+        ))
+        .await;
+        mirror
+    }
+
     /// A document over a root table, to be filled in.
     pub async fn draft(&self, root: &str) -> Draft {
         Draft::new(

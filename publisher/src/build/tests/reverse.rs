@@ -5,6 +5,8 @@ use super::fixture::{Fixture, on_both};
 use crate::document::{Operand, Test, Value};
 use crate::plan::DocumentPlan;
 
+type Image = [(&'static str, &'static str)];
+
 const SHOP: &str = "
     CREATE TABLE brand (id integer PRIMARY KEY, name text);
     CREATE TABLE product (id integer PRIMARY KEY, name text, brand_id integer REFERENCES brand, parent_id integer);
@@ -15,6 +17,7 @@ const SHOP: &str = "
     CREATE TABLE price (id integer PRIMARY KEY, product_id integer, store_id integer, amount numeric(10,2));
     CREATE TABLE price_tier (id integer PRIMARY KEY, price_id integer, amount numeric(10,2));
     CREATE TABLE comment (id integer PRIMARY KEY, type text, ref integer, line text);
+    CREATE TABLE reply (id integer PRIMARY KEY, comment_id integer);
     CREATE TABLE slogan (id integer PRIMARY KEY, store_id integer, line text);
     INSERT INTO brand VALUES (1, 'Acme'), (2, 'Umbrella');
     INSERT INTO product VALUES (1, 'a', 1, NULL), (2, 'b', 1, 1), (3, 'c', 2, 1), (10, 'd', NULL, NULL);
@@ -53,6 +56,9 @@ async fn plan(db: &Fixture) -> DocumentPlan {
     let tier = draft.node(price, "price_tier", &[("price_id", (price, "id"))]);
     let comment = draft.node(0, "comment", &[("ref", (0, "id"))]);
     draft.join_constant(comment, "type", "product");
+    let replied = draft.node(0, "comment", &[("ref", (0, "id"))]);
+    draft.join_constant(replied, "type", "product");
+    let reply = draft.node(replied, "reply", &[("comment_id", (replied, "id"))]);
     let slogan = draft.node(0, "slogan", &[("store_id", (store, "id"))]);
     let variant = draft.node(0, "product", &[("parent_id", (0, "id"))]);
     let prices = object(vec![
@@ -65,6 +71,7 @@ async fn plan(db: &Fixture) -> DocumentPlan {
         ("categories", draft.many(category, "name")),
         ("prices", many(price, prices)),
         ("comments", Value::Count { source: comment }),
+        ("replies", many(replied, draft.many(reply, "id"))),
         ("slogans", draft.many(slogan, "line")),
         ("variants", draft.many(variant, "name")),
     ];
@@ -75,9 +82,9 @@ async fn plan(db: &Fixture) -> DocumentPlan {
 async fn every_kind_of_source_leads_to_its_roots() {
     on_both(SHOP, async |db| {
         let plan = plan(db).await;
-        let body = r#"{"name":"a","brand":"Acme","categories":["x"],"prices":[{"amount":10.00,"tiers":[]}],"comments":1,"slogans":["billig"],"variants":["b","c"]}"#;
+        let body = r#"{"name":"a","brand":"Acme","categories":["x"],"prices":[{"amount":10.00,"tiers":[]}],"comments":1,"replies":[[]],"slogans":["billig"],"variants":["b","c"]}"#;
         assert_eq!(db.bodies(&plan, "1").await, [body]);
-        let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+        let cases: &[(&str, &Image, &[&str])] = &[
             // The root: itself, even when gone, and the root that it is a variant of.
             ("product", &[("id", "77")], &["77"]),
             ("product", &[("id", "2"), ("parent_id", "1")], &["1", "2"]),
@@ -94,6 +101,9 @@ async fn every_kind_of_source_leads_to_its_roots() {
             ("price_tier", &[("id", "1"), ("price_id", "2")], &["2"]),
             ("comment", &[("type", "product"), ("ref", "1")], &["1"]),
             ("comment", &[("type", "brand"), ("ref", "1")], &[]),
+            // Through a row of a polymorphic table, that is another's.
+            ("reply", &[("id", "1"), ("comment_id", "1")], &["1"]),
+            ("reply", &[("id", "1"), ("comment_id", "2")], &[]),
             // Through a scope and its junction.
             ("slogan", &[("id", "5"), ("store_id", "1")], &["1", "2"]),
         ];

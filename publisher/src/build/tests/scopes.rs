@@ -2,7 +2,7 @@
 
 use super::draft::{by, equals, many, object};
 use super::fixture::on_both;
-use crate::document::{KeySegment, Operand, Test, Value};
+use crate::document::{Filter, KeySegment, Operand, Test, Value};
 
 const SHOP: &str = "
     CREATE TABLE product (id integer PRIMARY KEY, sku text, is_active boolean, home_store integer);
@@ -73,8 +73,10 @@ async fn a_scope_without_joins_takes_every_row() {
             "price",
             &[("product_id", (0, "id")), ("store_id", (store, "id"))],
         );
+        let unit = draft.node(0, "unit", &[("locale_id", (locale, "id"))]);
         let body = vec![
             ("locale", draft.value(locale, "code")),
+            ("units", Value::Count { source: unit }),
             ("store", draft.value(store, "code")),
             (
                 "prices",
@@ -87,19 +89,68 @@ async fn a_scope_without_joins_takes_every_row() {
             [
                 (
                     "doc:1:2:2".to_owned(),
-                    r#"{"locale":"en","store":"AT","prices":{"2":11.50}}"#.to_owned()
+                    r#"{"locale":"en","units":1,"store":"AT","prices":{"2":11.50}}"#.to_owned()
                 ),
                 (
                     "doc:3:2:1".to_owned(),
-                    r#"{"locale":"en","store":"DE","prices":{"4":1.00}}"#.to_owned()
+                    r#"{"locale":"en","units":1,"store":"DE","prices":{"4":1.00}}"#.to_owned()
                 ),
             ]
         );
+        // Every root: a change of the scope, or of what hangs on it alone. Those that only the mirror knows, too.
+        let mirror = db.mirror().await;
+        db.run(&format!(
+            "INSERT INTO {mirror} VALUES ('5', NULL), ('6', CURRENT_TIMESTAMP)"
+        ))
+        .await;
         assert!(plan.reverse["locale"].reaches_all);
         assert_eq!(
             db.reach(&plan, "locale", &[("id", "77")]).await,
-            ["1", "2", "3", "4"]
+            ["1", "2", "3", "4", "5"]
         );
+        assert_eq!(db.reach_after(&plan, "locale", &[], None, 10).await, [""; 0]);
+        assert!(plan.reverse["unit"].reaches_all && !plan.reverse["price"].reaches_all);
+        let every = db.reach(&plan, "unit", &[("id", "1"), ("locale_id", "9")]).await;
+        assert_eq!(every.len(), 5);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_hangs_on_a_missing_row_is_missing() {
+    on_both(SHOP, async |db| {
+        let mut draft = db.draft("product").await;
+        let text = draft.scope("text", "product_text", &[("product_id", (0, "id"))]);
+        draft.optional(text);
+        draft.filter(text, "name", equals("eins"));
+        let later = draft.scope("locale", "locale", &[("id", (text, "locale_id"))]);
+        draft.optional(later);
+        let unit = draft.node(0, "unit", &[("locale_id", (text, "locale_id"))]);
+        // A node that asks whether the scope's row is there.
+        let price = draft.node(0, "price", &[("product_id", (0, "id"))]);
+        let absent = draft.at(text, "name");
+        draft.document.sources[price].filters.push(Filter {
+            column: absent,
+            test: Test::IsNull,
+        });
+        let body = vec![
+            ("name", draft.value(text, "name")),
+            ("locale", draft.value(later, "code")),
+            ("units", draft.many(unit, "name")),
+            ("prices", Value::Count { source: price }),
+        ];
+        let plan = db.plan(draft.body(body)).await;
+        let bodies: Vec<String> = db
+            .documents(&plan, &["1", "3"])
+            .await
+            .into_iter()
+            .map(|(_, body)| body)
+            .collect();
+        let expected = [
+            r#"{"name":"eins","locale":"de","units":["Stück"],"prices":0}"#,
+            r#"{"name":null,"locale":null,"units":[],"prices":1}"#,
+        ];
+        assert_eq!(bodies, expected);
     })
     .await;
 }

@@ -1,6 +1,7 @@
 //! What only Redis shows: functions, memory, replicas, restarts, clusters. The services of `make test` are shared; what
 //! breaks a server runs on one of its own.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use ::redis::aio::MultiplexedConnection;
@@ -50,8 +51,9 @@ async fn with_redis<F: Future<Output = ()>>(
     .await;
 }
 
-/// A server of this test only; it dies with it.
+/// A server of this test only, in a folder of its own; both go with it.
 struct Server {
+    folder: PathBuf,
     port: u16,
     log: Lines<BufReader<ChildStdout>>,
     child: Child,
@@ -59,15 +61,23 @@ struct Server {
 
 impl Server {
     async fn start(port: u16, options: &[&str]) -> Self {
+        let folder = std::env::temp_dir().join(unique());
+        std::fs::create_dir(&folder).unwrap();
         let mut child = Command::new("redis-server")
-            .args(["--port", &port.to_string(), "--save", "", "--dir", "/tmp"])
+            .args(["--port", &port.to_string(), "--save", "", "--dir"])
+            .arg(&folder)
             .args(options)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         let log = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut server = Self { port, log, child };
+        let mut server = Self {
+            folder,
+            port,
+            log,
+            child,
+        };
         server.logged("Ready to accept connections").await;
         server
     }
@@ -84,6 +94,13 @@ impl Server {
 
     fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.start_kill();
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -188,20 +205,19 @@ async fn a_foreign_value_is_overwritten_but_not_past_a_tombstone() {
 
 #[tokio::test]
 async fn flushed_functions_are_loaded_again() {
-    with_redis(|target, mut connection, _| async move {
-        for revision in 1..5 {
-            cmd("FUNCTION")
-                .arg("FLUSH")
-                .exec_async(&mut connection)
-                .await
-                .unwrap();
-            assert_eq!(
-                live(&target, put("product:1", revision, "{}")).await,
-                Outcome::Applied
-            );
-        }
-    })
-    .await;
+    let server = Server::start(closed_port().await, &[]).await;
+    let (target, mut connection) = (target(&server.url(), ""), connect(&server.url()).await);
+    for revision in 1..5 {
+        cmd("FUNCTION")
+            .arg("FLUSH")
+            .exec_async(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(
+            live(&target, put("product:1", revision, "{}")).await,
+            Outcome::Applied
+        );
+    }
 }
 
 #[tokio::test]
@@ -333,7 +349,7 @@ async fn a_writer_without_the_right_to_load_functions_works_where_they_are() {
 
 #[tokio::test]
 async fn a_replica_is_refused_and_a_restart_heals() {
-    let server = Server::start(closed_port().await, &[]).await;
+    let mut server = Server::start(closed_port().await, &[]).await;
     let (target, mut connection) = (target(&server.url(), ""), connect(&server.url()).await);
     assert_eq!(live(&target, put("product:1", 1, "{}")).await, Outcome::Applied);
     let port = closed_port().await;
@@ -356,13 +372,18 @@ async fn a_replica_is_refused_and_a_restart_heals() {
         .unwrap();
     assert_eq!(live(&target, put("product:1", 2, "{}")).await, Outcome::Applied);
 
-    // Empty, without functions, and behind a connection that is dead.
-    let Server { port, mut child, .. } = server;
-    child.kill().await.unwrap();
+    // Empty, without functions, and all connections in the pool are dead.
+    let busy = (0..4)
+        .map(|at| live(&target, put(&format!("product:busy-{at}"), 1, "{}")))
+        .collect::<Vec<_>>();
+    futures::future::join_all(busy).await;
+    server.child.kill().await.unwrap();
+    let mut server = Server::start(server.port, &[]).await;
+    assert_eq!(live(&target, put("product:1", 1, "{}")).await, Outcome::Applied);
+
+    server.child.kill().await.unwrap();
     let error = target.ping().await.unwrap_err();
     assert!(matches!(error, TargetError::Down { .. }), "{error:?}");
-    let _server = Server::start(port, &[]).await;
-    assert_eq!(live(&target, put("product:1", 1, "{}")).await, Outcome::Applied);
 }
 
 #[tokio::test]
@@ -370,19 +391,11 @@ async fn a_cluster_keeps_the_contract() {
     let mut servers = Vec::new();
     for _ in 0..2 {
         let port = closed_port().await.to_string();
-        let nodes = format!("{}nodes.conf", unique());
         let bus = closed_port().await.to_string();
-        let options = [
-            "--cluster-enabled",
-            "yes",
-            "--cluster-config-file",
-            &nodes,
-            "--cluster-port",
-            &bus,
-        ];
-        servers.push((Server::start(port.parse().unwrap(), &options).await, bus, nodes));
+        let options = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+        servers.push((Server::start(port.parse().unwrap(), &options).await, bus));
     }
-    for (at, (server, _, _)) in servers.iter().enumerate() {
+    for (at, (server, _)) in servers.iter().enumerate() {
         let mut connection = connect(&server.url()).await;
         let (from, to) = if at == 0 { (0, 8191) } else { (8192, 16383) };
         cmd("CLUSTER")
@@ -392,7 +405,7 @@ async fn a_cluster_keeps_the_contract() {
             .exec_async(&mut connection)
             .await
             .unwrap();
-        let (other, bus, _) = &servers[1 - at];
+        let (other, bus) = &servers[1 - at];
         let meet = cmd("CLUSTER")
             .arg("MEET")
             .arg("127.0.0.1")
@@ -401,7 +414,7 @@ async fn a_cluster_keeps_the_contract() {
             .to_owned();
         meet.exec_async(&mut connection).await.unwrap();
     }
-    for (server, _, _) in &mut servers {
+    for (server, _) in &mut servers {
         server.logged("Cluster state changed: ok").await;
     }
     let url = format!(
@@ -426,8 +439,4 @@ async fn a_cluster_keeps_the_contract() {
         matches!(&error, TargetError::Refused { reason, .. } if reason.contains("redis-cluster")),
         "{error}"
     );
-    for (server, _, nodes) in servers {
-        drop(server);
-        let _ = std::fs::remove_file(format!("/tmp/{nodes}"));
-    }
 }

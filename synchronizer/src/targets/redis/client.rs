@@ -12,6 +12,9 @@ use crate::targets::config::{Address, InvalidTarget};
 /// Connections of one process; each carries one call at a time, so a big one delays no other.
 pub const CONNECTIONS: usize = 8;
 
+/// How often the functions are loaded for one request: somebody may flush them in between.
+const LOADS: usize = 3;
+
 /// Each command's own result, in order.
 type Replies = Vec<RedisResult<Value>>;
 
@@ -120,7 +123,10 @@ impl Client {
         }
         commands.ignore_errors();
         let mut result = self.attempt(&commands, node).await;
-        if met(&result, |error| verdict(error) == Verdict::Load) {
+        for _ in 0..LOADS {
+            if !met(&result, |error| verdict(error) == Verdict::Load) {
+                break;
+            }
             self.load().await?;
             result = self.attempt(&commands, node).await;
         }
@@ -173,9 +179,9 @@ impl Client {
                 text(error)
             ))),
             Verdict::Item(_) | Verdict::Retry | Verdict::Unknown => None,
-            Verdict::Down => Some(self.down(text(error))),
+            Verdict::Down | Verdict::Load => Some(self.down(text(error))),
             Verdict::Reconnect if error.is_io_error() => Some(self.down(text(error))),
-            Verdict::Refused | Verdict::Reconnect | Verdict::Load => Some(self.refused(text(error))),
+            Verdict::Refused | Verdict::Reconnect => Some(self.refused(text(error))),
         }
     }
 

@@ -122,8 +122,13 @@ impl Serving {
             .map_err(|error| self.dial.endpoint.unreachable(error))
     }
 
-    /// Takes no more, acknowledges what the consumer has finished, closes. What remains goes back with the channel.
+    /// Acknowledges what the consumer has finished, takes no more, closes; what remains goes back with the channel.
+    ///
+    /// In this order: a quorum queue has at most 32 commands of a channel under way (`quorum_commands_soft_limit`),
+    /// and RabbitMQ forgets further acknowledgements when the channel closes. The cancel is answered after all
+    /// commands before it, and lets the rest go out.
     async fn finish(&self, consumer: &Consumer, feed: &mut Feed) {
+        let _ = self.acknowledge_finished(feed).await;
         let _ = self
             .dial
             .command(
@@ -131,17 +136,21 @@ impl Serving {
                     .basic_cancel(consumer.tag(), BasicCancelOptions::default()),
             )
             .await;
+        let _ = self.acknowledge_finished(feed).await;
+        let _ = self
+            .dial
+            .command(self.channel.close(200, "unsubscribed".into()))
+            .await;
+    }
+
+    async fn acknowledge_finished(&self, feed: &mut Feed) -> Result<(), BrokerError> {
         let mut finished = Vec::new();
         while let Ok((tag, settlement)) = feed.settlements.try_recv() {
             if settlement == Settlement::Ack {
                 finished.push((tag, settlement));
             }
         }
-        let _ = self.settle(&mut finished).await;
-        let _ = self
-            .dial
-            .command(self.channel.close(200, "unsubscribed".into()))
-            .await;
+        self.settle(&mut finished).await
     }
 
     /// lapin ends the stream without an error when the broker cancels the consumer.

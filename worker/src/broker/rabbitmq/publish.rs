@@ -74,6 +74,12 @@ impl Publisher {
         self.channels.close();
     }
 
+    /// Channels that the pool keeps.
+    #[cfg(test)]
+    pub(super) fn pooled(&self) -> usize {
+        self.channels.status().size
+    }
+
     fn no_channel(&self, error: PoolError<BrokerError>) -> BrokerError {
         match error {
             PoolError::Backend(error) => error,

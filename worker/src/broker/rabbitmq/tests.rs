@@ -113,7 +113,7 @@ async fn a_queue_with_other_arguments_is_a_configuration_error() {
             other.declare(&[queue.to_owned()]).await,
             other.subscribe(queue, 1).await.map(drop),
         ];
-        other.delete(&[other.dead.clone()]).await.unwrap();
+        other.delete(std::slice::from_ref(&other.dead)).await.unwrap();
         other.close().await;
         for error in errors.map(Result::unwrap_err) {
             assert!(matches!(error, BrokerError::Configuration { .. }), "{error:?}");
@@ -152,6 +152,21 @@ async fn a_wiped_virtual_host_is_filled_again() {
     })
     .await;
     api("DELETE", &format!("/api/vhosts/{vhost}"), "").await;
+}
+
+/// What this broker has declared is no news of what others have deleted, until a message comes back.
+#[tokio::test]
+async fn a_queue_that_another_deleted_is_declared_again() {
+    on(&url(), async |broker, queue| {
+        fill(broker, queue, &["old"]).await;
+        let other = RabbitMq::new(&url(), "dead").unwrap();
+        other.delete(&[queue.to_owned()]).await.unwrap();
+        other.close().await;
+        let outcomes = broker.send(&[message(1, queue, "lost")]).await.unwrap();
+        assert_eq!(outcomes, [SendOutcome::Returned]);
+        fill(broker, queue, &["new"]).await;
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -202,19 +217,21 @@ async fn a_message_that_always_comes_back_ends_as_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn without_confirms_the_outcome_is_unknown_and_the_next_batch_is_fine() {
+async fn without_confirms_the_outcome_is_unknown_and_the_channel_is_thrown_away() {
     let proxy = Proxy::start().await;
     let dead = unique("dead");
     let broker = RabbitMq::with_patience(&url_at(&proxy.place), &dead, impatient()).unwrap();
     let cleaner = RabbitMq::new(&url(), &dead).unwrap();
-    run(&broker, &cleaner, &dead, async |broker, queue| {
-        fill(broker, queue, &["before"]).await;
+    run(&broker, &cleaner, &dead, async |_, queue| {
+        fill(&broker, queue, &["before"]).await;
+        assert_eq!(broker.publisher.pooled(), 1);
         proxy.stall(true);
         let outcomes = broker
             .send(&[message(1, queue, "during"), message(2, "absent", "")])
             .await
             .unwrap();
         assert_eq!(outcomes, vec![SendOutcome::Unknown; 2]);
+        assert_eq!(broker.publisher.pooled(), 0);
         proxy.stall(false);
 
         let outcomes = broker.send(&[message(2, queue, "after")]).await.unwrap();
@@ -223,6 +240,29 @@ async fn without_confirms_the_outcome_is_unknown_and_the_next_batch_is_fine() {
             [SendOutcome::Confirmed],
             "a return of the batch before meets this one"
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_caller_that_stops_waiting_leaves_no_channel_behind() {
+    let proxy = Proxy::start().await;
+    let dead = unique("dead");
+    let broker = RabbitMq::new(&url_at(&proxy.place), &dead).unwrap();
+    let cleaner = RabbitMq::new(&url(), &dead).unwrap();
+    run(&broker, &cleaner, &dead, async |_, queue| {
+        fill(&broker, queue, &["before"]).await;
+        proxy.stall(true);
+        let batch = [message(1, queue, "during")];
+        let sending = broker.send(&batch);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(50), sending)
+                .await
+                .is_err()
+        );
+        assert_eq!(broker.publisher.pooled(), 0);
+        proxy.stall(false);
+        fill(&broker, queue, &["after"]).await;
     })
     .await;
 }
