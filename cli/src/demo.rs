@@ -128,40 +128,53 @@ fn prepare(folder: &Path) -> Result<(), Fail> {
         let what = what.display().to_string();
         move |e: std::io::Error| Fail::Part(format!("{what}: {e}"))
     };
-    let documents = folder.join("documents");
-    std::fs::create_dir_all(&documents).map_err(io(folder))?;
+    let (documents, configuration) = (folder.join("documents"), folder.join("pubsync.yaml"));
     let mut ours: BTreeSet<String> = FILES.iter().map(|f| (*f).to_owned()).collect();
     ours.extend(
         FILES
             .iter()
             .flat_map(|f| [format!("{f}-wal"), format!("{f}-shm"), format!("{f}-journal")]),
     );
+    let replaced = ours.clone();
     ours.insert("documents".to_owned());
-    for entry in std::fs::read_dir(folder).map_err(io(folder))? {
-        let name = entry
-            .map_err(io(folder))?
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
-        if !ours.contains(&name) {
-            let text = format!(
-                "{} holds {name}, which no demo left: name another folder with --folder",
-                folder.display()
-            );
-            return Err(Fail::Usage(text));
-        }
+    let left = std::fs::read_to_string(&configuration).is_ok_and(|text| text == CONFIGURATION);
+    let mut foreign = names(folder).map_err(io(folder))?;
+    foreign.retain(|name| !left || !ours.contains(name));
+    let mut others = names(&documents).map_err(io(&documents))?;
+    others.retain(|name| !DOCUMENTS.iter().any(|(document, _)| document == name));
+    foreign.extend(others.iter().map(|name| format!("documents/{name}")));
+    if let Some(name) = foreign.first() {
+        let text = format!(
+            "{} holds {name}, which no demo left: name another folder with --folder",
+            folder.display()
+        );
+        return Err(Fail::Usage(text));
     }
-    for name in ours.iter().filter(|n| *n != "documents") {
+    std::fs::create_dir_all(&documents).map_err(io(folder))?;
+    for name in &replaced {
         match std::fs::remove_file(folder.join(name)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(&folder.join(name))(e)),
             _ => {}
         }
     }
-    std::fs::write(folder.join("pubsync.yaml"), CONFIGURATION).map_err(io(folder))?;
+    std::fs::write(&configuration, CONFIGURATION).map_err(io(folder))?;
     for (name, text) in DOCUMENTS {
         std::fs::write(documents.join(name), text).map_err(io(&documents))?;
     }
     Ok(())
+}
+
+/// What a folder holds, sorted; nothing where there is none.
+fn names(folder: &Path) -> std::io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let name =
+        |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+    let mut names = entries.map(name).collect::<std::io::Result<Vec<String>>>()?;
+    names.sort_unstable();
+    Ok(names)
 }
 
 async fn arrive(street: &Street) -> Result<(), Fail> {

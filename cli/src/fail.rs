@@ -40,17 +40,25 @@ impl Fail {
             Self::Part(_) => 5,
         }
     }
+
+    fn unreachable(what: &str, setting: &str) -> Self {
+        Self::Unreachable(format!(
+            "{what}; check that it runs, and `{setting}` in the configuration"
+        ))
+    }
 }
 
 impl From<DbErr> for Fail {
     fn from(error: DbErr) -> Self {
         let text = chain(&error);
         match classify(&error) {
-            Fault::Down => Self::Unreachable(format!("database: {text}")),
+            Fault::Down => Self::unreachable(&format!("database: {text}"), "database"),
             _ if matches!(error, DbErr::RecordNotFound(_)) => {
                 Self::Usage(text.replace("RecordNotFound Error: ", ""))
             }
-            Fault::Definition => Self::Configuration(format!("database: {text} (was `pubsync apply` run?)")),
+            Fault::Definition => Self::Configuration(format!(
+                "database: {text}; a table is missing, or is not as pubsync knows it: run `pubsync apply` first"
+            )),
             Fault::Retry | Fault::Item => Self::Part(format!("database: {text}")),
         }
     }
@@ -60,14 +68,14 @@ impl From<StoreError> for Fail {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Scheme { .. } => Self::Configuration(chain(&error)),
-            StoreError::Connect { .. } => Self::Unreachable(chain(&error)),
+            StoreError::Connect { .. } => Self::unreachable(&chain(&error), "database"),
         }
     }
 }
 
 impl From<BrokerError> for Fail {
     fn from(error: BrokerError) -> Self {
-        Self::Unreachable(chain(&error))
+        Self::unreachable(&chain(&error), "broker")
     }
 }
 
@@ -82,7 +90,8 @@ impl From<HealthError> for Fail {
 
 impl From<TargetError> for Fail {
     fn from(error: TargetError) -> Self {
-        Self::Unreachable(chain(&error))
+        let (TargetError::Down { target, .. } | TargetError::Refused { target, .. }) = &error;
+        Self::unreachable(&chain(&error), &format!("targets.{target}"))
     }
 }
 
@@ -90,12 +99,12 @@ impl From<ApplyError> for Fail {
     fn from(error: ApplyError) -> Self {
         match error {
             ApplyError::Documents(problems) => {
-                let count = problems.len();
+                let count = match problems.len() {
+                    1 => "1 problem".to_owned(),
+                    count => format!("{count} problems"),
+                };
                 let list: Vec<String> = problems.iter().map(|p| format!("{p:#}")).collect();
-                Self::Configuration(format!(
-                    "{}\n\n{count} problems in the documents",
-                    list.join("\n\n")
-                ))
+                Self::Configuration(format!("{}\n\n{count} in the documents", list.join("\n\n")))
             }
             ApplyError::Store(error) => error.into(),
             ApplyError::Capture(error) => Self::Part(chain(&error)),

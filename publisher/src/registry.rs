@@ -89,6 +89,21 @@ impl Registry {
         Arc::make_mut(&mut documents).insert(compiled.definition.document.clone(), compiled);
     }
 
+    /// Whether this process has looked at this number of a document. One that cannot be compiled is known too: it is
+    /// paused, and the `apply` that ends the pause rebuilds it as a whole, so what is not routed to it meanwhile is
+    /// not lost.
+    #[must_use]
+    pub fn knows(&self, document: &str, number: i64) -> bool {
+        let compiled = self.get(document).is_some_and(|c| c.definition.number == number);
+        compiled
+            || self
+                .unusable
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(document)
+                == Some(&number)
+    }
+
     /// Compiles definitions that are new or changed. One that cannot be compiled pauses its document; the others go
     /// on.
     ///
@@ -132,13 +147,17 @@ impl Registry {
     }
 
     async fn stand_still(&self, document: &str, reason: &str) -> Result<(), DbErr> {
+        let reason = format!(
+            "{reason}: the definition and the tables do not fit; adapt the document or the tables, then `pubsync apply` \
+             (it rebuilds what was missed)"
+        );
         tracing::error!(document, reason, "definition cannot be used; document paused");
         let store = &self.street.store;
         pause::set(
             &store.write,
             store,
             &Subject::Document(document.to_owned()),
-            reason,
+            &reason,
             None,
         )
         .await

@@ -71,5 +71,32 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text
+    without_server_line(&text).to_owned()
+}
+
+/// Without the line of PostgreSQL's own source code, which sqlx adds to what the server says: people take it for theirs.
+fn without_server_line(text: &str) -> &str {
+    match text.rsplit_once(" at line ") {
+        Some((said, line))
+            if text.contains("returned from database") && line.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            said
+        }
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_server_line;
+
+    #[test]
+    fn the_line_of_the_servers_source_is_left_out() {
+        let said = "error returned from database: relation \"t\" does not exist";
+        assert_eq!(without_server_line(&format!("{said} at line 1371")), said);
+        assert_eq!(
+            without_server_line("a.yaml: broken at line 5"),
+            "a.yaml: broken at line 5"
+        );
+    }
 }

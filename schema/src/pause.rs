@@ -1,5 +1,7 @@
 //! What stands still, and why: rows that every process reads, so that all obey within seconds.
 
+use std::fmt;
+
 use sea_orm::{ConnectionTrait, DbErr};
 
 use crate::store::Store;
@@ -10,15 +12,6 @@ use crate::store::Store;
 pub enum Subject {
     Document(String),
     Target(String),
-}
-
-impl std::fmt::Display for Subject {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Document(name) => write!(f, "document {name}"),
-            Self::Target(name) => write!(f, "target {name}"),
-        }
-    }
 }
 
 impl Subject {
@@ -35,6 +28,13 @@ impl Subject {
             ("target", name) => Some(Self::Target(name.to_owned())),
             _ => None,
         }
+    }
+}
+
+/// For people: `target storage`.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_text().replacen(':', " ", 1))
     }
 }
 

@@ -56,24 +56,6 @@ pub async fn count(
     Ok(())
 }
 
-/// Counts keys that a target has answered. A rebuild counts its roots, so its keys are not counted as done again; what
-/// failed always counts.
-pub async fn count_answered(
-    txn: &impl ConnectionTrait,
-    store: &Store,
-    run: i64,
-    done: i64,
-    failed: i64,
-) -> Result<(), DbErr> {
-    let sql = format!(
-        "UPDATE {} SET done = done + CASE WHEN kind = 'resync' THEN $2 ELSE 0 END, failed = failed + $3 WHERE id = $1",
-        store.names.table("run")
-    );
-    txn.execute_raw(store.sql(sql, [run.into(), done.into(), failed.into()]))
-        .await?;
-    Ok(())
-}
-
 /// Marks runs as finished that have no ledger row left.
 pub async fn finish_quiet(store: &Store) -> Result<(), DbErr> {
     let sql = format!(

@@ -173,7 +173,7 @@ pub async fn settle(
             ledger::insert(&txn, store, &[again(street, batch, open)?]).await?;
         }
         if let Some(run) = batch.run {
-            run::count_answered(&txn, store, run, well.len() as i64, tally.failed as i64).await?;
+            run::count(&txn, store, run, 0, well.len() as i64, tally.failed as i64).await?;
         }
     }
     txn.commit().await?;

@@ -5,5 +5,14 @@
 
 mod chinook;
 mod convergence;
+mod demo;
+mod direct;
+mod errors;
+mod fanout;
+mod shop;
+mod shutdown;
 mod telemetry;
 mod tidy;
+mod troubles;
+mod verifying;
+mod waiting;

@@ -73,6 +73,24 @@ impl SearchIndexes {
         names(answer.as_deref())
     }
 
+    /// Puts a document behind pubsync's back, visible at once.
+    ///
+    /// # Panics
+    /// Where the index holds a higher version.
+    pub async fn tamper(&self, index: &str, id: &str, version: i64, source: &str) {
+        let (prefix, version) = (&self.prefix, forced(version));
+        let path = format!("/{prefix}{index}/_doc/{id}?refresh=true{version}");
+        self.http.send(Method::PUT, &path, Some(source.to_owned())).await;
+    }
+
+    /// Takes a document away behind pubsync's back.
+    pub async fn take_away(&self, index: &str, id: &str, version: i64) {
+        let (prefix, version) = (&self.prefix, forced(version));
+        let path = format!("/{prefix}{index}/_doc/{id}?refresh=true{version}");
+        let gone = self.send(Method::DELETE, path).await;
+        assert!(gone.is_some(), "there was no {id}");
+    }
+
     /// All indexes under the prefix are gone, tombstones and aliases too. Returns how many there were.
     pub async fn lose_everything(&self) -> usize {
         let answer = self
@@ -91,6 +109,10 @@ impl SearchIndexes {
     async fn send(&self, method: Method, path: String) -> Option<String> {
         self.http.send(method, &path, None).await
     }
+}
+
+fn forced(version: i64) -> String {
+    format!("&version={version}&version_type=external_gte")
 }
 
 /// The names of the members of an answer.

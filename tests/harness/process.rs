@@ -52,12 +52,12 @@ fn beside_the_tests() -> PathBuf {
 }
 
 /// The variables of the tests are not the product's: `PUBSYNC_…` would configure it.
-fn command(folder: &Path, arguments: &[&str]) -> Command {
+fn command(folder: &Path, config: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command
         .current_dir(folder)
         .arg("--config")
-        .arg("pubsync.yaml")
+        .arg(config)
         .args(arguments)
         .stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
@@ -70,8 +70,8 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Runs a command to its end, whatever its exit code.
-pub(crate) async fn run(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = tokio::process::Command::from(command(folder, arguments));
+pub(crate) async fn run(folder: &Path, config: &str, arguments: &[&str]) -> Output {
+    let mut command = tokio::process::Command::from(command(folder, config, arguments));
     let running = command.kill_on_drop(true).output();
     let Ok(done) = tokio::time::timeout(COMMAND_DEADLINE, running).await else {
         panic!(
@@ -93,7 +93,7 @@ pub(crate) async fn run(folder: &Path, arguments: &[&str]) -> Output {
 impl Worker {
     pub(crate) fn start(folder: &Path, log: PathBuf, arguments: &[&str]) -> Self {
         let file = File::create(&log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
-        let child = command(folder, arguments)
+        let child = command(folder, "pubsync.yaml", arguments)
             .stdout(file.try_clone().expect("a second handle on the log"))
             .stderr(file)
             .spawn()
@@ -109,6 +109,39 @@ impl Worker {
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Runs to its end, which must be good, and gives the most memory that it ever held, in KiB.
+    ///
+    /// # Panics
+    /// Unless it exits 0.
+    pub async fn peak_memory(mut self, deadline: Duration) -> u64 {
+        let (what, path) = (
+            format!("the end of pubsync {}", self.name),
+            format!("/proc/{}/status", self.child.id()),
+        );
+        let state = std::sync::Mutex::new((&mut self.child, 0));
+        let probe = async || {
+            let mut state = state.lock().expect("one user");
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            // The line is gone once the process waits to be reaped.
+            if let Some(line) = text.lines().find_map(|line| line.strip_prefix("VmHWM:")) {
+                let number = line.trim().trim_end_matches(" kB").parse();
+                state.1 = number.unwrap_or_else(|error| panic!("VmHWM {line}: {error}"));
+            }
+            let status = state.0.try_wait().expect("the state of a child");
+            status
+                .map(|status| (status, state.1))
+                .ok_or_else(|| "it still runs".to_owned())
+        };
+        let (status, peak) = eventually(&what, deadline, probe).await;
+        assert!(
+            status.success(),
+            "pubsync {}: {status}\n{}",
+            self.name,
+            self.log()
+        );
+        peak
     }
 
     /// # Panics

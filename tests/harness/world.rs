@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::{
-    Database, Documents, Output, RedisKeys, SearchIndexes, Services, Session, Snapshot, Stored, VirtualHost,
-    Worker, database::sqlite, process,
+    Database, Documents, Expected, Json, Output, RedisKeys, SearchIndexes, Services, Session, Snapshot,
+    Stored, VirtualHost, Worker, database::sqlite, process,
 };
 
 static WORLDS: AtomicUsize = AtomicUsize::new(0);
@@ -147,7 +147,15 @@ impl World {
     /// # Panics
     /// With all that the command wrote, where it exits otherwise.
     pub async fn pubsync_exits(&self, code: i32, arguments: &[&str]) -> Output {
-        let output = process::run(&self.folder, arguments).await;
+        self.with_config("pubsync.yaml", code, arguments).await
+    }
+
+    /// Runs a command on another configuration file, from the world's folder.
+    ///
+    /// # Panics
+    /// With all that the command wrote, where it does not exit with `code`.
+    pub async fn with_config(&self, config: &str, code: i32, arguments: &[&str]) -> Output {
+        let output = process::run(&self.folder, config, arguments).await;
         assert!(
             output.code == code,
             "`pubsync {}` exited {} instead of {code}\n--- stdout\n{}\n--- stderr\n{}",
@@ -216,6 +224,36 @@ impl World {
         };
         snapshot.stores.insert(store.to_owned(), found);
         snapshot
+    }
+
+    /// What `status --json` says.
+    pub async fn status(&self) -> serde_json::Value {
+        let output = self.pubsync(&["status", "--json"]).await;
+        serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", output.stdout))
+    }
+
+    /// What must be there: for each document a query that gives keys and bodies.
+    ///
+    /// # Panics
+    /// Where a query gives a null or a key twice.
+    pub async fn expected(&self, documents: &[(&str, &str)]) -> Expected {
+        let mut session = self.session().await;
+        let mut expected = Expected::new();
+        for (document, query) in documents {
+            let mut bodies = BTreeMap::new();
+            for row in session.rows(query).await {
+                let [Some(key), Some(body)] = &row[..] else {
+                    panic!("{document}: a row with a null: {row:?}")
+                };
+                let body = Json::parse(body).unwrap_or_else(|error| panic!("{key}: {error}"));
+                assert!(
+                    bodies.insert(key.clone(), body).is_none(),
+                    "{document}: two rows have the key {key}"
+                );
+            }
+            expected.insert((*document).to_owned(), bodies);
+        }
+        expected
     }
 
     /// The live rows of a document's mirror.

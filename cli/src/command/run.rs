@@ -65,6 +65,8 @@ pub async fn run(mut config: Config, args: RunArgs) -> Result<(), Fail> {
             .await;
         shutdown.signal();
         quiet.transpose()?;
+        // The sweeper may not come round to it any more.
+        pubsync_schema::run::finish_quiet(&street.store).await?;
     }
     ending(street, &shutdown).await
 }

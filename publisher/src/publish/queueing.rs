@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::names::Lane;
+use pubsync_schema::run;
 use pubsync_schema::shape::{Shape, SyncMode};
 use pubsync_schema::wire::{MAX_BYTES, MAX_ITEMS, SyncKey, SyncWork};
 use pubsync_synchronizer::message::{self, Envelope, State};
@@ -57,6 +58,11 @@ pub async fn queue(
             entries.push(entry(compiled, job, target, &queue, pack, way)?);
             plan.push((target, queue.clone(), i, way));
         }
+    }
+    if let Some(run) = job.run {
+        // Whoever settles them counts them as done: they are work of the run too.
+        let items = entries.iter().map(|e| e.items).sum();
+        run::count(txn, &publish.street.store, run, items, 0, 0).await?;
     }
     let ids = ledger::insert(txn, &publish.street.store, &entries).await?;
     let mut handed = Handed::default();

@@ -1,0 +1,118 @@
+//! A Redis of one test's own, to be killed and started again.
+
+use std::{
+    fs::File,
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use crate::{RedisKeys, World, eventually};
+
+const START: Duration = Duration::from_secs(20);
+
+/// A `redis-server` that keeps nothing by itself; killed when it is dropped.
+#[derive(Debug)]
+pub struct RedisServer {
+    port: u16,
+    folder: PathBuf,
+    process: Option<Child>,
+}
+
+impl RedisServer {
+    /// Starts on a free port, with its files in the world's folder.
+    pub async fn start(world: &World) -> Self {
+        let folder = world.folder().join("redis");
+        std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let mut server = Self {
+            port: free_port(),
+            folder,
+            process: None,
+        };
+        server.start_again().await;
+        server
+    }
+
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Everything in it.
+    #[must_use]
+    pub fn keys(&self) -> RedisKeys {
+        RedisKeys::new(&self.url(), "")
+    }
+
+    /// Dead at once; what it held comes back only after [`Self::save`].
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("it runs");
+        process.kill().expect("SIGKILL");
+        process.wait().expect("the status of a killed child");
+    }
+
+    /// Writes its data to the file that the next start reads.
+    pub async fn save(&self) {
+        self.ask("SAVE")
+            .await
+            .unwrap_or_else(|error| panic!("SAVE: {error}"));
+    }
+
+    /// Starts it on the same port and waits until it answers.
+    ///
+    /// # Panics
+    /// Where it runs already or does not answer.
+    pub async fn start_again(&mut self) {
+        assert!(self.process.is_none(), "it runs already");
+        let log = File::create(self.folder.join("redis.log")).expect("a log");
+        let process = Command::new("redis-server")
+            .args([
+                "--port",
+                &self.port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
+            .arg("--dir")
+            .arg(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn();
+        self.process = Some(process.unwrap_or_else(|error| panic!("redis-server: {error}")));
+        eventually("an answer of redis-server", START, async || {
+            self.ask("PING").await
+        })
+        .await;
+    }
+
+    async fn ask(&self, command: &str) -> Result<(), String> {
+        let client = redis::Client::open(self.url()).map_err(|error| error.to_string())?;
+        let mut connection = client
+            .get_multiplexed_async_connection()
+            .await
+            .map_err(|error| error.to_string())?;
+        let answer: redis::RedisResult<String> = redis::cmd(command).query_async(&mut connection).await;
+        answer.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// A port that nobody listens on.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
