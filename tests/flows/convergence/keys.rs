@@ -11,6 +11,11 @@ const PASSES: &str = "UPDATE product SET sku = 'y' WHERE id = 1; UPDATE product 
 async fn passing(label: &str) -> Scene {
     let scene = Scene::postgres(label, &[PRODUCT], TWO).await;
     scene.uncaptured(PASSES).await;
+    // As after a failover to a server whose clock is behind: whatever the clock says, it is less.
+    scene
+        .shop
+        .script("UPDATE pubsync.mirror_product SET revision = revision + 3600000000 WHERE key = 'product:x'")
+        .await;
     scene
 }
 
@@ -25,15 +30,10 @@ async fn assert_passed(scene: &Scene) {
         .await;
 }
 
-/// B has looked; A buries the key with a revision above B's clock (as after a failover to a server whose clock is
-/// behind); then B writes. A guard that only compares revisions would write nothing, and B's work would be gone.
+/// B has looked; A buries the key, with a revision above B's clock; then B writes. A guard that only compares revisions would write nothing, and B's work would be gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_2_a_key_that_its_holder_gave_up_since_the_look() {
     let scene = passing("rule2a").await;
-    scene
-        .shop
-        .script("UPDATE pubsync.mirror_product SET revision = revision + 3600000000 WHERE key = 'product:x'")
-        .await;
     let compiled = scene.process.compiled("product");
     let (slow, stop) = stop::after_the_look(&compiled);
     let b = scene.process.begin(slow, &["2"], &[]).await;
@@ -79,8 +79,13 @@ async fn rule_2_a_key_that_its_holder_still_has() {
         [["publish", "2", "product:x", "key conflict"]]
     );
     scene.process.drain().await;
-    let one = "{\"name\":\"one\",\"brand\":null,\"offers\":[]}";
-    scene.assert_shown("product", &[("product:x", one)]).await;
+    let kept: Vec<_> = scene
+        .mirror("product")
+        .await
+        .into_iter()
+        .map(|row| row.0)
+        .collect();
+    assert_eq!(kept, ["product:x"]);
 
     scene.process.publish("product", &["1"]).await;
     scene.failures_are_due().await;

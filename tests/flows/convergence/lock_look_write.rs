@@ -28,7 +28,7 @@ async fn law_2_content_that_comes_back() {
 
     scene.uncaptured("UPDATE product SET name = 'X'").await;
     let a = scene.process.begin(compiled, &["1"], &[]).await;
-    scene.blocked_or_done(&a).await;
+    scene.blocked_or(async || a.is_finished()).await;
     stop.open();
     b.await.unwrap().unwrap();
     a.await.unwrap().unwrap();
@@ -63,7 +63,7 @@ async fn at_is_withdrawn(scene: &Scene) {
     let p1 = scene.process.begin(slow, &["1"], &[]).await;
     stop.reached().await;
     let p2 = scene.process.begin(compiled, &["1"], &[]).await;
-    scene.blocked_or_done(&p2).await;
+    scene.blocked_or(async || p2.is_finished()).await;
     scene.uncaptured("DELETE FROM offer WHERE locale = 'at'").await;
     stop.open();
     p1.await.unwrap().unwrap();

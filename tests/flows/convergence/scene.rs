@@ -252,16 +252,17 @@ impl Scene {
         .await;
     }
 
-    /// Waits until the task has ended or waits for a lock: a broken guard shall fail at the end, with what it broke.
-    pub async fn blocked_or_done<T>(&self, task: &JoinHandle<T>) {
+    /// Waits until somebody waits for a lock, or until that is done which should: a broken guard shall fail at the end,
+    /// with what it broke.
+    pub async fn blocked_or(&self, done: impl AsyncFn() -> bool) {
         let probe = async || {
-            if task.is_finished() || self.waiting_for_locks().await > 0 {
+            if done().await || self.waiting_for_locks().await > 0 {
                 Ok(())
             } else {
                 Err("it runs".to_owned())
             }
         };
-        eventually("a task that has ended or waits for a lock", MINUTE, probe).await;
+        eventually("a step that is done or waits for a lock", MINUTE, probe).await;
     }
 
     async fn waiting_for_locks(&self) -> i64 {
@@ -432,7 +433,8 @@ impl Process {
                 }
                 .run(),
             );
-            for target in self.street.targets.values() {
+            let goes_to = |target: &&Arc<dyn Target>| definition.shape.targets.contains_key(target.name());
+            for target in self.street.targets.values().filter(goes_to) {
                 workers.spawn(
                     Synchronizer {
                         street: self.street.clone(),

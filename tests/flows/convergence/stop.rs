@@ -10,7 +10,7 @@ use pubsync_publisher::registry::Compiled;
 use pubsync_schema::shape::Collection;
 use pubsync_schema::wire::TableImages;
 use pubsync_synchronizer::target::{Accept, Held, Outcome, ScanPage, Target, TargetError, Write};
-use pubsync_tests::Session;
+use pubsync_tests::{Database, Session};
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
@@ -70,6 +70,16 @@ pub fn not_building(compiled: &Arc<Compiled>, root: &str) -> (Arc<Compiled>, Arc
         cured: cured.clone(),
     };
     (with(compiled, Arc::new(publisher)), cured)
+}
+
+/// The document with a publisher that fails for changes of more than one row, and sees to it that its definition is no
+/// longer the current one afterwards.
+pub fn failing_when_changed(compiled: &Arc<Compiled>, database: &Database) -> Arc<Compiled> {
+    let publisher = Outdated {
+        inner: compiled.publisher.clone(),
+        database: database.clone(),
+    };
+    with(compiled, Arc::new(publisher))
 }
 
 fn with(compiled: &Compiled, publisher: Arc<dyn Publisher>) -> Arc<Compiled> {
@@ -142,6 +152,44 @@ impl Publisher for Failing {
             select: "this root".to_owned(),
             source: DbErr::Custom("it cannot be read".to_owned()),
         })
+    }
+}
+
+struct Outdated {
+    inner: Arc<dyn Publisher>,
+    database: Database,
+}
+
+#[async_trait]
+impl Publisher for Outdated {
+    async fn affected(
+        &self,
+        source: Source<'_>,
+        changes: &[TableImages],
+        page: RootPage<'_>,
+    ) -> Result<Vec<String>, DbErr> {
+        if changes.iter().map(|images| images.rows.len()).sum::<usize>() < 2 {
+            return self.inner.affected(source, changes, page).await;
+        }
+        let raise = format!(
+            "UPDATE {} SET number = number + 1",
+            self.database.own_table("definition")
+        );
+        self.database
+            .session()
+            .await
+            .execute(&raise)
+            .await
+            .expect("a number");
+        Err(DbErr::Custom("these rows cannot be read together".to_owned()))
+    }
+
+    async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr> {
+        self.inner.all(source, page).await
+    }
+
+    async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {
+        self.inner.build(source, roots).await
     }
 }
 
