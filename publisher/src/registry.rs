@@ -89,21 +89,6 @@ impl Registry {
         Arc::make_mut(&mut documents).insert(compiled.definition.document.clone(), compiled);
     }
 
-    /// Whether this process has looked at this number of a document. One that cannot be compiled is known too: it is
-    /// paused, and the `apply` that ends the pause rebuilds it as a whole, so what is not routed to it meanwhile is
-    /// not lost.
-    #[must_use]
-    pub fn knows(&self, document: &str, number: i64) -> bool {
-        let compiled = self.get(document).is_some_and(|c| c.definition.number == number);
-        compiled
-            || self
-                .unusable
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(document)
-                == Some(&number)
-    }
-
     /// Compiles definitions that are new or changed. One that cannot be compiled pauses its document; the others go
     /// on.
     ///
