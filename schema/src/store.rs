@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx::{Connection as _, PgConnection};
+use sea_orm::sqlx::{Connection as _, Executor as _, PgConnection};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr,
     IsolationLevel, QueryResult, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions,
@@ -12,6 +12,10 @@ use sea_orm::{
 
 use crate::dialect::Dialect;
 use crate::names::Names;
+
+/// Our statements look up batches of keys by index, and are planned for batches that they cannot know: compiling them
+/// costs up to a second where running them costs milliseconds, and a scan of the whole table is never what they want.
+const SESSION: &str = "SET jit = off; SET random_page_cost = 1.1";
 
 /// Longest wait for a connection to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -209,10 +213,13 @@ fn options(url: &str, dialect: Dialect, connections: u32, application: &str) -> 
     match dialect {
         Dialect::Postgres => {
             options.set_application_name(application);
-            // Our statements are short and planned for batches that they cannot know: compiling them costs up to a
-            // second where running them costs milliseconds.
-            options.after_connect(|connection| {
-                Box::pin(async move { connection.execute_unprepared("SET jit = off").await.map(|_| ()) })
+            options.map_sqlx_postgres_pool_opts(|pool| {
+                pool.after_connect(|connection, _| {
+                    Box::pin(async move {
+                        connection.execute(SESSION).await?;
+                        Ok(())
+                    })
+                })
             });
         }
         Dialect::Sqlite => {

@@ -25,7 +25,7 @@ use route::Routed;
 
 /// Between two looks while there is traffic, and when there is none.
 const BUSY: Duration = Duration::from_millis(5);
-const IDLE: Duration = Duration::from_millis(25);
+const IDLE: Duration = Duration::from_millis(15);
 
 const RETRY: Backoff = Backoff {
     first: Duration::from_millis(100),
