@@ -172,6 +172,9 @@ impl Apply<'_> {
             } else {
                 report.unchanged.push(document.clone());
             }
+            for target in gone_bindings(old, definition) {
+                self.drop_target_work(&txn, document, target).await?;
+            }
             for target in new_bindings(old, definition) {
                 if old.is_some() {
                     entries.push(
@@ -201,6 +204,22 @@ impl Apply<'_> {
         }
         for document in removed {
             pause::end(txn, store, &Subject::Document(document.clone())).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for a target that a document goes to no more: no synchronizer looks after it.
+    async fn drop_target_work(
+        &self,
+        txn: &DatabaseTransaction,
+        document: &str,
+        target: &str,
+    ) -> Result<(), DbErr> {
+        for table in ["ledger", "failure"] {
+            let table = self.store.names.table(table);
+            let sql = format!("DELETE FROM {table} WHERE document = $1 AND target = $2");
+            txn.execute_raw(self.store.sql(sql, [document.into(), target.into()]))
+                .await?;
         }
         Ok(())
     }
@@ -273,6 +292,14 @@ fn new_bindings<'a>(old: Option<&'a Definition>, new: &'a Definition) -> impl It
         .iter()
         .filter(move |(name, binding)| old.and_then(|o| o.shape.targets.get(*name)) != Some(binding))
         .map(|(name, _)| name.as_str())
+}
+
+/// Targets that the old definition had and the new one has not.
+fn gone_bindings<'a>(old: Option<&'a Definition>, new: &'a Definition) -> impl Iterator<Item = &'a str> {
+    old.into_iter()
+        .flat_map(|old| old.shape.targets.keys())
+        .filter(|name| !new.shape.targets.contains_key(*name))
+        .map(String::as_str)
 }
 
 fn definition(plan: &DocumentPlan, yaml: &str, targets: &[&str]) -> Definition {

@@ -245,11 +245,9 @@ impl Consumer {
         error: PublishError,
         attempt: u32,
     ) -> Result<Next, DbErr> {
-        let street = &self.publish.street;
         let document = &compiled.definition.document;
         let Some(fault) = error.fault() else {
-            street.definitions.refresh(&street.store).await?;
-            self.registry.refresh().await?;
+            self.look_again().await?;
             return Ok(Next::Again);
         };
         match fault {
@@ -264,6 +262,13 @@ impl Consumer {
             }
             Fault::Retry | Fault::Item => self.alone(compiled, messages, error).await,
         }
+    }
+
+    /// Loads the newest definitions (law 10).
+    async fn look_again(&self) -> Result<(), DbErr> {
+        let street = &self.publish.street;
+        street.definitions.refresh(&street.store).await?;
+        self.registry.refresh().await
     }
 
     async fn stand_still(&self, document: &str, error: &PublishError) -> Result<(), DbErr> {
@@ -314,6 +319,9 @@ impl Consumer {
             let Err(own) = self.batch(compiled, std::slice::from_ref(message)).await else {
                 continue;
             };
+            if own.fault().is_none() {
+                self.look_again().await?;
+            }
             // What no item is to blame for is met by the whole batch again; what is settled by then is a duplicate.
             if own.fault() != Some(Fault::Item) || self.bisect(compiled, message, &own).await? == Next::Again
             {

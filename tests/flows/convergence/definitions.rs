@@ -206,6 +206,7 @@ async fn law_10_a_definition_that_comes_while_messages_run_alone() {
             .script(&format!("UPDATE product SET name = 'new' WHERE id = {id}"))
             .await;
         process.relay().await;
+        assert_eq!(process.send().await, 1);
     }
     process.drain().await;
     let new = "{\"name\":\"new\",\"brand\":null,\"offers\":[]}";

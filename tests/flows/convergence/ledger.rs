@@ -229,15 +229,16 @@ async fn rule_9_the_queue_is_gone() {
 }
 
 async fn as_many_as_the_bound_allows(scene: &Scene, process: &Process, name: &str) {
+    let mut sent = 0;
     for id in 1..=3 {
         scene
             .shop
             .script(&format!("UPDATE product SET name = '{name}' WHERE id = {id}"))
             .await;
         process.relay().await;
+        sent += process.send().await;
     }
-    assert_eq!(process.send().await, 2);
-    assert_eq!(process.send().await, 0, "the bound");
+    assert_eq!(sent, 2, "the bound");
     process.sweep().await;
     assert_eq!(process.send().await, 0, "a copy of what the broker still holds");
 }
