@@ -68,6 +68,21 @@ impl Registry {
             .clone()
     }
 
+    /// Whether this process has looked at this number of a document. One that cannot be compiled is known too: it is
+    /// paused, and the `apply` that ends the pause rebuilds it as a whole, so what is not routed to it meanwhile is
+    /// not lost.
+    #[must_use]
+    pub fn knows(&self, document: &str, number: i64) -> bool {
+        let compiled = self.get(document).is_some_and(|c| c.definition.number == number);
+        compiled
+            || self
+                .unusable
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(document)
+                == Some(&number)
+    }
+
     /// Puts a publisher of one's own in the place of the declarative one, until a newer definition comes.
     pub fn replace(&self, compiled: Arc<Compiled>) {
         let mut documents = self.documents.write().unwrap_or_else(PoisonError::into_inner);
