@@ -80,6 +80,27 @@ async fn rule_30_an_orphan_becomes_a_tombstone() {
     assert!(scene.revision("product", GHOST).await > tombstone);
 }
 
+/// The database was restored, the target holds the lost future: a higher revision with other content. It refuses the row
+/// of now, and a resync gives the row a revision above what it holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn law_3_a_target_that_is_ahead() {
+    let data = "INSERT INTO product VALUES (1, NULL, 'ghost', 'real')";
+    let scene = Scene::postgres("ahead", &[PRODUCT], data).await;
+    let held = ahead(&scene.process).await;
+    let lost = format!("UPDATE document SET revision = {held}, body = '{{\"name\":\"lost\"}}'");
+    scene.target("local").await.execute(&lost).await.unwrap();
+    let store = &scene.process.street.store;
+    let definition = scene.process.compiled("product").definition.clone();
+    let (shape, number) = (&definition.shape, definition.number);
+    let walk = resync::start(&store.write, store, shape, number, "local", None, None)
+        .await
+        .unwrap();
+    ledger::insert(&store.write, store, &[walk]).await.unwrap();
+    scene.process.drain().await;
+    scene.assert_settled("product", &[(GHOST, REAL)]).await;
+    assert!(scene.revision("product", GHOST).await > held);
+}
+
 /// The target was scanned, and gave the orphan; then the key comes into use and is committed; then the walk goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_30_an_insert_after_the_scan() {
