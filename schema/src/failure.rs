@@ -121,20 +121,25 @@ pub async fn record(txn: &impl ConnectionTrait, store: &Store, failures: &[NewFa
     Ok(())
 }
 
-/// Takes publish failures of these roots away: they have been built. Locked nothing, costs one index-less look at a
-/// table that is nearly always empty.
+/// Takes publish failures of these roots away, for they have been built; but for those that stand still, as root and key:
+/// their attempts go on counting. One look at a table that is nearly always empty.
 pub async fn clear_roots(
     txn: &impl ConnectionTrait,
     store: &Store,
     document: &str,
     roots: &[String],
+    still: &[NewFailure],
 ) -> Result<(), DbErr> {
+    let (table, dialect) = (store.names.table("failure"), store.dialect());
     let sql = format!(
-        "DELETE FROM {} WHERE stage = 'publish' AND document = $1 AND {}",
-        store.names.table("failure"),
-        store.dialect().is_among("root", 2)
+        "DELETE FROM {table} WHERE stage = 'publish' AND document = $1 AND root IN (SELECT c0 FROM {roots}) \
+         AND NOT EXISTS (SELECT 1 FROM {still} WHERE s.c0 = {table}.root AND coalesce(s.c1, '') = coalesce({table}.key, ''))",
+        roots = dialect.rows(2, 1, "r"),
+        still = dialect.rows(3, 2, "s"),
     );
-    txn.execute_raw(store.sql(sql, [document.into(), texts(store.dialect(), roots)]))
+    let roots = rows_parameter(roots.iter().map(|r| [Some(r.clone())]));
+    let still = rows_parameter(still.iter().map(|f| [f.root.clone(), f.key.clone()]));
+    txn.execute_raw(store.sql(sql, [document.into(), roots, still]))
         .await?;
     Ok(())
 }

@@ -185,7 +185,7 @@ impl Publish {
             failed: failures.len(),
             duplicate: false,
         };
-        failure::clear_roots(txn, store, document, &job.roots).await?;
+        failure::clear_roots(txn, store, document, &job.roots, &failures).await?;
         failure::record(txn, store, &failures).await?;
         let handed = queueing::queue(self, txn, compiled, job, difference.puts, &written, &buried).await?;
         if let Some(run) = job.run {

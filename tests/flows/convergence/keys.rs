@@ -86,6 +86,9 @@ async fn rule_2_a_key_that_its_holder_still_has() {
         .map(|row| row.0)
         .collect();
     assert_eq!(kept, ["product:x"]);
+    scene.process.publish("product", &["2"]).await;
+    let attempts = scene.number("SELECT attempts FROM pubsync.failure").await;
+    assert_eq!(attempts, 2, "the same failure, met again");
 
     scene.process.publish("product", &["1"]).await;
     scene.failures_are_due().await;
