@@ -5,8 +5,8 @@ use std::time::Duration;
 use pubsync_tests::{Json, World, eventually};
 
 /// Several times the 5,000 roots of a page.
-const ROOTS: u64 = 30_000;
-const SOON: Duration = Duration::from_secs(60);
+const ROOTS: u64 = 100_000;
+const SOON: Duration = Duration::from_secs(400);
 
 /// Item 0 shows another brand.
 const TABLES: &str = "
