@@ -85,7 +85,7 @@ fn bare(names: &Names, table: &str) -> DynIden {
     }
 }
 
-/// Version 1: everything of DESIGN §4 that has no document in its name.
+/// Version 1: every table that has no document in its name.
 struct Initial {
     names: Names,
 }

@@ -1,4 +1,4 @@
-//! Keeps the house (DESIGN §9, STYLE): who may import whom, where the clients of services live, sizes and names of
+//! Keeps the house (docs/ARCHITECTURE.md): who may import whom, where the clients of services live, sizes and names of
 //! files, no sleeping, lints everywhere, links that lead somewhere.
 //!
 //! An exception stands in its list with its reason; one that is no longer needed fails too. A new crate gets a line in

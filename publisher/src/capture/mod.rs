@@ -1,7 +1,7 @@
 //! Capture: generated triggers that write every committed change of a source table into the outbox, in the
 //! application's own transaction.
 //!
-//! Rules that the generated SQL keeps (DESIGN §1, CONVERGENCE 14 to 16 and 32):
+//! Rules that the generated SQL keeps (docs/convergence.md):
 //! - only rows whose watched columns differ as *text* are captured, with old and new image of the carried columns;
 //! - one outbox row holds at most [`CHANGES_PER_ROW`] changes;
 //! - a trigger does not fail the application's statement because a column was dropped or renamed under it: the

@@ -3,7 +3,7 @@
 //! A text goes through four steps, and a problem in one does not keep the others from finding theirs: [`yaml`] makes
 //! a tree of nodes with their places, [`parse`] knows the constructs, [`check()`] looks every name up in the
 //! catalogue and finds the joins, and documents are then held against each other. What the constructs mean is in
-//! LANGUAGE.md.
+//! docs/documents.md.
 
 mod check;
 mod folder;

@@ -1,5 +1,5 @@
 //! What does not fit on the road waits in the ledger, in full messages: small rows that nobody has claimed are taken out
-//! and put back merged, under new ids. A row that was ever claimed is never merged (CONVERGENCE 7).
+//! and put back merged, under new ids. A row that was ever claimed is never merged.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
 //! Row images as sets: coalescing keeps every old and new value of every key and joining column, each once
-//! (CONVERGENCE 6). Pure.
+//! (docs/adr/0003-images-as-sets.md). Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,7 +4,7 @@
 //! A [`scene::Scene`] is a shop with its street; [`stop`] holds what stops a step. Every test ends with the same look at
 //! everything: outbox and ledger are empty, mirror and target hold what they must, nothing failed.
 //!
-//! To add one: name it by its rule, say the interleaving above it, and break the rule's guard in the product once, to see
+//! To add one: name it by its rule (docs/convergence.md), say the interleaving above it, and break the rule's guard in the product once, to see
 //! the test fail.
 
 mod definitions;

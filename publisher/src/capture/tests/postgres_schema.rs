@@ -1,4 +1,4 @@
-//! The schema changes under the triggers, and the triggers under the application (CONVERGENCE 14, 18, 32).
+//! The schema changes under the triggers, and the triggers under the application.
 
 use std::time::Duration;
 

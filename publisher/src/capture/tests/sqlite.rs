@@ -109,7 +109,7 @@ async fn a_renamed_column_is_captured_under_its_old_name_until_the_next_reconcil
     .await;
 }
 
-/// RELIABILITY: SQLite fires no delete trigger for rows that REPLACE replaces, unless the session asks for it.
+/// SQLite fires no delete trigger for rows that REPLACE replaces, unless the session asks for it.
 #[tokio::test]
 async fn replace_gives_the_new_row_and_the_old_one_only_with_recursive_triggers() {
     on_sqlite(|shop| async move {
