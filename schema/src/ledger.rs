@@ -105,7 +105,8 @@ pub async fn insert(
     Ok(ids)
 }
 
-/// Claims up to `limit` unclaimed rows, live lanes first, without more than `outstanding` rows of a queue out at a time.
+/// Claims up to `limit` unclaimed rows, oldest first, so that none waits for ever, with no more than `outstanding` rows of
+/// a queue out at a time: that bound keeps bulk work from crowding out live edits. Gives live lanes first.
 /// Work for what is paused stays. Commits by itself; the rows must be sent after that.
 pub async fn claim(
     store: &Store,
@@ -121,7 +122,7 @@ pub async fn claim(
                FROM {ledger} WHERE claimed_at IS NULL AND NOT EXISTS (SELECT 1 FROM {rows} WHERE p.c0 = target OR (target IS NULL AND p.c1 = document))) r \
              LEFT JOIN (SELECT queue, count(*) AS n FROM {ledger} WHERE claimed_at IS NOT NULL GROUP BY queue) o ON o.queue = r.queue \
              WHERE r.place <= $2 - coalesce(o.n, 0)) \
-           AND l.claimed_at IS NULL ORDER BY l.lane DESC, l.id LIMIT {limit}{lock}) \
+           AND l.claimed_at IS NULL ORDER BY l.id LIMIT {limit}{lock}) \
          RETURNING {COLUMNS}",
         ledger = store.names.table("ledger"),
         now = dialect.now(),
