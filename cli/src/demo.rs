@@ -288,10 +288,7 @@ async fn compare(street: &Street) -> Result<verify::Report, Fail> {
     let registry = Registry::load(street).await?;
     let mut total = verify::Report::default();
     for compiled in registry.all().values() {
-        let report = verify::twice(street, compiled, &|_| {}).await?;
-        total.roots += report.roots;
-        total.documents += report.documents;
-        total.findings.extend(report.findings);
+        total.add(verify::twice(street, compiled, &|_| {}).await?);
     }
     Ok(total)
 }

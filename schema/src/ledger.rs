@@ -215,21 +215,6 @@ pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> 
     )
 }
 
-/// Which of these rows still stand.
-pub async fn standing(store: &Store, ids: &[i64]) -> Result<Vec<i64>, DbErr> {
-    let sql = format!(
-        "SELECT id FROM {} WHERE {}",
-        store.names.table("ledger"),
-        store.dialect().is_among("id", 1)
-    );
-    self::ids(
-        store
-            .read
-            .query_all_raw(store.sql(sql, [numbers(store.dialect(), ids)]))
-            .await?,
-    )
-}
-
 /// Load per queue, for the sweeper, `status` and back-pressure.
 pub async fn load(store: &Store) -> Result<Vec<QueueLoad>, DbErr> {
     let sql = format!(

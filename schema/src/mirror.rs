@@ -131,10 +131,7 @@ pub async fn put(
             store.dialect().rows(3, 4, "n")
         }
     };
-    let greatest = match store.dialect() {
-        Dialect::Postgres => "greatest",
-        Dialect::Sqlite => "max",
-    };
+    let greatest = store.dialect().greatest();
     let sql = format!(
         "INSERT INTO {mirror} AS m (key, root, kind, body, hash, revision, definition, changed_at, deleted_at) \
          SELECT c0, c1, 'document', c2, c3, {now}, $1, $2, NULL FROM {from} WHERE true ORDER BY c0 {bytewise} \
@@ -162,10 +159,7 @@ pub async fn bury(
         return Ok(Vec::new());
     }
     let (mirror, now) = (store.names.mirror(document), store.dialect().now());
-    let greatest = match store.dialect() {
-        Dialect::Postgres => "greatest",
-        Dialect::Sqlite => "max",
-    };
+    let greatest = store.dialect().greatest();
     let sql = format!(
         "UPDATE {mirror} SET body = '', hash = '', revision = {greatest}(revision + 1, {now}), definition = $1, changed_at = $2, \
          deleted_at = {now} WHERE deleted_at IS NULL AND EXISTS (SELECT 1 FROM {rows} WHERE n.c0 = {mirror}.key AND n.c1 = {mirror}.root) \
@@ -191,10 +185,7 @@ pub async fn bury_orphans(
     orphans: &[(String, i64)],
 ) -> Result<Vec<(String, i64)>, DbErr> {
     let now = store.dialect().now();
-    let greatest = match store.dialect() {
-        Dialect::Postgres => "greatest",
-        Dialect::Sqlite => "max",
-    };
+    let greatest = store.dialect().greatest();
     let sql = format!(
         "INSERT INTO {mirror} AS m (key, root, kind, body, hash, revision, definition, changed_at, deleted_at) \
          SELECT c0, NULL, 'document', '', '', {greatest}(CAST(c1 AS bigint) + 1, {now}), 0, {now}, {now} FROM {rows} WHERE true ORDER BY c0 \

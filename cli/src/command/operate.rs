@@ -278,17 +278,12 @@ async fn finish(store: &Store, runs: &[i64], wait: &Wait, label: &str) -> Result
                 wait.timeout
             )));
         }
-        let (done, total) = totals(store, runs).await?;
-        progress.set(done, total);
+        let Totals { done, total, failed } = totals(store, runs).await?;
+        progress.set(done + failed, total);
         tokio::time::sleep(LOOK).await;
     }
     progress.finish();
-    let failed: i64 = run::list(&store.write, store, 1000)
-        .await?
-        .iter()
-        .filter(|r| runs.contains(&r.id))
-        .map(|r| r.failed)
-        .sum();
+    let failed = totals(store, runs).await?.failed;
     if failed > 0 {
         return Err(Fail::Part(format!(
             "{failed} failed; `pubsync failures` says why"
@@ -297,11 +292,23 @@ async fn finish(store: &Store, runs: &[i64], wait: &Wait, label: &str) -> Result
     Ok(())
 }
 
-async fn totals(store: &Store, runs: &[i64]) -> Result<(u64, u64), Fail> {
+/// Items of several runs.
+#[derive(Default)]
+struct Totals {
+    done: u64,
+    failed: u64,
+    total: u64,
+}
+
+async fn totals(store: &Store, runs: &[i64]) -> Result<Totals, Fail> {
+    let count = |n: i64| n.max(0) as u64;
     let list = run::list(&store.write, store, 1000).await?;
     let ours = list.iter().filter(|r| runs.contains(&r.id));
-    let (done, total) = ours.fold((0, 0), |(d, t), r| (d + r.done + r.failed, t + r.total));
-    Ok((done.max(0) as u64, total.max(0) as u64))
+    Ok(ours.fold(Totals::default(), |sum, run| Totals {
+        done: sum.done + count(run.done),
+        failed: sum.failed + count(run.failed),
+        total: sum.total + count(run.total),
+    }))
 }
 
 pub async fn wait(config: Config, timeout: u64, json: bool) -> Result<(), Fail> {
@@ -342,9 +349,7 @@ pub async fn verify(config: Config, documents: &[String], json: bool) -> Result<
         })
         .await?;
         progress.finish();
-        total.roots += report.roots;
-        total.documents += report.documents;
-        total.findings.extend(report.findings);
+        total.add(report);
     }
     print(json, &total, || verified(&total));
     if total.is_equal() {

@@ -56,6 +56,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// Takes what was seen of another document in.
+    pub fn add(&mut self, other: Self) {
+        self.roots += other.roots;
+        self.documents += other.documents;
+        self.findings.extend(other.findings);
+    }
+
     /// Whether source, mirror and targets are equal.
     #[must_use]
     pub fn is_equal(&self) -> bool {

@@ -87,6 +87,15 @@ impl Dialect {
         }
     }
 
+    /// The function that gives the largest of its arguments.
+    #[must_use]
+    pub fn greatest(self) -> &'static str {
+        match self {
+            Self::Postgres => "greatest",
+            Self::Sqlite => "max",
+        }
+    }
+
     /// Ends a SELECT that locks its rows until commit. SQLite needs nothing: its writer is alone.
     #[must_use]
     pub fn for_update(self) -> &'static str {
