@@ -6,9 +6,11 @@
 mod chinook;
 mod convergence;
 mod demo;
+mod differential;
 mod direct;
 mod errors;
 mod fanout;
+mod random;
 mod shop;
 mod shutdown;
 mod telemetry;
