@@ -377,6 +377,8 @@ fn key_patterns() {
     assert_eq!(key(&document), "{d}:<0.sku>-<0.id>");
     let pattern = key_pattern(&document);
     assert!(pattern.matches("{d}:a-7") && !pattern.matches("{d}:a") && pattern.prefix() == "{d}:");
+    let columns: Vec<_> = pattern.columns().collect();
+    assert_eq!(columns, ["root.sku", "root.id"]);
 }
 
 #[test]
