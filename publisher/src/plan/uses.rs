@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::template::each_value;
 use crate::catalogue::{Catalogue, Table};
-use crate::document::{ColumnRef, Document, Filter, KeySegment, Operand, SourceId, Test, Value};
+use crate::document::{ColumnRef, Document, Filter, KeySegment, Operand, SourceId, Value};
 
 /// One table's part in a document, in all its roles there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,9 +85,11 @@ impl Columns<'_> {
 
     fn filter(&mut self, filter: &Filter) {
         self.column(filter.column);
-        if let Test::Equals(operand) = &filter.test {
-            self.operand(operand);
-        }
+        filter
+            .test
+            .operands()
+            .iter()
+            .for_each(|operand| self.operand(operand));
     }
 
     fn operand(&mut self, operand: &Operand) {

@@ -6,7 +6,7 @@ use crate::language::yaml::{Content, Entry, Node, Plain};
 
 use super::fields::{Keys, get, list, name, names, wrong};
 use super::json::json;
-use super::rows;
+use super::{conditions, rows};
 
 /// A map with one of these is a node.
 const KEYWORDS: [&str; 6] = ["one", "many", "count", "first", "text", "value"];
@@ -72,7 +72,7 @@ pub fn members(entries: &[Entry], report: &mut Report<'_>) -> Vec<Member> {
 pub fn value(node: &Node, report: &mut Report<'_>) -> Option<At<Value>> {
     let is = match &node.value {
         Content::Scalar(scalar) if scalar.meaning() == Plain::Text => Value::Name(name(node, "", report)?.is),
-        Content::Scalar(_) => return rows::constant_needs_value(node, report),
+        Content::Scalar(_) => return conditions::constant_needs_value(node, report),
         Content::List(_) => return report.not_supported(node.at, "a list in a body"),
         Content::Map(entries) => map_value(node, entries, report)?,
     };
@@ -155,7 +155,7 @@ fn node_rows(keyword: &Entry, entries: &[Entry], report: &mut Report<'_>) -> Opt
     let table = rows::table(&keyword.value, &keyword.key, report);
     let link = rows::link(entries, report);
     let conditions = get(entries, "where")
-        .map(|entry| rows::filters(&entry.value, report))
+        .map(|entry| conditions::filters(&entry.value, report))
         .unwrap_or_default();
     let order = get(entries, "order")
         .map(|entry| rows::order(&entry.value, report))
