@@ -110,10 +110,50 @@ pub struct Filter {
     pub test: Test,
 }
 
+/// What a column must be. Null passes `IsNull` and `NoneOf` only.
 #[derive(Debug, Clone)]
 pub enum Test {
     Equals(Operand),
     IsNull,
+    IsNotNull,
+    /// Equal to one of these; never empty.
+    OneOf(Vec<Operand>),
+    /// Distinct from each of these, where two nulls are not distinct; never empty.
+    NoneOf(Vec<Operand>),
+    Compares(Comparison, Operand),
+}
+
+/// In the database's own order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+impl Test {
+    /// All right sides.
+    #[must_use]
+    pub fn operands(&self) -> &[Operand] {
+        match self {
+            Self::Equals(operand) | Self::Compares(_, operand) => std::slice::from_ref(operand),
+            Self::OneOf(operands) | Self::NoneOf(operands) => operands,
+            Self::IsNull | Self::IsNotNull => &[],
+        }
+    }
+
+    /// Whether a null on the left leaves the row out.
+    #[must_use]
+    pub fn drops_null(&self) -> bool {
+        !matches!(self, Self::IsNull | Self::NoneOf(_))
+    }
+
+    /// Whether a null on the right leaves the row out, whatever the left.
+    #[must_use]
+    pub fn needs_right(&self) -> bool {
+        matches!(self, Self::Equals(_) | Self::Compares(..))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,14 +223,7 @@ pub enum Aggregate {
 }
 
 impl Aggregate {
-    const EVERY: [Self; 6] = [
-        Self::Sum,
-        Self::Avg,
-        Self::Min,
-        Self::Max,
-        Self::Any,
-        Self::All,
-    ];
+    const EVERY: [Self; 6] = [Self::Sum, Self::Avg, Self::Min, Self::Max, Self::Any, Self::All];
 
     /// The one with this keyword.
     #[must_use]

@@ -137,17 +137,9 @@ impl<'a> Assembly<'a> {
                 [row, ..] => self.row(*source, row, body, out)?,
                 [] => out.extend_from_slice(b"null"),
             },
-            Template::Many {
-                source,
-                body,
-                gather,
-            } => self.many(*source, body, gather, out)?,
+            Template::Many { source, body, gather } => self.many(*source, body, gather, out)?,
             Template::Count { source } => self.count(*source, out),
-            Template::Aggregate {
-                source,
-                column,
-                fold,
-            } => self.aggregate(*source, *column, fold, out)?,
+            Template::Aggregate { source, column, fold } => self.aggregate(*source, *column, fold, out)?,
             Template::First(alternatives) => self.first(alternatives, out)?,
             Template::List(values) => self.list(values, out)?,
             Template::Merge(values) => self.merge(values, out)?,
@@ -242,7 +234,10 @@ impl<'a> Assembly<'a> {
             }
             (Fold::Value { of_nothing, .. }, None) => out.extend_from_slice(of_nothing.as_bytes()),
             (Fold::Value { kind, .. }, Some(text)) => {
-                write_form(form(self.plan.dialect, kind, text).ok_or_else(|| no_form(text))?, out);
+                write_form(
+                    form(self.plan.dialect, kind, text).ok_or_else(|| no_form(text))?,
+                    out,
+                );
             }
         }
         Ok(())

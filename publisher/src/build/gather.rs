@@ -129,7 +129,10 @@ impl<'a> Assembly<'a> {
             Ok(())
         } else {
             let kinds: Vec<&str> = operands.iter().map(|(first, _)| noun(*first)).collect();
-            let message = format!("\"merge\" meets {}: it takes objects or arrays", kinds.join(" and "));
+            let message = format!(
+                "\"merge\" meets {}: it takes objects or arrays",
+                kinds.join(" and ")
+            );
             Err(("value", message))
         }
     }

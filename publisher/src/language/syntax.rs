@@ -3,6 +3,8 @@
 
 use pubsync_schema::shape::SyncMode;
 
+use crate::document::Comparison;
+
 use super::name::Name;
 use super::template::Piece;
 use super::yaml::{Scalar, Span};
@@ -51,7 +53,7 @@ pub enum Link {
     Inferred,
     Via(Via),
     /// Column of the table, and what it equals.
-    Match(Vec<Condition>),
+    Match(Vec<Equality>),
     /// The problem is noted already.
     Broken,
 }
@@ -66,11 +68,27 @@ pub struct Via {
     pub to: Option<Vec<At<Name>>>,
 }
 
-/// An entry of `where` or `match`.
+/// An entry of `match`.
+#[derive(Debug, Clone)]
+pub struct Equality {
+    pub column: At<Name>,
+    pub equals: At<Right>,
+}
+
+/// An entry of `where`, or one test of an entry that has several.
 #[derive(Debug, Clone)]
 pub struct Condition {
     pub column: At<Name>,
-    pub equals: At<Right>,
+    pub test: At<Test>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Test {
+    Equals(Right),
+    NotNull,
+    OneOf(Vec<At<Right>>),
+    NoneOf(Vec<At<Right>>),
+    Compares(Comparison, Right),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

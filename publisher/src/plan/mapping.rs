@@ -28,7 +28,8 @@ fn field(document: &Document, value: &Value) -> Option<Json> {
         Value::Object(members) => Some(json!({ "properties": properties(document, members) })),
         Value::One { body, .. } => field(document, body),
         Value::Many {
-            gather: Gather::By(_), ..
+            gather: Gather::By(_),
+            ..
         } => Some(flat_object()),
         Value::Many { body, .. } => field(document, body),
         Value::Count { .. } => Some(json!({ "type": "long" })),

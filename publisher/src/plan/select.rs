@@ -5,7 +5,7 @@ use pubsync_schema::dialect::Dialect;
 use super::aggregate::folded;
 use super::slots::{Slot, Slots, alias, qualified};
 use super::{Outer, RootSelect, Step, Walk, dialect};
-use crate::document::{ColumnRef, Document, Filter, Operand, Role, SourceId, Test};
+use crate::document::{ColumnRef, Comparison, Document, Filter, Operand, Role, SourceId, Test};
 
 /// What a step needs from rows of earlier sources.
 pub(super) struct Needs {
@@ -61,9 +61,11 @@ fn outer(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec<Ou
             }
         }
         for filter in &document.sources[part].filters {
-            add(filter.column, matches!(filter.test, Test::Equals(_)));
-            if let Test::Equals(Operand::Column(column)) = filter.test {
-                add(column, true);
+            add(filter.column, filter.test.drops_null());
+            for operand in filter.test.operands() {
+                if let Operand::Column(column) = operand {
+                    add(*column, filter.test.needs_right());
+                }
             }
         }
     }
@@ -179,6 +181,15 @@ pub(super) fn where_clause(conditions: &[String]) -> String {
     }
 }
 
+fn sign(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::Greater => ">",
+        Comparison::GreaterOrEqual => ">=",
+        Comparison::Less => "<",
+        Comparison::LessOrEqual => "<=",
+    }
+}
+
 /// SQL of one SELECT: columns of its own rows by their alias, outer values by their place in the batch.
 struct Expressions<'a> {
     dialect: Dialect,
@@ -288,9 +299,24 @@ impl Expressions<'_> {
 
     fn filter(&self, filter: &Filter) -> String {
         let column = self.column(filter.column);
+        let operand = |operand| self.operand(operand, filter.column);
         match &filter.test {
             Test::IsNull => format!("{column} IS NULL"),
-            Test::Equals(operand) => format!("{column} = {}", self.operand(operand, filter.column)),
+            Test::IsNotNull => format!("{column} IS NOT NULL"),
+            Test::Equals(right) => format!("{column} = {}", operand(right)),
+            Test::OneOf(rights) => {
+                let rights: Vec<_> = rights.iter().map(operand).collect();
+                format!("{column} IN ({})", rights.join(", "))
+            }
+            Test::NoneOf(rights) => {
+                let distinct = rights
+                    .iter()
+                    .map(|right| format!("{column} IS DISTINCT FROM {}", operand(right)));
+                distinct.collect::<Vec<_>>().join(" AND ")
+            }
+            Test::Compares(comparison, right) => {
+                format!("{column} {} {}", sign(*comparison), operand(right))
+            }
         }
     }
 

@@ -110,11 +110,7 @@ fn template(value: &Value, slots: &mut Slots<'_>) -> Template {
             source: *source,
             body: Box::new(template(body, slots)),
         },
-        Value::Many {
-            source,
-            body,
-            gather,
-        } => Template::Many {
+        Value::Many { source, body, gather } => Template::Many {
             source: *source,
             gather: gathering(gather, slots),
             body: Box::new(template(body, slots)),

@@ -32,24 +32,52 @@ async fn values_are_folded_with_the_scale_of_their_column() {
             ("a: { min: price.amount }", ["0.10", "-7.00", "null"]),
             ("a: { max: price.amount }", ["10.10", "-7.00", "null"]),
             ("a: { min: price.kind }", [r#""gross""#, r#""x""#, "null"]),
-            ("a: { max: price.since }", [r#""2025-01-02""#, r#""2020-02-29""#, "null"]),
+            (
+                "a: { max: price.since }",
+                [r#""2025-01-02""#, r#""2020-02-29""#, "null"],
+            ),
             ("a: { any: price.active }", ["true", "false", "false"]),
             ("a: { all: price.active }", ["false", "false", "true"]),
             // Of nothing but null.
-            ("a: { sum: price.pieces, where: { pieces: null } }", ["0", "0", "0"]),
-            ("a: { avg: price.amount, where: { amount: null } }", ["null", "null", "null"]),
-            ("a: { any: price.active, where: { active: null } }", ["false", "false", "false"]),
-            ("a: { all: price.active, where: { active: null } }", ["true", "true", "true"]),
-            ("a: { sum: price.amount, where: { kind: net } }", ["10.20", "0", "0"]),
-            ("a: { sum: price.amount, match: { product_id: id, kind: { value: net } } }", ["10.20", "0", "0"]),
+            (
+                "a: { sum: price.pieces, where: { pieces: null } }",
+                ["0", "0", "0"],
+            ),
+            (
+                "a: { avg: price.amount, where: { amount: null } }",
+                ["null", "null", "null"],
+            ),
+            (
+                "a: { any: price.active, where: { active: null } }",
+                ["false", "false", "false"],
+            ),
+            (
+                "a: { all: price.active, where: { active: null } }",
+                ["true", "true", "true"],
+            ),
+            (
+                "a: { sum: price.amount, where: { kind: net } }",
+                ["10.20", "0", "0"],
+            ),
+            (
+                "a: { sum: price.amount, match: { product_id: id, kind: { value: net } } }",
+                ["10.20", "0", "0"],
+            ),
             // A row for each row of the junction, as `many` gives.
             ("a: { sum: tag.weight, via: product_tag }", ["3.250", "0", "0"]),
-            ("a: { first: [{ max: price.amount }, { value: none }] }", ["10.10", "-7.00", r#""none""#]),
+            (
+                "a: { first: [{ max: price.amount }, { value: none }] }",
+                ["10.10", "-7.00", r#""none""#],
+            ),
         ] {
             let plan = db.body("product", body).await;
             let found = db.documents(&plan, &["1", "2", "3"]).await;
             let found: Vec<_> = found.into_iter().map(|(_, body)| body).collect();
-            assert_eq!(found, expected.map(|value| format!("{{\"a\":{value}}}")), "{body}");
+            assert_eq!(
+                found,
+                expected.map(|value| format!("{{\"a\":{value}}}")),
+                "{body}"
+            );
         }
     })
     .await;
@@ -58,13 +86,19 @@ async fn values_are_folded_with_the_scale_of_their_column() {
 #[tokio::test]
 async fn aggregates_are_captured_and_lead_to_their_roots() {
     on_both(SHOP, async |db| {
-        let plan = db.body("product", "a: { sum: price.amount, where: { kind: net } }").await;
+        let plan = db
+            .body("product", "a: { sum: price.amount, where: { kind: net } }")
+            .await;
         let watched = |name: &str| {
             let used = &plan.uses["price"];
             used.watched.contains(&used.table.column(name).unwrap())
         };
         assert!(watched("amount") && watched("kind") && watched("product_id") && !watched("pieces"));
-        assert_eq!(db.reach(&plan, "price", &[("id", "9"), ("product_id", "2")]).await, ["2"]);
+        assert_eq!(
+            db.reach(&plan, "price", &[("id", "9"), ("product_id", "2")])
+                .await,
+            ["2"]
+        );
         let mapping = |body: &'static str| async move {
             let plan = db.body("product", body).await;
             plan.mapping["a"]["type"].as_str().unwrap().to_owned()

@@ -22,7 +22,11 @@ async fn gives(cases: &[(&str, [&str; 2])]) {
             let plan = db.body("product", body).await;
             let found = db.documents(&plan, &["1", "2"]).await;
             let found: Vec<_> = found.into_iter().map(|(_, body)| body).collect();
-            assert_eq!(found, expected.map(|value| format!("{{\"a\":{value}}}")), "{body}");
+            assert_eq!(
+                found,
+                expected.map(|value| format!("{{\"a\":{value}}}")),
+                "{body}"
+            );
         }
     })
     .await;
@@ -34,7 +38,10 @@ async fn lists_leave_nulls_out() {
         ("a: [name, sku, { value: 3 }]", [r#"["a",3]"#, "[3]"]),
         ("a: [sku, name, sku]", [r#"["a"]"#, "[]"]),
         ("a: []", ["[]", "[]"]),
-        ("a: [{ count: size }, [sku], { n: sku }]", [r#"[4,[],{"n":null}]"#, r#"[0,[],{"n":null}]"#]),
+        (
+            "a: [{ count: size }, [sku], { n: sku }]",
+            [r#"[4,[],{"n":null}]"#, r#"[0,[],{"n":null}]"#],
+        ),
         (
             "a: { many: size, body: [width, height, parent.name] }",
             [r#"[[10,20,"a"],[20,10,"a"],[20,"a"],[10,20,"a"]]"#, "[]"],
@@ -46,19 +53,37 @@ async fn lists_leave_nulls_out() {
 #[tokio::test]
 async fn flat_joins_and_distinct_keeps_the_first() {
     gives(&[
-        ("a: { many: size, distinct: true, body: width }", ["[10,20,null]", "[]"]),
+        (
+            "a: { many: size, distinct: true, body: width }",
+            ["[10,20,null]", "[]"],
+        ),
         (
             "a: { many: size, distinct: true, order: [-id], body: { w: width, h: height } }",
             [r#"[{"w":10,"h":20},{"w":null,"h":20},{"w":20,"h":10}]"#, "[]"],
         ),
-        ("a: { many: size, flat: true, body: [width, height] }", ["[10,20,20,10,20,10,20]", "[]"]),
-        ("a: { many: size, flat: true, distinct: true, body: [width, height] }", ["[10,20]", "[]"]),
-        ("a: { many: size, flat: false, distinct: false, body: width }", ["[10,20,null,10]", "[]"]),
+        (
+            "a: { many: size, flat: true, body: [width, height] }",
+            ["[10,20,20,10,20,10,20]", "[]"],
+        ),
+        (
+            "a: { many: size, flat: true, distinct: true, body: [width, height] }",
+            ["[10,20]", "[]"],
+        ),
+        (
+            "a: { many: size, flat: false, distinct: false, body: width }",
+            ["[10,20,null,10]", "[]"],
+        ),
         // `limit` counts rows.
-        ("a: { many: size, distinct: true, limit: 1, order: [-id], body: width }", ["[10]", "[]"]),
+        (
+            "a: { many: size, distinct: true, limit: 1, order: [-id], body: width }",
+            ["[10]", "[]"],
+        ),
         // One level only, and null is no array.
         ("a: { many: doc, flat: true, body: list }", ["[1,2,2,[3]]", "[]"]),
-        ("a: { many: doc, flat: true, distinct: true, body: list }", ["[1,2,[3]]", "[]"]),
+        (
+            "a: { many: doc, flat: true, distinct: true, body: list }",
+            ["[1,2,[3]]", "[]"],
+        ),
     ])
     .await;
 }
@@ -88,20 +113,36 @@ async fn merge_of_objects_and_of_arrays() {
 async fn what_cannot_be_joined_fails_its_document_only() {
     on_both(SHOP, async |db| {
         for (body, root, message) in [
-            ("a: { merge: [extra, more] }", "3", "\"merge\" meets an array and an object: it takes objects or arrays"),
+            (
+                "a: { merge: [extra, more] }",
+                "3",
+                "\"merge\" meets an array and an object: it takes objects or arrays",
+            ),
             (
                 "a: { merge: [{ n: name }, extra, more] }",
                 "4",
                 "\"merge\" meets an object and an array and a single value: it takes objects or arrays",
             ),
-            ("a: { merge: [more] }", "4", "\"merge\" meets a single value: it takes objects or arrays"),
-            ("a: { many: doc, flat: true, body: list }", "4", "\"flat\" joins arrays, and meets an object"),
+            (
+                "a: { merge: [more] }",
+                "4",
+                "\"merge\" meets a single value: it takes objects or arrays",
+            ),
+            (
+                "a: { many: doc, flat: true, body: list }",
+                "4",
+                "\"flat\" joins arrays, and meets an object",
+            ),
         ] {
             let plan = db.body("product", body).await;
             let found = db.outcomes(&plan, &["1", root]).await;
             assert!(found[0][0].is_ok(), "{body}");
             let failure = found[1][0].as_ref().unwrap_err();
-            assert_eq!((failure.class, failure.message.as_str()), ("value", message), "{body}");
+            assert_eq!(
+                (failure.class, failure.message.as_str()),
+                ("value", message),
+                "{body}"
+            );
             assert_eq!(failure.key, Some(format!("doc:{root}")));
         }
     })
@@ -119,7 +160,10 @@ async fn members_of_merged_objects_are_mapped() {
         let found = mapping("a: { merge: [{ x: name }, { many: label, by: [name], body: value }] }").await;
         assert_eq!(found["type"], "flat_object");
         assert_eq!(mapping("a: [{ value: null }, id]").await, long);
-        assert_eq!(mapping("a: { many: size, flat: true, body: [width] }").await, long);
+        assert_eq!(
+            mapping("a: { many: size, flat: true, body: [width] }").await,
+            long
+        );
     })
     .await;
 }

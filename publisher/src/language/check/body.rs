@@ -110,7 +110,7 @@ impl Checker<'_, '_> {
             bare: parent,
             via: None,
             parent: Some(parent),
-            constants: true,
+            ..Place::TOP
         };
         if let Link::Match(conditions) = &rows.link {
             self.sources[id].joins = self.match_joins(conditions, id, around);

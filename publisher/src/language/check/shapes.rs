@@ -25,7 +25,9 @@ impl Checker<'_, '_> {
         let mut first = Shape::Unknown;
         for value in values {
             let at = value.at;
-            let Some(value) = self.value(value, place) else { continue };
+            let Some(value) = self.value(value, place) else {
+                continue;
+            };
             match self.shape(&value) {
                 Shape::Unknown => {}
                 Shape::Single => {
@@ -34,8 +36,7 @@ impl Checker<'_, '_> {
                 }
                 shape if first == Shape::Unknown => first = shape,
                 shape if shape != first => {
-                    let message =
-                        "\"merge\" meets an object and an array: its entries must be all objects or all arrays";
+                    let message = "\"merge\" meets an object and an array: its entries must be all objects or all arrays";
                     self.report.fail::<()>(at, "wrong_shape", message);
                 }
                 _ => {}
@@ -65,7 +66,8 @@ impl Checker<'_, '_> {
             Value::Object(_) => Shape::Object,
             Value::One { body, .. } => self.shape(body),
             Value::Many {
-                gather: Gather::By(_), ..
+                gather: Gather::By(_),
+                ..
             } => Shape::Object,
             Value::Many { .. } | Value::List(_) => Shape::Array,
             Value::First(values) => self.of_all(values),

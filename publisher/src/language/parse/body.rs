@@ -8,7 +8,7 @@ use crate::language::yaml::{Content, Entry, Node, Plain, Span};
 
 use super::fields::{Keys, boolean, get, list, name, names, wrong};
 use super::json::json;
-use super::rows;
+use super::{conditions, rows};
 
 /// A map with one of these is a node.
 const KEYWORDS: [&str; 13] = [
@@ -39,7 +39,11 @@ const TEXT: Keys = keys("\"text\"", &["text"]);
 const VALUE: Keys = keys("\"value\"", &["value"]);
 
 const fn keys(of: &'static str, known: &'static [&'static str]) -> Keys {
-    Keys { of, known, later: &[] }
+    Keys {
+        of,
+        known,
+        later: &[],
+    }
 }
 
 pub fn members(entries: &[Entry], report: &mut Report<'_>) -> Vec<Member> {
@@ -57,7 +61,7 @@ pub fn members(entries: &[Entry], report: &mut Report<'_>) -> Vec<Member> {
 pub fn value(node: &Node, report: &mut Report<'_>) -> Option<At<Value>> {
     let is = match &node.value {
         Content::Scalar(scalar) if scalar.meaning() == Plain::Text => Value::Name(name(node, "", report)?.is),
-        Content::Scalar(_) => return rows::constant_needs_value(node, report),
+        Content::Scalar(_) => return conditions::constant_needs_value(node, report),
         Content::List(items) => Value::List(items.iter().filter_map(|item| value(item, report)).collect()),
         Content::Map(entries) => map_value(node, entries, report)?,
     };
@@ -204,7 +208,7 @@ fn node_rows(keyword: &Entry, entries: &[Entry], report: &mut Report<'_>) -> Opt
 fn rows_of(table: Option<At<Name>>, entries: &[Entry], report: &mut Report<'_>) -> Option<Rows> {
     let link = rows::link(entries, report);
     let conditions = get(entries, "where")
-        .map(|entry| rows::filters(&entry.value, report))
+        .map(|entry| conditions::filters(&entry.value, report))
         .unwrap_or_default();
     let order = get(entries, "order")
         .map(|entry| rows::order(&entry.value, report))

@@ -5,6 +5,7 @@ mod constructs;
 mod folder;
 mod mistakes;
 mod render;
+mod rows;
 mod spans;
 mod values;
 

@@ -82,8 +82,19 @@ fn filter(document: &Document, filter: &Filter) -> String {
     let left = column(document, filter.column);
     match &filter.test {
         Test::IsNull => format!("{left} is null"),
+        Test::IsNotNull => format!("{left} is not null"),
         Test::Equals(right) => format!("{left} = {}", operand(document, right)),
+        Test::OneOf(rights) => format!("{left} one of {}", operands(document, rights)),
+        Test::NoneOf(rights) => format!("{left} none of {}", operands(document, rights)),
+        Test::Compares(comparison, right) => {
+            format!("{left} {comparison:?} {}", operand(document, right))
+        }
     }
+}
+
+fn operands(document: &Document, operands: &[Operand]) -> String {
+    let operands: Vec<_> = operands.iter().map(|item| operand(document, item)).collect();
+    format!("({})", operands.join(", "))
 }
 
 fn operand(document: &Document, operand: &Operand) -> String {
@@ -128,11 +139,7 @@ fn value(document: &Document, it: &Value) -> String {
         Value::Constant(json) => format!("value {json}"),
         Value::Object(members) => object(document, members),
         Value::One { source, body } => format!("one {source} {}", value(document, body)),
-        Value::Many {
-            source,
-            body,
-            gather,
-        } => {
+        Value::Many { source, body, gather } => {
             let gather = match gather {
                 Gather::By(by) => by
                     .iter()
