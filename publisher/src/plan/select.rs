@@ -2,10 +2,10 @@
 
 use pubsync_schema::dialect::Dialect;
 
+use super::aggregate::folded;
 use super::slots::{Slot, Slots, alias, qualified};
-use super::template::each_value;
 use super::{Outer, RootSelect, Step, Walk, dialect};
-use crate::document::{ColumnRef, Document, Filter, Operand, Role, SourceId, Test, Value};
+use crate::document::{ColumnRef, Comparison, Document, Filter, Operand, Role, SourceId, Test};
 
 /// What a step needs from rows of earlier sources.
 pub(super) struct Needs {
@@ -61,9 +61,11 @@ fn outer(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec<Ou
             }
         }
         for filter in &document.sources[part].filters {
-            add(filter.column, matches!(filter.test, Test::Equals(_)));
-            if let Test::Equals(Operand::Column(column)) = filter.test {
-                add(column, true);
+            add(filter.column, filter.test.drops_null());
+            for operand in filter.test.operands() {
+                if let Operand::Column(column) = operand {
+                    add(*column, filter.test.needs_right());
+                }
             }
         }
     }
@@ -113,7 +115,7 @@ pub(super) fn steps(
     slots: &Slots<'_>,
     needs: Vec<Needs>,
 ) -> Vec<Option<Step>> {
-    let counts = counts(document);
+    let folded = folded(dialect, document);
     let mut steps: Vec<Option<Step>> = document.sources.iter().map(|_| None).collect();
     for Needs {
         source,
@@ -121,37 +123,25 @@ pub(super) fn steps(
         distinct,
     } in needs
     {
-        let counted = counts.contains(&source);
+        let folded = folded[source].as_deref();
         let walk = walk(&steps, &outer);
         let sql = Expressions {
             dialect,
             document,
             outer: &outer,
         }
-        .step(source, slots, counted);
+        .step(source, slots, folded);
         steps[source] = Some(Step {
             source,
             sql,
-            width: if counted { 1 } else { slots.selected(source).len() },
+            width: folded.unwrap_or(slots.selected(source)).len(),
             outer,
             walk,
-            at_most: document.sources[source].limit.filter(|_| counted),
+            at_most: document.sources[source].limit.filter(|_| folded.is_some()),
             distinct,
         });
     }
     steps
-}
-
-fn counts(document: &Document) -> Vec<SourceId> {
-    let mut found = Vec::new();
-    for (_, value) in &document.body {
-        each_value(value, &mut |value| {
-            if let Value::Count { source } = value {
-                found.push(*source);
-            }
-        });
-    }
-    found
 }
 
 fn walk(steps: &[Option<Step>], outer: &[Outer]) -> Walk {
@@ -191,6 +181,15 @@ pub(super) fn where_clause(conditions: &[String]) -> String {
     }
 }
 
+fn sign(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::Greater => ">",
+        Comparison::GreaterOrEqual => ">=",
+        Comparison::Less => "<",
+        Comparison::LessOrEqual => "<=",
+    }
+}
+
 /// SQL of one SELECT: columns of its own rows by their alias, outer values by their place in the batch.
 struct Expressions<'a> {
     dialect: Dialect,
@@ -199,10 +198,10 @@ struct Expressions<'a> {
 }
 
 impl Expressions<'_> {
-    fn step(&self, source: SourceId, slots: &Slots<'_>, counted: bool) -> String {
+    fn step(&self, source: SourceId, slots: &Slots<'_>, folded: Option<&[String]>) -> String {
         let from = self.from(source);
-        if counted {
-            return format!("SELECT q.c0, CAST(count(*) AS text) {from} GROUP BY q.c0");
+        if let Some(folded) = folded {
+            return format!("SELECT q.c0, {} {from} GROUP BY q.c0", folded.join(", "));
         }
         let selected = slots.selected(source);
         let order = self.order(source, slots).join(", ");
@@ -300,9 +299,24 @@ impl Expressions<'_> {
 
     fn filter(&self, filter: &Filter) -> String {
         let column = self.column(filter.column);
+        let operand = |operand| self.operand(operand, filter.column);
         match &filter.test {
             Test::IsNull => format!("{column} IS NULL"),
-            Test::Equals(operand) => format!("{column} = {}", self.operand(operand, filter.column)),
+            Test::IsNotNull => format!("{column} IS NOT NULL"),
+            Test::Equals(right) => format!("{column} = {}", operand(right)),
+            Test::OneOf(rights) => {
+                let rights: Vec<_> = rights.iter().map(operand).collect();
+                format!("{column} IN ({})", rights.join(", "))
+            }
+            Test::NoneOf(rights) => {
+                let distinct = rights
+                    .iter()
+                    .map(|right| format!("{column} IS DISTINCT FROM {}", operand(right)));
+                distinct.collect::<Vec<_>>().join(" AND ")
+            }
+            Test::Compares(comparison, right) => {
+                format!("{column} {} {}", sign(*comparison), operand(right))
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! before.
 
 mod across;
+mod aggregate;
 mod body;
 mod conditions;
 mod constant;
@@ -14,6 +15,7 @@ mod key;
 mod names;
 mod root;
 mod scopes;
+mod shapes;
 mod tables;
 
 use crate::catalogue::Catalogue;

@@ -21,6 +21,8 @@ pub struct Place {
     pub parent: Option<SourceId>,
     /// Whether a constant could stand here as well.
     pub constants: bool,
+    /// Scopes are out of reach: the document's own `where`.
+    pub root_only: bool,
 }
 
 impl Place {
@@ -29,6 +31,11 @@ impl Place {
         via: None,
         parent: None,
         constants: true,
+        root_only: false,
+    };
+    pub const ROOT: Self = Self {
+        root_only: true,
+        ..Self::TOP
     };
     pub const KEY: Self = Self {
         constants: false,
@@ -107,6 +114,11 @@ impl Checker<'_, '_> {
             .find(|(name, _)| name == qualifier)
             .map(|(_, state)| *state)
         {
+            Some(_) if place.root_only => {
+                let message = "the document's own \"where\" reaches only the root's row";
+                let help = "put the condition into the \"where\" of the scope".to_owned();
+                self.report.fail_with(at, "unknown_name", message, help)
+            }
             Some(ScopeState::Known(source)) => Some(source),
             Some(ScopeState::Broken) => None,
             Some(ScopeState::Later) => {
