@@ -36,8 +36,14 @@ pub fn pages(size: Size) -> Vec<Table> {
             _ => (None, None),
         };
         let row = Row::new().plain(page).text(page_code(page));
-        let row = row.text(if page % 3 == 0 { "two-columns" } else { "plain" });
-        row.plain(page % 13 != 0).maybe_text(from).maybe_text(until)
+        let row = row.text(if page.is_multiple_of(3) {
+            "two-columns"
+        } else {
+            "plain"
+        });
+        row.plain(!page.is_multiple_of(13))
+            .maybe_text(from)
+            .maybe_text(until)
     };
     let stores = pages.clone().flat_map(|page| {
         let shown = STORES

@@ -5,7 +5,16 @@ use crate::rows::{Row, Table, table};
 use crate::words::{self, Category};
 
 /// Attribute, code, German, is a facet, its options: English and German.
-pub const CHOICES: [(u32, &str, &str, bool, &[&str], &[&str]); 3] = [
+type Choice = (
+    u32,
+    &'static str,
+    &'static str,
+    bool,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+pub const CHOICES: [Choice; 3] = [
     (1, "colour", "Farbe", true, &words::COLOURS, &words::FARBEN),
     (2, "material", "Material", true, &words::MATERIALS, &words::STOFFE),
     (3, "size", "Größe", true, &words::SIZES, &words::SIZES),
