@@ -12,6 +12,7 @@ use super::draft::Draft;
 use crate::build::{BuiltDocument, DocumentFailure, build};
 use crate::catalogue::{introspect, texts};
 use crate::document::Document;
+use crate::language::{SourceFile, check};
 use crate::plan::DocumentPlan;
 
 pub(crate) struct Fixture {
@@ -111,6 +112,19 @@ impl Fixture {
     pub async fn plan(&self, document: Document) -> DocumentPlan {
         let catalogue = introspect(&self.conn, self.dialect, "pubsync").await.unwrap();
         DocumentPlan::new(document, &catalogue, &self.names())
+    }
+
+    /// The plan of a document as users write it.
+    pub async fn declare(&self, text: &str) -> DocumentPlan {
+        let catalogue = introspect(&self.conn, self.dialect, "pubsync").await.unwrap();
+        let file = SourceFile {
+            name: "doc.yaml".to_owned(),
+            text: text.to_owned(),
+        };
+        let targets: [&str; 0] = [];
+        let documents =
+            check(&[file], &catalogue, &targets).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        DocumentPlan::new(documents.into_iter().next().unwrap(), &catalogue, &self.names())
     }
 
     /// Everything that the roots give, root by root.

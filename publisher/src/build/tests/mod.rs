@@ -4,6 +4,7 @@ mod conditions;
 mod documents;
 pub(crate) mod draft;
 pub(crate) mod fixture;
+mod lookups;
 mod measure;
 mod nodes;
 mod reverse;

@@ -11,6 +11,7 @@ mod constant;
 mod document;
 mod joins;
 mod key;
+mod lookups;
 mod names;
 mod root;
 mod scopes;
