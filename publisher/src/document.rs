@@ -182,16 +182,69 @@ pub enum Value {
         source: SourceId,
         body: Box<Value>,
     },
-    /// Array of the source's rows; nested objects where `by` is not empty.
+    /// The source's rows, together.
     Many {
         source: SourceId,
         body: Box<Value>,
-        by: Vec<ColumnRef>,
+        gather: Gather,
     },
     /// How many rows `many` would give.
     Count {
         source: SourceId,
     },
+    /// Of a column of the rows that `many` would give; nulls do not count.
+    Aggregate {
+        source: SourceId,
+        aggregate: Aggregate,
+        column: ColumnRef,
+    },
     /// The first that is not null.
     First(Vec<Value>),
+    /// An array of those that are not null.
+    List(Vec<Value>),
+    /// Objects merged or arrays appended; nulls do not count.
+    Merge(Vec<Value>),
+}
+
+/// How the rows of `many` become one value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gather {
+    /// An array. `flat`: its entries are arrays and are joined. `distinct`: then the first of equal entries only.
+    Array { flat: bool, distinct: bool },
+    /// Objects keyed by these columns, nested in this order; never empty.
+    By(Vec<ColumnRef>),
+}
+
+/// What is made of the values of a column. Of none: 0, null, null, null, false, true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregate {
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Any,
+    All,
+}
+
+impl Aggregate {
+    const EVERY: [Self; 6] = [Self::Sum, Self::Avg, Self::Min, Self::Max, Self::Any, Self::All];
+
+    /// The one with this keyword.
+    #[must_use]
+    pub fn named(keyword: &str) -> Option<Self> {
+        Self::EVERY.into_iter().find(|one| one.keyword() == keyword)
+    }
+
+    /// As documents write it.
+    #[must_use]
+    pub fn keyword(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Any => "any",
+            Self::All => "all",
+        }
+    }
 }

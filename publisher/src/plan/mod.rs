@@ -6,6 +6,7 @@
 //! carry the number of the instance that the database joined them to, so the worker never decides equality itself,
 //! rows that many documents share are read once, and no SELECT repeats the joins above it.
 
+mod aggregate;
 pub mod dialect;
 mod mapping;
 mod reverse;
@@ -23,10 +24,11 @@ use pubsync_schema::names::Names;
 use crate::catalogue::Catalogue;
 use crate::document::{ColumnRef, Document, SourceId};
 
+pub use aggregate::Fold;
 pub use mapping::mapping;
 pub use reverse::{AllRoots, ReversePath};
 pub use slots::Slot;
-pub use template::{ColumnForm, KeyPiece, Template};
+pub use template::{ColumnForm, Gathering, KeyPiece, Template};
 pub use uses::{TableUse, uses};
 
 /// How one document is built and found. Made once per definition.

@@ -2,11 +2,11 @@
 
 use pubsync_schema::dialect::Dialect;
 
+use super::aggregate::folded;
 use super::rows::{Expressions, where_clause};
 use super::slots::{Slot, Slots};
-use super::template::each_value;
 use super::{Outer, RootSelect, Step, Walk, dialect};
-use crate::document::{ColumnRef, Document, Operand, Role, SourceId, Value};
+use crate::document::{ColumnRef, Document, Operand, Role, SourceId};
 
 /// What a step needs from rows of earlier sources.
 pub(super) struct Needs {
@@ -117,7 +117,7 @@ pub(super) fn steps(
     slots: &Slots<'_>,
     needs: Vec<Needs>,
 ) -> Vec<Option<Step>> {
-    let counts = counts(document);
+    let folded = folded(dialect, document);
     let mut steps: Vec<Option<Step>> = document.sources.iter().map(|_| None).collect();
     for Needs {
         source,
@@ -125,37 +125,25 @@ pub(super) fn steps(
         distinct,
     } in needs
     {
-        let counted = counts.contains(&source);
+        let folded = folded[source].as_deref();
         let walk = walk(&steps, &outer);
         let sql = Expressions {
             dialect,
             document,
             outer: &outer,
         }
-        .step(source, slots, counted);
+        .step(source, slots, folded);
         steps[source] = Some(Step {
             source,
             sql,
-            width: if counted { 1 } else { slots.selected(source).len() },
+            width: folded.unwrap_or(slots.selected(source)).len(),
             outer,
             walk,
-            at_most: document.sources[source].limit.filter(|_| counted),
+            at_most: document.sources[source].limit.filter(|_| folded.is_some()),
             distinct,
         });
     }
     steps
-}
-
-fn counts(document: &Document) -> Vec<SourceId> {
-    let mut found = Vec::new();
-    for (_, value) in &document.body {
-        each_value(value, &mut |value| {
-            if let Value::Count { source } = value {
-                found.push(*source);
-            }
-        });
-    }
-    found
 }
 
 fn walk(steps: &[Option<Step>], outer: &[Outer]) -> Walk {
@@ -188,10 +176,10 @@ fn walk(steps: &[Option<Step>], outer: &[Outer]) -> Walk {
 }
 
 impl Expressions<'_> {
-    fn step(&self, source: SourceId, slots: &Slots<'_>, counted: bool) -> String {
+    fn step(&self, source: SourceId, slots: &Slots<'_>, folded: Option<&[String]>) -> String {
         let from = self.from(source);
-        if counted {
-            return format!("SELECT q.c0, CAST(count(*) AS text) {from} GROUP BY q.c0");
+        if let Some(folded) = folded {
+            return format!("SELECT q.c0, {} {from} GROUP BY q.c0", folded.join(", "));
         }
         let selected = slots.selected(source);
         let order = self.order(source, slots).join(", ");

@@ -74,6 +74,11 @@ impl<'a> Slots<'a> {
         }
     }
 
+    /// What the catalogue says of a column.
+    pub fn meta(&self, column: ColumnRef) -> &'a Column {
+        self.document.column_of(column)
+    }
+
     /// Expressions that the SELECT of a source answers.
     pub fn selected(&self, source: SourceId) -> &[String] {
         &self.selected[source]

@@ -115,16 +115,26 @@ impl Fixture {
     }
 
     /// The plan of a document as users write it.
-    pub async fn declare(&self, text: &str) -> DocumentPlan {
+    pub async fn written(&self, text: &str) -> DocumentPlan {
         let catalogue = introspect(&self.conn, self.dialect, "pubsync").await.unwrap();
         let file = SourceFile {
             name: "doc.yaml".to_owned(),
             text: text.to_owned(),
         };
-        let targets: [&str; 0] = [];
-        let documents =
-            check(&[file], &catalogue, &targets).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let documents = check(&[file], &catalogue, &["storage"]).unwrap_or_else(|problems| {
+            let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            panic!("{}\n{text}", shown.join("\n"))
+        });
         DocumentPlan::new(documents.into_iter().next().unwrap(), &catalogue, &self.names())
+    }
+
+    /// The plan of a document `doc` with this body over the rows of `root`, whose key is `id`.
+    pub async fn body(&self, root: &str, body: &str) -> DocumentPlan {
+        let lines: String = body.trim().lines().map(|line| format!("  {line}\n")).collect();
+        self.written(&format!(
+            "document: doc\nroot: {root}\nkey: \"doc:{{id}}\"\nbody:\n{lines}"
+        ))
+        .await
     }
 
     /// Everything that the roots give, root by root.

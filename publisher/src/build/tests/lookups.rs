@@ -1,7 +1,6 @@
 //! Columns through foreign keys: their values, and the way back from the rows that they name.
 
-use super::fixture::{Fixture, on_both};
-use crate::plan::DocumentPlan;
+use super::fixture::on_both;
 
 const SHOP: &str = "
     CREATE TABLE country (id integer PRIMARY KEY, code text, vat numeric(4,2));
@@ -27,25 +26,13 @@ const SHOP: &str = "
     INSERT INTO note VALUES (1, 2), (1, 3), (1, 1), (1, NULL);
 ";
 
-async fn body(db: &Fixture, body: &str) -> DocumentPlan {
-    let head = "document: doc\nroot: product\nkey: \"doc:{id}\"\nbody:\n";
-    let lines: Vec<String> = body
-        .trim()
-        .lines()
-        .map(|line| format!("  {}\n", line.trim()))
-        .collect();
-    db.declare(&format!("{head}{}", lines.concat())).await
-}
-
 #[tokio::test]
 async fn values_of_named_rows_and_null_without_one() {
     on_both(SHOP, async |db| {
-        let plan = body(
-            db,
-            "a: brand_id.name
-             b: { text: brand_id.country.vat }
-             c: maker_id.country.code
-             d: { one: category, via: product_category, body: { n: name, s: via.shelf.code, v: root.brand_id.country.vat } }",
+        let plan = db.body("product", "a: brand_id.name
+b: { text: brand_id.country.vat }
+c: maker_id.country.code
+d: { one: category, via: product_category, body: { n: name, s: via.shelf.code, v: root.brand_id.country.vat } }",
         )
         .await;
         let bodies: Vec<_> = db
@@ -70,17 +57,15 @@ async fn values_of_named_rows_and_null_without_one() {
 #[tokio::test]
 async fn rows_are_chosen_ordered_and_keyed_by_them() {
     on_both(SHOP, async |db| {
-        let plan = body(
-            db,
-            r#"order: { many: review, order: ["-author_id.name"], body: stars }
-             where: { many: review, where: { author_id.country.code: [AT, DE] }, body: stars }
-             missing: { count: review, where: { author_id.country.code: null } }
-             own: { many: review, where: { author_id.name: product.brand_id.name }, body: stars }
-             outer: { many: review, where: { author_id.name: { not: parent.maker_id.name } }, body: stars }
-             by: { many: review, by: [author_id.country.code, author_id.name], body: stars }
-             limit: { many: review, order: [author_id.name], limit: 2, body: author_id.name }
-             via: { many: category, via: product_category, order: [via.shelf.code], body: name }
-             match: { many: store, match: { country_code: brand_id.country.code }, body: id }"#,
+        let plan = db.body("product", r#"order: { many: review, order: ["-author_id.name"], body: stars }
+where: { many: review, where: { author_id.country.code: [AT, DE] }, body: stars }
+missing: { count: review, where: { author_id.country.code: null } }
+own: { many: review, where: { author_id.name: product.brand_id.name }, body: stars }
+outer: { many: review, where: { author_id.name: { not: parent.maker_id.name } }, body: stars }
+by: { many: review, by: [author_id.country.code, author_id.name], body: stars }
+limit: { many: review, order: [author_id.name], limit: 2, body: author_id.name }
+via: { many: category, via: product_category, order: [via.shelf.code], body: name }
+match: { many: store, match: { country_code: brand_id.country.code }, body: id }"#,
         )
         .await;
         let expected = concat!(
@@ -99,11 +84,12 @@ async fn rows_are_chosen_ordered_and_keyed_by_them() {
 #[tokio::test]
 async fn rows_without_a_key_are_ordered_by_what_they_name() {
     on_both(SHOP, async |db| {
-        let plan = body(
-            db,
-            "n: { many: note, match: { product_id: id }, body: { a: author_id.name } }",
-        )
-        .await;
+        let plan = db
+            .body(
+                "product",
+                "n: { many: note, match: { product_id: id }, body: { a: author_id.name } }",
+            )
+            .await;
         let body = db.bodies(&plan, "1").await.remove(0);
         db.run("DELETE FROM note; INSERT INTO note VALUES (1, 3), (1, NULL), (1, 1), (1, 2)")
             .await;
@@ -124,7 +110,7 @@ each:
 key: \"doc:{id}:{store.id}:{also.id}\"
 body: { vat: store.country.vat, also: also.country.code }
 ";
-        let plan = db.declare(text).await;
+        let plan = db.written(text).await;
         let documents = db.documents(&plan, &["1", "2", "3", "4"]).await;
         let expected = [
             ("doc:1:1:3", r#"{"vat":19.00,"also":"DE"}"#),
@@ -138,14 +124,15 @@ body: { vat: store.country.vat, also: also.country.code }
 #[tokio::test]
 async fn named_rows_lead_back_to_their_roots() {
     on_both(SHOP, async |db| {
-        let plan = body(
-            db,
-            "a: brand_id.country.code
-             r: { many: review, body: author_id.name }
-             c: { many: category, via: product_category, body: via.shelf.code }
-             s: { many: store, match: { country_code: maker_id.country.code }, body: id }",
-        )
-        .await;
+        let plan = db
+            .body(
+                "product",
+                "a: brand_id.country.code
+r: { many: review, body: author_id.name }
+c: { many: category, via: product_category, body: via.shelf.code }
+s: { many: store, match: { country_code: maker_id.country.code }, body: id }",
+            )
+            .await;
         let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
             // By the brand of 1, the maker of 4, and the author of reviews of 1 and 2.
             ("brand", &[("id", "1")], &["1", "2", "4"]),

@@ -5,6 +5,7 @@
 //! before.
 
 mod across;
+mod aggregate;
 mod body;
 mod conditions;
 mod constant;
@@ -15,6 +16,7 @@ mod lookups;
 mod names;
 mod root;
 mod scopes;
+mod shapes;
 mod tables;
 
 use crate::catalogue::Catalogue;
