@@ -2,6 +2,8 @@
 
 use super::fixture::on_both;
 
+type Image = [(&'static str, &'static str)];
+
 const SHOP: &str = "
     CREATE TABLE country (id integer PRIMARY KEY, code text, vat numeric(4,2));
     CREATE TABLE brand (id integer PRIMARY KEY, name text, country_id integer REFERENCES country);
@@ -133,7 +135,7 @@ c: { many: category, via: product_category, body: via.shelf.code }
 s: { many: store, match: { country_code: maker_id.country.code }, body: id }",
             )
             .await;
-        let cases: &[(&str, &[(&str, &str)], &[&str])] = &[
+        let cases: &[(&str, &Image, &[&str])] = &[
             // By the brand of 1, the maker of 4, and the author of reviews of 1 and 2.
             ("brand", &[("id", "1")], &["1", "2", "4"]),
             ("brand", &[("id", "3")], &["1", "4"]),
