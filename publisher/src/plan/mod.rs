@@ -10,6 +10,7 @@ mod aggregate;
 pub mod dialect;
 mod mapping;
 mod reverse;
+mod rows;
 mod select;
 mod slots;
 mod template;
@@ -38,7 +39,7 @@ pub struct DocumentPlan {
     /// Roots that exist and pass the document's `where`.
     pub root: RootSelect,
     /// One per scope and node, in an order in which outer values are always known. By source; `None` for the root and
-    /// junctions.
+    /// what is read with others.
     pub steps: Vec<Option<Step>>,
     pub key: Vec<KeyPiece>,
     pub body: Template,

@@ -6,6 +6,7 @@ mod documents;
 pub(crate) mod draft;
 pub(crate) mod fixture;
 mod gather;
+mod lookups;
 mod measure;
 mod nodes;
 mod reverse;

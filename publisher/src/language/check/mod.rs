@@ -12,6 +12,7 @@ mod constant;
 mod document;
 mod joins;
 mod key;
+mod lookups;
 mod names;
 mod root;
 mod scopes;
