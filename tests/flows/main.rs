@@ -10,6 +10,7 @@ mod differential;
 mod direct;
 mod errors;
 mod fanout;
+mod planning;
 mod random;
 mod shop;
 mod shutdown;

@@ -157,6 +157,10 @@ impl Target for OpenSearchTarget {
         &self.name
     }
 
+    fn has_mapping(&self) -> bool {
+        true
+    }
+
     async fn prepare(&self, collections: &[Collection]) -> Result<(), TargetError> {
         for collection in collections {
             index::prepare(&self.http, &self.alias(collection), collection).await?;

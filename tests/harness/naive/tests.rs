@@ -85,10 +85,7 @@ async fn values_and_nodes() {
             "{ many: tag, via: product_tag, distinct: true, body: name }",
             "[\"new\",\"old\"]",
         ),
-        (
-            "{ many: country, via: [brand], body: name }",
-            "[\"Germany\"]",
-        ),
+        ("{ many: country, via: [brand], body: name }", "[\"Germany\"]"),
         ("{ count: offer, where: { currency: EUR } }", "2"),
         ("{ count: offer, where: { currency: { not: EUR } } }", "2"),
         (

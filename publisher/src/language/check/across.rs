@@ -59,7 +59,7 @@ fn shared_target(a: &Declaration, b: &Declaration) -> Option<String> {
 fn pattern(pieces: &[Piece]) -> KeyPattern {
     let part = |piece: &Piece| match piece {
         Piece::Literal(text) => KeyPart::Literal(text.clone()),
-        Piece::Column(_) => KeyPart::Value,
+        Piece::Column(name) => KeyPart::Value(name.to_string()),
     };
     KeyPattern(pieces.iter().map(part).collect())
 }

@@ -5,7 +5,9 @@ mod constructs;
 mod folder;
 mod mistakes;
 mod render;
+mod rows;
 mod spans;
+mod values;
 
 use super::{Problem, SourceFile, check, key_pattern};
 use crate::document::Document;
