@@ -66,7 +66,11 @@ impl Display for Case {
                     writeln!(f, "-- interleaved")?;
                     let mut left = sessions.each_ref().map(|session| session.iter());
                     for turn in turns {
-                        writeln!(f, "/* session {turn} */ {};", left[*turn].next().map_or("", String::as_str))?;
+                        writeln!(
+                            f,
+                            "/* session {turn} */ {};",
+                            left[*turn].next().map_or("", String::as_str)
+                        )?;
                     }
                     writeln!(f, "-- both committed")?;
                 }

@@ -2,10 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pubsync_tests::{
-    Database, Session,
-    naive::{Declaration, Found, Kind, Naive},
-};
+use pubsync_tests::{Database, Session, naive::Found};
 
 /// A live row of a mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +29,11 @@ pub async fn mirror(session: &mut Session, database: &Database, document: &str) 
     .collect()
 }
 
-pub async fn failures(session: &mut Session, database: &Database, document: &str) -> Result<Failures, String> {
+pub async fn failures(
+    session: &mut Session,
+    database: &Database,
+    document: &str,
+) -> Result<Failures, String> {
     let table = database.own_table("failure");
     let sql = format!("SELECT root, key, stage, class, error FROM {table} WHERE document = '{document}'");
     let mut found = Failures::new();
@@ -41,7 +42,11 @@ pub async fn failures(session: &mut Session, database: &Database, document: &str
             [Some(root), key, Some(stage), ..] if stage == "publish" => {
                 found.insert((root.clone(), key.clone()));
             }
-            other => return Err(format!("{document}: a failure that no document explains: {other:?}")),
+            other => {
+                return Err(format!(
+                    "{document}: a failure that no document explains: {other:?}"
+                ));
+            }
         }
     }
     Ok(found)
@@ -58,10 +63,6 @@ pub struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    pub fn of(naive: &Naive<'_>, declaration: &Declaration) -> Vec<Found> {
-        naive.documents(declaration)
-    }
-
     /// One line for each difference.
     pub fn differences(&self) -> Vec<String> {
         let mut differences = Vec::new();
@@ -93,7 +94,10 @@ impl Comparison<'_> {
         }
         for (key, held) in self.before {
             if unknown.contains(held.root.as_str()) && self.mirror.get(key).is_none() {
-                differences.push(format!("{key}: its root failed, so it had to stay: {}", held.body));
+                differences.push(format!(
+                    "{key}: its root failed, so it had to stay: {}",
+                    held.body
+                ));
             }
         }
         let shown = |(root, key): &(String, Option<String>)| format!("root {root}, key {key:?}");
@@ -116,7 +120,9 @@ impl Comparison<'_> {
                 match (held, before) {
                     (None, None) => None,
                     (held, Some(before)) if held == Some(before) => None,
-                    (held, before) => Some(format!("it failed, so it had to stay {before:?}, but is {held:?}")),
+                    (held, before) => Some(format!(
+                        "it failed, so it had to stay {before:?}, but is {held:?}"
+                    )),
                 }
             }
         }
@@ -127,15 +133,21 @@ fn wrong(found: &Found, body: &str, held: Option<&Held>) -> Option<String> {
     match held {
         None => Some(format!("missing; it is {body}")),
         Some(held) if held.body != body => Some(format!("it is {body}\n    but there is {}", held.body)),
-        Some(held) if held.root != found.root => {
-            Some(format!("it is of root {}, but of {} there", found.root, held.root))
-        }
+        Some(held) if held.root != found.root => Some(format!(
+            "it is of root {}, but of {} there",
+            found.root, held.root
+        )),
         Some(_) => None,
     }
 }
 
 /// One of them holds the key; the others fail.
-fn several_claim(key: &str, claimants: &[&Found], held: Option<&Held>, expected: &mut Failures) -> Option<String> {
+fn several_claim(
+    key: &str,
+    claimants: &[&Found],
+    held: Option<&Held>,
+    expected: &mut Failures,
+) -> Option<String> {
     let holder = held.and_then(|held| claimants.iter().find(|found| found.root == held.root));
     for found in claimants {
         let holds = holder.is_some_and(|holder| holder.root == found.root && holder.body.is_ok());
@@ -144,15 +156,14 @@ fn several_claim(key: &str, claimants: &[&Found], held: Option<&Held>, expected:
         }
     }
     match (holder, held) {
-        (Some(holder), held) => holder.body.as_ref().ok().and_then(|body| wrong(holder, body, held)),
+        (Some(holder), held) => holder
+            .body
+            .as_ref()
+            .ok()
+            .and_then(|body| wrong(holder, body, held)),
         (None, Some(held)) => Some(format!("several roots give it, none of them holds it: {held:?}")),
         // Who cannot be built may be taken for the holder.
         (None, None) if claimants.iter().any(|found| found.body.is_err()) => None,
         (None, None) => Some("several roots give it, but nobody has it".to_owned()),
     }
-}
-
-/// So that aliases are not forgotten when they come.
-pub fn is_document(found: &Found) -> bool {
-    found.kind == Kind::Document
 }

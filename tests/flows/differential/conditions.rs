@@ -30,7 +30,10 @@ impl Author<'_> {
             let test = self.test(spot, sort);
             entries.push((name, test));
         }
-        let entries: Vec<String> = entries.iter().map(|(name, test)| format!("{name}: {test}")).collect();
+        let entries: Vec<String> = entries
+            .iter()
+            .map(|(name, test)| format!("{name}: {test}"))
+            .collect();
         format!("{{ {} }}", entries.join(", "))
     }
 
@@ -65,8 +68,16 @@ impl Author<'_> {
     /// A constant, or a column that is reached by a qualified name.
     fn operand(&mut self, spot: &Spot, sort: Sort) -> String {
         let mut columns = Vec::new();
-        for (qualifier, table) in self.reachable(spot).into_iter().filter(|(name, _)| !name.is_empty()) {
-            for column in self.tables[table].columns.iter().filter(|column| column.sort == sort) {
+        for (qualifier, table) in self
+            .reachable(spot)
+            .into_iter()
+            .filter(|(name, _)| !name.is_empty())
+        {
+            for column in self.tables[table]
+                .columns
+                .iter()
+                .filter(|column| column.sort == sort)
+            {
                 columns.push(scalar(&[&qualifier, &column.name]));
             }
         }

@@ -29,7 +29,9 @@ pub struct Author<'a> {
 
 pub fn documents(random: &mut Random, tables: &[Table], features: &Features) -> Vec<Document> {
     let count = 1 + random.below(3);
-    (0..count).map(|number| document(random, tables, features, number)).collect()
+    (0..count)
+        .map(|number| document(random, tables, features, number))
+        .collect()
 }
 
 fn document(random: &mut Random, tables: &[Table], features: &Features, number: usize) -> Document {
@@ -52,7 +54,7 @@ fn document(random: &mut Random, tables: &[Table], features: &Features, number: 
     }
     yaml += &format!("key: {}\n", text(&key));
     let spot = Spot::top(root);
-    if author.random.percent(35) {
+    if author.random.percent(20) {
         // Only the root's row is reached there.
         let scopes = std::mem::take(&mut author.scopes);
         let conditions = author.conditions(&spot, 2);
@@ -78,7 +80,10 @@ impl Author<'_> {
     fn identity(&mut self) -> String {
         match self.tables[self.root].unique {
             Some(column) if self.random.percent(40) => {
-                format!("id: [{}]\n", scalar(&[&self.tables[self.root].columns[column].name]))
+                format!(
+                    "id: [{}]\n",
+                    scalar(&[&self.tables[self.root].columns[column].name])
+                )
             }
             _ => String::new(),
         }
@@ -89,7 +94,9 @@ impl Author<'_> {
         let table = &self.tables[self.root];
         let columns = match self.random.below(10) {
             0 => self.random.one_of(&keyable(table)).to_owned(),
-            1 => table.unique.map_or_else(|| table.key.clone(), |column| vec![column]),
+            1 => table
+                .unique
+                .map_or_else(|| table.key.clone(), |column| vec![column]),
             _ => table.key.clone(),
         };
         self.placeholders("root", &columns, self.root)
@@ -98,7 +105,12 @@ impl Author<'_> {
     fn placeholders(&mut self, qualifier: &str, columns: &[usize], table: usize) -> String {
         let names: Vec<String> = columns
             .iter()
-            .map(|&column| format!("{{{}}}", name(&[qualifier, &self.tables[table].columns[column].name])))
+            .map(|&column| {
+                format!(
+                    "{{{}}}",
+                    name(&[qualifier, &self.tables[table].columns[column].name])
+                )
+            })
             .collect();
         names.join(self.random.pick(&[":", "-", "/", "%"]))
     }
@@ -109,13 +121,15 @@ impl Author<'_> {
         let count = [0, 0, 1, 1, 2][self.random.below(5)];
         for number in 0..count {
             let scope = format!("s{number}");
-            let Some((table, mut options, to_one)) = self.scope_link() else { continue };
+            let Some((table, mut options, to_one)) = self.scope_link() else {
+                continue;
+            };
             let spot = Spot {
                 via: options.via,
                 ..Spot::top(table)
             };
             // Names in `where` reach the scopes before this one.
-            if self.random.percent(30) {
+            if self.random.percent(20) {
                 options.text += &format!(", where: {}", self.conditions(&spot, 2));
             }
             if to_one && self.random.percent(50) {
@@ -144,7 +158,10 @@ impl Author<'_> {
 /// Columns that may stand in a key.
 fn keyable(table: &Table) -> Vec<Vec<usize>> {
     let fits = |&column: &usize| !matches!(table.columns[column].sort, Sort::Json | Sort::Float);
-    (0..table.columns.len()).filter(fits).map(|column| vec![column]).collect()
+    (0..table.columns.len())
+        .filter(fits)
+        .map(|column| vec![column])
+        .collect()
 }
 
 /// A name as documents write it.

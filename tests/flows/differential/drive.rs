@@ -16,6 +16,7 @@ use pubsync_worker::broker::{Broker, memory::MemoryBroker};
 use super::{
     case::Case,
     compare::{Comparison, Mirror, failures, mirror},
+    databases::Databases,
     document::Document,
     history::Step,
 };
@@ -54,56 +55,17 @@ struct Play {
 
 /// # Errors
 /// The differences.
-pub async fn play(case: &Case) -> Result<Tally, String> {
-    let scratch = match case.engine {
-        Engine::Postgres => Scratch::postgres("differential").await,
-        Engine::Sqlite => Scratch::sqlite("differential"),
-    };
-    let mut sessions = [scratch.session().await, scratch.session().await];
-    let [session, other] = &mut sessions;
-    if case.engine == Engine::Postgres {
-        // Two sessions take turns in one task: who waits for the other would wait for ever.
-        for session in [session, other] {
-            run(session, "SET lock_timeout = '40ms'").await?;
-        }
-    }
-    let session = &mut sessions[0];
-    run(session, &case.ddl).await?;
-    let mut tally = Tally::default();
-    for statement in &case.load {
-        tally.statements += 1;
-        tally.rejected += usize::from(session.execute(statement).await.is_err());
-    }
-    let store = Store::connect(&scratch.url(), "pubsync", CONNECTIONS)
-        .await
-        .map_err(|error| error.to_string())?;
-    let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(10_000));
-    let schema = Schema::read(&mut sessions[0]).await;
-    let accepted = accepted(&store, &case.documents, &mut tally).await?;
-    let targets = BTreeMap::new();
-    let apply = Apply {
-        store: &store,
-        url: &scratch.url(),
-        broker: &*broker,
-        targets: &targets,
-        files: &accepted,
-    };
-    apply.run().await.map_err(|error| format!("apply: {error}"))?;
-    let declarations = accepted.iter().map(|file| Declaration::parse(&file.text)).collect();
-    let process = Process::start(store, broker, Arc::new(targets)).await;
-    let mut play = Play {
-        scratch,
-        process,
-        sessions,
-        schema,
-        declarations,
-        before: BTreeMap::new(),
-        tally,
-    };
+pub async fn play(databases: &Databases, case: &Case) -> Result<Tally, String> {
+    let scratch = databases.take(case.engine).await;
+    let mut play = Play::begin(scratch, case).await?;
     for (number, step) in case.steps.iter().enumerate() {
-        play.step(step).await.map_err(|error| format!("step {number}: {error}"))?;
+        play.step(step)
+            .await
+            .map_err(|error| format!("step {number}: {error}"))?;
     }
-    Ok(play.tally)
+    let Play { scratch, tally, .. } = play;
+    databases.give_back(case.engine, scratch).await;
+    Ok(tally)
 }
 
 async fn run(session: &mut Session, sql: &str) -> Result<(), String> {
@@ -115,7 +77,11 @@ async fn run(session: &mut Session, sql: &str) -> Result<(), String> {
 }
 
 /// The files that the product takes.
-async fn accepted(store: &Store, documents: &[Document], tally: &mut Tally) -> Result<Vec<SourceFile>, String> {
+async fn accepted(
+    store: &Store,
+    documents: &[Document],
+    tally: &mut Tally,
+) -> Result<Vec<SourceFile>, String> {
     let mut accepted = Vec::new();
     for document in documents {
         let file = SourceFile {
@@ -133,11 +99,58 @@ async fn accepted(store: &Store, documents: &[Document], tally: &mut Tally) -> R
 }
 
 impl Play {
+    /// Tables, rows and definitions; nothing is published yet.
+    async fn begin(scratch: Scratch, case: &Case) -> Result<Self, String> {
+        let mut sessions = [scratch.session().await, scratch.session().await];
+        if case.engine == Engine::Postgres {
+            // Two sessions take turns in one task: who waits for the other would wait for ever.
+            for session in &mut sessions {
+                run(session, "SET lock_timeout = '40ms'").await?;
+            }
+        }
+        let session = &mut sessions[0];
+        run(session, &case.ddl).await?;
+        let mut tally = Tally::default();
+        for statement in &case.load {
+            tally.statements += 1;
+            tally.rejected += usize::from(session.execute(statement).await.is_err());
+        }
+        let schema = Schema::read(session).await;
+        let store = Store::connect(&scratch.url(), "pubsync", CONNECTIONS)
+            .await
+            .map_err(|error| error.to_string())?;
+        let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(10_000));
+        let accepted = accepted(&store, &case.documents, &mut tally).await?;
+        let targets = BTreeMap::new();
+        let apply = Apply {
+            store: &store,
+            url: &scratch.url(),
+            broker: &*broker,
+            targets: &targets,
+            files: &accepted,
+        };
+        apply.run().await.map_err(|error| format!("apply: {error}"))?;
+        let declarations = accepted
+            .iter()
+            .map(|file| Declaration::parse(&file.text))
+            .collect();
+        let process = Process::start(store, broker, Arc::new(targets)).await;
+        Ok(Self {
+            scratch,
+            process,
+            sessions,
+            schema,
+            declarations,
+            before: BTreeMap::new(),
+            tally,
+        })
+    }
+
     async fn step(&mut self, step: &Step) -> Result<(), String> {
         match step {
             Step::Transaction { statements, commit } => {
                 let end = if *commit { "COMMIT" } else { "ROLLBACK" };
-                self.begin(0).await?;
+                self.open(0).await?;
                 let mut open = true;
                 for statement in statements {
                     open = open && self.statement(0, statement).await?;
@@ -160,7 +173,7 @@ impl Play {
         for &turn in turns {
             let statements = &sessions[turn];
             if next[turn] == 0 {
-                self.begin(turn).await?;
+                self.open(turn).await?;
                 open[turn] = true;
             }
             if let (true, Some(statement)) = (open[turn], statements.get(next[turn])) {
@@ -178,7 +191,7 @@ impl Play {
         Ok(())
     }
 
-    async fn begin(&mut self, session: usize) -> Result<(), String> {
+    async fn open(&mut self, session: usize) -> Result<(), String> {
         run(&mut self.sessions[session], "BEGIN").await
     }
 
@@ -193,9 +206,16 @@ impl Play {
         match session.execute(sql).await {
             Ok(_) => Ok(true),
             Err(error) => {
-                let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+                let code = error
+                    .as_database_error()
+                    .and_then(|error| error.code())
+                    .unwrap_or_default();
                 // Syntax and unknown names are mistakes of the generator, broken triggers one of the product.
-                let expected = code.starts_with("23") || matches!(&*code, "55P03" | "40P01" | "787" | "1299" | "1555" | "2067" | "1811");
+                let expected = code.starts_with("23")
+                    || matches!(
+                        &*code,
+                        "55P03" | "40P01" | "787" | "1299" | "1555" | "2067" | "1811"
+                    );
                 if !expected {
                     return Err(format!("{sql}\n{error} (code {code})"));
                 }

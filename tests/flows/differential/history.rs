@@ -33,7 +33,7 @@ pub fn history(random: &mut Random, engine: Engine, tables: &[Table]) -> (Vec<St
     };
     let mut load = Vec::new();
     for table in 0..tables.len() {
-        for _ in 0..3 + writer.random.below(8) {
+        for _ in 0..5 + writer.random.below(12) {
             load.push(writer.insert(table, true));
         }
     }
@@ -100,9 +100,9 @@ impl Writer<'_> {
             13..15 => self.change_key(table),
             15..18 => self.move_to_another(table),
             18..20 => self.delete_one(table),
-            20 => self.delete_many(table),
-            21 if self.random.percent(40) => self.truncate(table),
-            21 => self.delete_one(table),
+            20 if self.random.percent(40) => self.delete_many(table),
+            21 if self.random.percent(20) => self.truncate(table),
+            20..22 => self.insert_many(table),
             _ => self.upsert(table),
         }
     }

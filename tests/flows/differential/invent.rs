@@ -3,7 +3,16 @@
 use super::model::{Column, Foreign, Sort, Table};
 use crate::random::Random;
 
-const NAMES: [&str; 8] = ["item", "shop", "order", "store item", "Brand", "größe", "note", "tag"];
+const NAMES: [&str; 8] = [
+    "item",
+    "shop",
+    "order",
+    "store item",
+    "Brand",
+    "größe",
+    "note",
+    "tag",
+];
 const COLUMNS: [&str; 8] = ["name", "rank", "price", "is on", "Kind", "since", "note", "first"];
 
 const SORTS: [Sort; 16] = [
@@ -54,7 +63,10 @@ fn entity(random: &mut Random, name: &str, tables: &[Table]) -> Table {
         0..6 => vec![column("id", Sort::Integer, false)],
         6 => vec![column("code", Sort::Text, false)],
         7 => vec![column("id", Sort::Uuid, false)],
-        _ => vec![column("no", Sort::Integer, false), column("code", Sort::Text, false)],
+        _ => vec![
+            column("no", Sort::Integer, false),
+            column("code", Sort::Text, false),
+        ],
     };
     let key = (0..columns.len()).collect();
     let mut names = COLUMNS;
@@ -126,7 +138,8 @@ fn junction(random: &mut Random, name: &str, tables: &[Table]) -> Table {
     }
     for _ in 0..2 {
         let to = random.below(tables.len());
-        refer(random, &mut table, to, &tables[to].clone(), own_key && random.percent(30));
+        let nullable = own_key && random.percent(30);
+        refer(random, &mut table, to, &tables[to].clone(), nullable);
     }
     if !own_key {
         table.key = (0..table.columns.len()).collect();

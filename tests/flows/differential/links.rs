@@ -131,9 +131,9 @@ impl Author<'_> {
                 }
                 let key = self.random.one_of(&table.foreign).clone();
                 let named = &self.tables[key.table];
-                let text = self.inferred(key.table).unwrap_or_else(|| {
-                    pairs(named, &named.key, table, &key.columns, &format!("{name}."))
-                });
+                let text = self
+                    .inferred(key.table)
+                    .unwrap_or_else(|| pairs(named, &named.key, table, &key.columns, &format!("{name}.")));
                 Some((key.table, Options { text, via: None }, true))
             }
             3..6 => self.children(from, &format!("{name}.")).map(to_many),
@@ -145,9 +145,7 @@ impl Author<'_> {
             }
             8 => {
                 let to = self.random.below(self.tables.len());
-                let connected = starts
-                    .iter()
-                    .any(|(_, start)| self.ways_between(*start, to) > 0);
+                let connected = starts.iter().any(|(_, start)| self.ways_between(*start, to) > 0);
                 (!connected).then(|| (to, Options::default(), false))
             }
             _ => {
@@ -188,6 +186,9 @@ fn pairs(left: &Table, columns: &[usize], right: &Table, others: &[usize], prefi
 }
 
 fn list(table: &Table, columns: &[usize]) -> String {
-    let names: Vec<String> = columns.iter().map(|&column| scalar(&[&table.columns[column].name])).collect();
+    let names: Vec<String> = columns
+        .iter()
+        .map(|&column| scalar(&[&table.columns[column].name]))
+        .collect();
     format!("[{}]", names.join(", "))
 }

@@ -7,6 +7,7 @@
 mod case;
 mod compare;
 mod conditions;
+mod databases;
 mod document;
 mod drive;
 mod features;
@@ -23,6 +24,7 @@ use std::{env, fmt::Debug, ops::Range, panic::AssertUnwindSafe, str::FromStr};
 use futures::{FutureExt as _, StreamExt as _, stream};
 
 use case::Case;
+use databases::Databases;
 use drive::Tally;
 
 /// Seeds of every run.
@@ -37,10 +39,18 @@ const MOST_REFUSED: usize = 10;
 #[tokio::test(flavor = "multi_thread")]
 async fn differential() {
     let first = setting("PUBSYNC_SEED", SEEDS.start);
-    let count = setting("PUBSYNC_SEEDS", if env::var_os("PUBSYNC_SEED").is_some() { 1 } else { SEEDS.end });
+    let count = setting(
+        "PUBSYNC_SEEDS",
+        if env::var_os("PUBSYNC_SEED").is_some() {
+            1
+        } else {
+            SEEDS.end
+        },
+    );
     let collect = env::var_os("PUBSYNC_COLLECT").is_some();
+    let databases = &Databases::default();
     let mut played = stream::iter(first..first + count)
-        .map(|seed| async move { (seed, outcome(&Case::of_seed(seed)).await) })
+        .map(|seed| async move { (seed, outcome(databases, &Case::of_seed(seed)).await) })
         .buffer_unordered(AT_ONCE);
     let (mut total, mut failing, mut done) = (Tally::default(), Vec::new(), 0_u64);
     while let Some((seed, outcome)) = played.next().await {
@@ -49,7 +59,7 @@ async fn differential() {
             Ok(tally) => add(&mut total, tally),
             Err(difference) => {
                 failing.push(seed);
-                report(seed, &difference, collect).await;
+                report(databases, seed, &difference, collect).await;
                 if !collect {
                     break;
                 }
@@ -60,6 +70,9 @@ async fn differential() {
         }
     }
     println!("{done} seeds: {}", shown(&total));
+    for refusal in total.refused.iter().filter(|_| collect) {
+        println!("refused: {refusal}");
+    }
     assert!(failing.is_empty(), "seeds that fail: {failing:?}");
     let refused = total.refused.len() * 100;
     assert!(
@@ -67,7 +80,13 @@ async fn differential() {
         "{} of {} documents were refused, such as:\n{}",
         total.refused.len(),
         total.documents,
-        total.refused.iter().take(5).cloned().collect::<Vec<_>>().join("\n")
+        total
+            .refused
+            .iter()
+            .take(5)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n")
     );
 }
 
@@ -76,8 +95,10 @@ fn setting<T: FromStr<Err: Debug>>(name: &str, default: T) -> T {
 }
 
 /// A panic is a difference, too.
-async fn outcome(case: &Case) -> Result<Tally, String> {
-    let played = AssertUnwindSafe(drive::play(case)).catch_unwind().await;
+async fn outcome(databases: &Databases, case: &Case) -> Result<Tally, String> {
+    let played = AssertUnwindSafe(drive::play(databases, case))
+        .catch_unwind()
+        .await;
     played.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -86,13 +107,15 @@ async fn outcome(case: &Case) -> Result<Tally, String> {
 }
 
 /// The smallest case that still fails, and how to see it again.
-async fn report(seed: u64, difference: &str, briefly: bool) {
+async fn report(databases: &Databases, seed: u64, difference: &str, briefly: bool) {
     println!("seed {seed} fails\n{difference}");
-    println!("again: PUBSYNC_SEED={seed} cargo test -p pubsync-tests --test flows differential::differential -- --nocapture");
+    println!(
+        "again: PUBSYNC_SEED={seed} cargo test -p pubsync-tests --test flows differential::differential -- --nocapture"
+    );
     if briefly {
         return;
     }
-    let (case, difference) = shrink::shrink(Case::of_seed(seed), difference.to_owned()).await;
+    let (case, difference) = shrink::shrink(databases, Case::of_seed(seed), difference.to_owned()).await;
     println!("as small as it gets:\n{case}\n{difference}");
 }
 

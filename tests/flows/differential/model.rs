@@ -49,11 +49,25 @@ pub struct Foreign {
 }
 
 /// Values of keys, so few that rows come, go and come again.
-const KEYS: u64 = 7;
+const KEYS: u64 = 9;
 
 const TEXTS: [&str; 16] = [
-    "", "a", "A", "b", "B a", "x:y", "100%", "{q}", "say \"hi\"", "line\nbreak", "tab\t", "o'clock", "back\\slash",
-    "größe", "🦀", "null",
+    "",
+    "a",
+    "A",
+    "b",
+    "B a",
+    "x:y",
+    "100%",
+    "{q}",
+    "say \"hi\"",
+    "line\nbreak",
+    "tab\t",
+    "o'clock",
+    "back\\slash",
+    "größe",
+    "🦀",
+    "null",
 ];
 
 const LABELS: [&str; 3] = ["sad", "ok", "happy"];
@@ -112,11 +126,22 @@ impl Sort {
             Self::Float => random.pick(&["0.1", "-2.25", "1e20", "0", "1234.5"]).to_owned(),
             Self::Text => random.pick(&TEXTS).to_owned(),
             Self::Boolean => random.pick(&["true", "false"]).to_owned(),
-            Self::Timestamp => format!("{}{}", self.day(random), random.pick(&[" 03:04:05", " 23:59:59.120", " 00:00:00"])),
+            Self::Timestamp => format!(
+                "{}{}",
+                self.day(random),
+                random.pick(&[" 03:04:05", " 23:59:59.120", " 00:00:00"])
+            ),
             Self::TimestampTz => format!("{} 03:04:0{}", self.day(random), random.up_to(9)),
             Self::Date => self.day(random),
             Self::Json => random
-                .pick(&["{\"a\": 1.00, \"b\": [1, null]}", "[]", "\"x\"", "{\"b\":\n{\"c\": \"}\"}}", "null", "[1, [2]]"])
+                .pick(&[
+                    "{\"a\": 1.00, \"b\": [1, null]}",
+                    "[]",
+                    "\"x\"",
+                    "{\"b\":\n{\"c\": \"}\"}}",
+                    "null",
+                    "[1, [2]]",
+                ])
                 .to_owned(),
             Self::Uuid => format!("a0eebc99-9c0b-4ef8-bb6d-6bb9bd38000{}", random.up_to(KEYS)),
             Self::Bytes => random.pick(&["00ff", "", "abcdef01"]).to_owned(),
@@ -126,7 +151,12 @@ impl Sort {
 
     /// Long ago or far away, so that no boundary passes while a test runs.
     fn day(self, random: &mut Random) -> String {
-        format!("{}-0{}-1{}", random.pick(&["1999", "2019", "2190"]), random.up_to(3), random.up_to(2))
+        format!(
+            "{}-0{}-1{}",
+            random.pick(&["1999", "2019", "2190"]),
+            random.up_to(3),
+            random.up_to(2)
+        )
     }
 
     /// A value in SQL.

@@ -61,7 +61,10 @@ impl Author<'_> {
         let node = match self.random.below(if depth < DEEPEST { 16 } else { 6 }) {
             0..4 => None,
             4 => Some(format!("{{ text: {} }}", self.any_column(spot))),
-            5 => Some(format!("{{ value: {} }}", self.random.pick(&["7", "[1, x]", "{ a: null }", "'true'"]))),
+            5 => Some(format!(
+                "{{ value: {} }}",
+                self.random.pick(&["7", "[1, x]", "{ a: null }", "'true'"])
+            )),
             6 => Some(self.object(spot, depth)),
             7..9 => self.one(spot, depth),
             9..13 => self.many(spot, depth),
@@ -106,7 +109,11 @@ impl Author<'_> {
             .map(|_| format!("{}: {}", self.member(), self.value(spot, depth + 1)))
             .collect();
         if self.random.percent(15) {
-            return format!("{{ body: {{ first: {}, {} }} }}", self.any_column(spot), members.join(", "));
+            return format!(
+                "{{ body: {{ first: {}, {} }} }}",
+                self.any_column(spot),
+                members.join(", ")
+            );
         }
         format!("{{ {} }}", members.join(", "))
     }
@@ -138,7 +145,11 @@ impl Author<'_> {
             options.text += &format!(", where: {}", self.conditions(&inside, 2));
         }
         let body = self.body(&inside, depth);
-        Some(format!("{{ one: {}{}, body: {body} }}", self.table_name(table), options.text))
+        Some(format!(
+            "{{ one: {}{}, body: {body} }}",
+            self.table_name(table),
+            options.text
+        ))
     }
 
     fn many(&mut self, spot: &Spot, depth: usize) -> Option<String> {
@@ -168,11 +179,16 @@ impl Author<'_> {
         } else if !options.text.contains("flat") && self.random.percent(20) {
             options.text += &self.by(&inside);
         }
-        Some(format!("{{ many: {}{}, body: {body} }}", self.table_name(table), options.text))
+        Some(format!(
+            "{{ many: {}{}, body: {body} }}",
+            self.table_name(table),
+            options.text
+        ))
     }
 
     fn by(&mut self, inside: &Spot) -> String {
-        let fits = |table: &Table, column: usize| !matches!(table.columns[column].sort, Sort::Json | Sort::Float);
+        let fits =
+            |table: &Table, column: usize| !matches!(table.columns[column].sort, Sort::Json | Sort::Float);
         let names: Vec<String> = (0..1 + self.random.below(2))
             .filter_map(|_| self.own_column(inside, fits))
             .collect();
@@ -194,7 +210,10 @@ impl Author<'_> {
     fn aggregate(&mut self, spot: &Spot) -> Option<String> {
         let (table, mut options) = self.to_many(spot)?;
         let column = self.random.below(self.tables[table].columns.len());
-        let (name, sort) = (&self.tables[table].columns[column].name, self.tables[table].columns[column].sort);
+        let (name, sort) = (
+            &self.tables[table].columns[column].name,
+            self.tables[table].columns[column].sort,
+        );
         let functions: &[&str] = match sort {
             Sort::Boolean => &["any", "all"],
             sort if sort.is_number() => &["sum", "avg", "min", "max"],
@@ -233,7 +252,9 @@ impl Author<'_> {
         let fits = |table: &Table, column: usize| table.columns[column].sort.is_ordered();
         let mut terms = Vec::new();
         for _ in 0..1 + self.random.below(2) {
-            let Some(name) = self.own_column(inside, fits) else { continue };
+            let Some(name) = self.own_column(inside, fits) else {
+                continue;
+            };
             let name = name.trim_matches('\'').replace("''", "'");
             terms.push(text(&format!("{}{name}", self.random.pick(&["", "-"]))));
         }
@@ -273,7 +294,11 @@ impl Author<'_> {
         if columns.is_empty() {
             return None;
         }
-        path.push(self.tables[table].columns[*self.random.one_of(&columns)].name.clone());
+        path.push(
+            self.tables[table].columns[*self.random.one_of(&columns)]
+                .name
+                .clone(),
+        );
         let parts: Vec<&str> = path.iter().map(String::as_str).collect();
         Some(scalar(&parts))
     }

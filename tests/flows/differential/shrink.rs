@@ -1,20 +1,22 @@
 //! Takes parts out of a failing case as long as it fails.
 
-use super::{case::Case, history::Step, outcome};
+use super::{case::Case, databases::Databases, history::Step, outcome};
 
 /// Tries at most; each is a whole case.
 const TRIES: usize = 150;
 
-pub async fn shrink(mut case: Case, mut difference: String) -> (Case, String) {
+pub async fn shrink(databases: &Databases, mut case: Case, mut difference: String) -> (Case, String) {
     let mut tries = 0;
     let mut smaller = true;
     while smaller && tries < TRIES {
         smaller = false;
         let mut part = 0;
         while tries < TRIES {
-            let Some(candidate) = without(&case, part) else { break };
+            let Some(candidate) = without(&case, part) else {
+                break;
+            };
             tries += 1;
-            match outcome(&candidate).await {
+            match outcome(databases, &candidate).await {
                 Err(still) if !still.starts_with("panic: not within") => {
                     (case, difference, smaller) = (candidate, still, true);
                 }
@@ -33,7 +35,11 @@ fn without(case: &Case, part: usize) -> Option<Case> {
         left.documents.remove(at);
         return Some(left);
     }
-    at -= if case.documents.len() > 1 { case.documents.len() } else { 0 };
+    at -= if case.documents.len() > 1 {
+        case.documents.len()
+    } else {
+        0
+    };
     // The last comparison stays.
     let steps = case.steps.len() - 1;
     if at < steps {
@@ -52,7 +58,9 @@ fn without(case: &Case, part: usize) -> Option<Case> {
     }
     for document in &mut left.documents {
         let lines: Vec<&str> = document.yaml.lines().collect();
-        let members: Vec<usize> = (0..lines.len()).filter(|line| lines[*line].starts_with("  m")).collect();
+        let members: Vec<usize> = (0..lines.len())
+            .filter(|line| lines[*line].starts_with("  m"))
+            .collect();
         if members.len() > 1 {
             if at < members.len() {
                 let kept = lines.iter().enumerate().filter(|(line, _)| *line != members[at]);

@@ -75,8 +75,15 @@ impl Writer<'_> {
 
     pub fn change_key(&mut self, table: usize) -> String {
         let (one, columns) = (self.one(table), self.tables[table].key.clone());
-        let set: Vec<String> = columns.iter().map(|&column| self.assignment(table, column)).collect();
-        format!("UPDATE {} SET {} WHERE {one}", self.tables[table].sql(), set.join(", "))
+        let set: Vec<String> = columns
+            .iter()
+            .map(|&column| self.assignment(table, column))
+            .collect();
+        format!(
+            "UPDATE {} SET {} WHERE {one}",
+            self.tables[table].sql(),
+            set.join(", ")
+        )
     }
 
     /// Another row that a foreign key names, or none.
@@ -102,7 +109,11 @@ impl Writer<'_> {
     }
 
     pub fn delete_one(&mut self, table: usize) -> String {
-        format!("DELETE FROM {} WHERE {}", self.tables[table].sql(), self.one(table))
+        format!(
+            "DELETE FROM {} WHERE {}",
+            self.tables[table].sql(),
+            self.one(table)
+        )
     }
 
     pub fn delete_many(&mut self, table: usize) -> String {
@@ -119,7 +130,9 @@ impl Writer<'_> {
     /// Values of all columns.
     fn row(&mut self, table: usize) -> String {
         let columns = self.tables[table].columns.len();
-        let mut values: Vec<String> = (0..columns).map(|column| self.column_value(table, column)).collect();
+        let mut values: Vec<String> = (0..columns)
+            .map(|column| self.column_value(table, column))
+            .collect();
         for key in self.tables[table].foreign.clone() {
             let nullable = self.tables[table].columns[key.columns[0]].nullable;
             let named = self.reference(key.table, nullable);
@@ -179,7 +192,10 @@ impl Writer<'_> {
             self.random.shuffle(&mut columns);
             columns.truncate(1 + self.random.below(3));
         }
-        let set: Vec<String> = columns.iter().map(|&column| self.assignment(table, column)).collect();
+        let set: Vec<String> = columns
+            .iter()
+            .map(|&column| self.assignment(table, column))
+            .collect();
         set.join(", ")
     }
 
@@ -198,7 +214,9 @@ impl Writer<'_> {
         let (rows, place, name) = (self.random.up_to(5), self.random.below(4), table.sql());
         match self.random.below(4) {
             0 => String::new(),
-            _ => format!(" WHERE ({key}) IN (SELECT {key} FROM {name} ORDER BY {key} LIMIT {rows} OFFSET {place})"),
+            _ => format!(
+                " WHERE ({key}) IN (SELECT {key} FROM {name} ORDER BY {key} LIMIT {rows} OFFSET {place})"
+            ),
         }
     }
 }

@@ -117,7 +117,8 @@ fn cell(row: &[Option<String>], at: usize) -> &str {
 pub(super) const POSTGRES_COLUMNS: &str = "
     SELECT CASE WHEN n.nspname = current_schema() THEN '' ELSE n.nspname END, c.relname, a.attname,
         CASE WHEN t.typtype = 'd' THEN b.typname ELSE t.typname END,
-        CASE WHEN t.typtype = 'd' THEN b.typtype || b.typcategory ELSE t.typtype || t.typcategory END,
+        CASE WHEN t.typtype = 'd' THEN b.typtype::text || b.typcategory::text
+            ELSE t.typtype::text || t.typcategory::text END,
         CASE WHEN a.atttypmod > 0 THEN a.atttypmod ELSE t.typtypmod END::text,
         CASE WHEN a.attnotnull THEN '' ELSE 'null' END,
         (SELECT json_agg(e.enumlabel ORDER BY e.enumsortorder)::text FROM pg_enum e WHERE e.enumtypid = t.oid),
