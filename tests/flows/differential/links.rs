@@ -93,7 +93,10 @@ impl Author<'_> {
     pub fn by_match(&mut self, spot: &Spot) -> Option<(usize, Options)> {
         let to = self.random.below(self.tables.len());
         let mut choices = Vec::new();
-        let starts = self.reachable(spot);
+        let mut starts = self.reachable(spot);
+        // Here the enclosing row is the one that the node stands in.
+        starts.retain(|(name, _)| name != "parent");
+        starts.push(("parent".to_owned(), spot.table));
         for (left, column) in self.tables[to].columns.iter().enumerate() {
             for (qualifier, start) in &starts {
                 for right in &self.tables[*start].columns {
