@@ -90,7 +90,7 @@ impl Apply<'_> {
         let wanted: Vec<Definition> = plans
             .iter()
             .zip(self.files)
-            .map(|(plan, file)| definition(plan, &file.text, &names))
+            .map(|(plan, file)| definition(plan, &file.text, self.targets))
             .collect();
         migration::migrate(self.store, self.url).await?;
         for plan in &plans {
@@ -302,15 +302,22 @@ fn gone_bindings<'a>(old: Option<&'a Definition>, new: &'a Definition) -> impl I
         .map(String::as_str)
 }
 
-fn definition(plan: &DocumentPlan, yaml: &str, targets: &[&str]) -> Definition {
+fn definition(
+    plan: &DocumentPlan,
+    yaml: &str,
+    targets: &BTreeMap<String, Arc<dyn Target>>,
+) -> Definition {
     let document = &plan.document;
-    let bindings: BTreeMap<String, Binding> = match &document.targets {
+    let mut bindings: BTreeMap<String, Binding> = match &document.targets {
         Some(list) => list.iter().cloned().collect(),
         None => targets
-            .iter()
-            .map(|name| ((*name).to_owned(), Binding::default()))
+            .keys()
+            .map(|name| (name.clone(), Binding::default()))
             .collect(),
     };
+    for (name, binding) in &mut bindings {
+        binding.aliases = targets.get(name).is_some_and(|target| target.holds_aliases());
+    }
     Definition {
         document: document.name.clone(),
         number: 0,
@@ -320,6 +327,7 @@ fn definition(plan: &DocumentPlan, yaml: &str, targets: &[&str]) -> Definition {
             document: document.name.clone(),
             queue: document.queue.clone().unwrap_or_else(|| document.name.clone()),
             key: language::key_pattern(document),
+            aliases: language::alias_patterns(document),
             targets: bindings,
             sync: document.sync,
             inline_limit: document.inline_limit,

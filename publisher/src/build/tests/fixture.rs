@@ -12,6 +12,7 @@ use super::draft::Draft;
 use crate::build::{BuiltDocument, DocumentFailure, build};
 use crate::catalogue::{introspect, texts};
 use crate::document::Document;
+use crate::language::{self, SourceFile};
 use crate::plan::DocumentPlan;
 
 pub(crate) struct Fixture {
@@ -106,6 +107,18 @@ impl Fixture {
             introspect(&self.conn, self.dialect, "pubsync").await.unwrap(),
             root,
         )
+    }
+
+    /// The plan of a document as it is declared.
+    pub async fn declared(&self, yaml: &str) -> DocumentPlan {
+        let catalogue = introspect(&self.conn, self.dialect, "pubsync").await.unwrap();
+        let file = SourceFile {
+            name: "doc.yaml".to_owned(),
+            text: yaml.to_owned(),
+        };
+        let documents = language::check::<&str>(&[file], &catalogue, &[])
+            .unwrap_or_else(|problems| panic!("{}", problems[0]));
+        DocumentPlan::new(documents.into_iter().next().unwrap(), &catalogue, &self.names())
     }
 
     pub async fn plan(&self, document: Document) -> DocumentPlan {

@@ -1,5 +1,6 @@
 //! Documents built by hand, against SQLite and PostgreSQL.
 
+mod aliases;
 mod documents;
 pub(crate) mod draft;
 pub(crate) mod fixture;

@@ -6,6 +6,7 @@
 
 mod across;
 mod body;
+mod collisions;
 mod conditions;
 mod constant;
 mod document;
