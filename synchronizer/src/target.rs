@@ -92,6 +92,11 @@ pub trait Target: Send + Sync {
         true
     }
 
+    /// Whether it types the fields of documents, so that a change of their mapping concerns it.
+    fn has_mapping(&self) -> bool {
+        false
+    }
+
     /// Creates what the collections need (functions, indexes, aliases, tables). Idempotent, run by several at once.
     async fn prepare(&self, collections: &[Collection]) -> Result<(), TargetError>;
 

@@ -161,6 +161,10 @@ impl Target for OpenSearchTarget {
         false
     }
 
+    fn has_mapping(&self) -> bool {
+        true
+    }
+
     async fn prepare(&self, collections: &[Collection]) -> Result<(), TargetError> {
         for collection in collections {
             index::prepare(&self.http, &self.alias(collection), collection).await?;

@@ -33,7 +33,7 @@ fn shown(outcome: &Result<BuiltDocument, DocumentFailure>) -> String {
 #[tokio::test]
 async fn aliases_follow_their_document() {
     on_both(PRODUCTS, async |db| {
-        let plan = db.declared(DOCUMENT).await;
+        let plan = db.written(DOCUMENT).await;
         let outcomes = db.outcomes(&plan, &["1", "2", "3"]).await;
         let shown: Vec<Vec<String>> = outcomes
             .iter()
@@ -61,7 +61,7 @@ async fn aliases_follow_their_document() {
 #[tokio::test]
 async fn a_document_that_fails_has_none() {
     on_both(PRODUCTS, async |db| {
-        let plan = db.declared(DOCUMENT).await;
+        let plan = db.written(DOCUMENT).await;
         let nan = match db.dialect {
             pubsync_schema::dialect::Dialect::Postgres => "'NaN'",
             pubsync_schema::dialect::Dialect::Sqlite => "'much'",
@@ -84,7 +84,7 @@ async fn a_value_without_a_text_fails_the_alias() {
         let text = DOCUMENT
             .replace("body: { price: price }", "body: { id: id }")
             .replace("{root.ean}", "{root.price}");
-        let plan = db.declared(&text).await;
+        let plan = db.written(&text).await;
         let nan = match db.dialect {
             pubsync_schema::dialect::Dialect::Postgres => "'NaN'",
             pubsync_schema::dialect::Dialect::Sqlite => "'much'",

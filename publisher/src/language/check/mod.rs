@@ -5,6 +5,7 @@
 //! before.
 
 mod across;
+mod aggregate;
 mod body;
 mod collisions;
 mod conditions;
@@ -12,9 +13,11 @@ mod constant;
 mod document;
 mod joins;
 mod key;
+mod lookups;
 mod names;
 mod root;
 mod scopes;
+mod shapes;
 mod tables;
 
 use crate::catalogue::Catalogue;

@@ -9,9 +9,9 @@ use crate::language::syntax::{At, Declaration, Member, Scope, TargetUse};
 use crate::language::template::{self, Piece};
 use crate::language::yaml::{Content, Entry, Node, Plain, Span};
 
-use super::body;
 use super::fields::{Keys, boolean, get, list, map, name, names, scalar, text, whole_number};
 use super::rows;
+use super::{body, conditions};
 
 const DOCUMENT: Keys = Keys {
     of: "a document",
@@ -73,7 +73,7 @@ pub fn declaration(tree: &Node, report: &mut Report<'_>) -> Option<Declaration> 
             .map(|entry| aliases(&entry.value, report))
             .unwrap_or_default(),
         conditions: get(entries, "where")
-            .map(|entry| rows::filters(&entry.value, report))
+            .map(|entry| conditions::filters(&entry.value, report))
             .unwrap_or_default(),
         body: required(entries, "body", tree.at, report)
             .map(|node| whole_body(node, report))
@@ -174,7 +174,7 @@ fn scope(entry: &Entry, report: &mut Report<'_>) -> Option<Scope> {
     };
     let link = rows::link(options, report);
     let conditions = get(options, "where")
-        .map(|entry| rows::filters(&entry.value, report))
+        .map(|entry| conditions::filters(&entry.value, report))
         .unwrap_or_default();
     let optional = get(options, "optional").and_then(|entry| boolean(&entry.value, "\"optional\"", report));
     Some(Scope {
