@@ -108,7 +108,8 @@ impl<'a> Assembly<'a> {
     fn body_under_key(&mut self) -> Outcome {
         let failed = |key: Option<String>| move |(class, message)| DocumentFailure { key, class, message };
         let key = self.key(&self.plan.key).map_err(failed(None))?;
-        let key = key.map_err(|null| failed(None)(("key", format!("{null} is null, but stands in the key"))))?;
+        let key =
+            key.map_err(|null| failed(None)(("key", format!("{null} is null, but stands in the key"))))?;
         let mut body = Vec::with_capacity(1024);
         let written = self
             .write(&self.plan.body, &mut body)

@@ -111,8 +111,7 @@ impl Spared {
 
     fn has(&self, row: &Known, root: &str) -> bool {
         self.roots.contains(root)
-            || row.kind == mirror::Kind::Alias
-                && self.aliases.contains(&(root.to_owned(), row.hash.clone()))
+            || row.kind == mirror::Kind::Alias && self.aliases.contains(&(root.to_owned(), row.hash.clone()))
     }
 }
 

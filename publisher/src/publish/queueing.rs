@@ -4,8 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use pubsync_schema::ledger::{self, NewEntry};
-use pubsync_schema::names::Lane;
 use pubsync_schema::mirror::{self, Buried};
+use pubsync_schema::names::Lane;
 use pubsync_schema::shape::{Shape, SyncMode};
 use pubsync_schema::wire::{MAX_BYTES, MAX_ITEMS, PublishWork, SyncKey, SyncWork};
 use pubsync_schema::{failure, run};
@@ -188,12 +188,7 @@ impl Packs {
 }
 
 /// New states in key order of writing, tombstones first. Without `aliases`, a document whose key became an alias is gone.
-fn states(
-    puts: Vec<Changed>,
-    written: &[(String, i64)],
-    buried: &[Buried],
-    aliases: bool,
-) -> Vec<State> {
+fn states(puts: Vec<Changed>, written: &[(String, i64)], buried: &[Buried], aliases: bool) -> Vec<State> {
     let revisions: HashMap<&str, i64> = written
         .iter()
         .map(|(key, revision)| (key.as_str(), *revision))

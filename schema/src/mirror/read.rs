@@ -13,7 +13,13 @@ pub async fn of_roots(
     roots: &[String],
 ) -> Result<Vec<Known>, DbErr> {
     let (mirror, dialect) = (store.names.mirror(document), store.dialect());
-    let sql = dialect.among(&mirror, "key, root, kind, hash, revision, deleted_at", "root", 1, "");
+    let sql = dialect.among(
+        &mirror,
+        "key, root, kind, hash, revision, deleted_at",
+        "root",
+        1,
+        "",
+    );
     let rows = conn
         .query_all_raw(store.sql(sql, [texts(dialect, roots)]))
         .await?;

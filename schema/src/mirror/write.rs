@@ -42,14 +42,15 @@ pub async fn put(
                 column(|p| p.body.to_owned()),
                 column(|p| p.hash.to_owned()),
             ]);
-            "unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS n(c0, c1, c2, c3, c4)".to_owned()
+            "unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[]) AS n(c0, c1, c2, c3, c4)"
+                .to_owned()
         }
         Dialect::Sqlite => {
             let text = |t: &str| Some(t.to_owned());
-            values.push(rows_parameter(
-                puts.iter()
-                    .map(|p| [p.key, p.root, p.kind.as_str(), p.body, p.hash].map(text)),
-            ));
+            values
+                .push(rows_parameter(puts.iter().map(|p| {
+                    [p.key, p.root, p.kind.as_str(), p.body, p.hash].map(text)
+                })));
             store.dialect().rows(3, 5, "n")
         }
     };

@@ -58,7 +58,10 @@ async fn lives(scene: Scene) {
 
     // A rename moves it, and the document is not written again.
     let revision = scene.revision("product", "product:1:1").await;
-    scene.shop.script("UPDATE product SET sku = 'c' WHERE id = 1").await;
+    scene
+        .shop
+        .script("UPDATE product SET sku = 'c' WHERE id = 1")
+        .await;
     scene.process.drain().await;
     let expected = whole(&[("sku:b:de", second), ("sku:c:de", first)], documents());
     scene.assert_settled("product", &expected).await;
@@ -244,7 +247,10 @@ async fn assert_shown(scene: &Scene, keys: &[&str]) {
     let rows = held
         .rows("SELECT key FROM document WHERE NOT deleted ORDER BY key")
         .await;
-    let found: Vec<_> = rows.iter().map(|row| row[0].clone().unwrap_or_default()).collect();
+    let found: Vec<_> = rows
+        .iter()
+        .map(|row| row[0].clone().unwrap_or_default())
+        .collect();
     assert_eq!(found, keys);
     assert_eq!(scene.failures().await, Vec::<[String; 4]>::new());
     assert_eq!(scene.count("ledger").await, 0);

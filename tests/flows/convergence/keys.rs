@@ -176,7 +176,9 @@ async fn rule_3_a_long_circle() {
 async fn rule_3_the_same_sku_under_a_new_id() {
     let scene = Scene::postgres("rule3import", &[PRODUCT], TWO).await;
     scene
-        .uncaptured("DELETE FROM product; INSERT INTO product VALUES (11, NULL, 'x', 'one'), (12, NULL, 'z', 'two');")
+        .uncaptured(
+            "DELETE FROM product; INSERT INTO product VALUES (11, NULL, 'x', 'one'), (12, NULL, 'z', 'two');",
+        )
         .await;
     let tally = scene.process.publish("product", &["11", "12"]).await;
     assert_eq!((tally.changed, tally.failed), (2, 0), "{tally:?}");
@@ -224,9 +226,7 @@ async fn conflict(scene: Scene) {
     scene.assert_shown("product", &[("product:x", one)]).await;
 
     scene.process.publish("product", &["2"]).await;
-    let attempts = scene
-        .number(&format!("SELECT attempts FROM {failure}"))
-        .await;
+    let attempts = scene.number(&format!("SELECT attempts FROM {failure}")).await;
     assert_eq!(attempts, 2, "the same failure, met again");
 
     scene

@@ -52,7 +52,10 @@ async fn aliases_follow_their_document() {
         assert_eq!(shown[1].len(), 6);
         assert_eq!(shown[1][2], r#"ean:DE:e -> doc:DE:2 {"key":"doc:DE:2"}"#);
         assert_eq!(shown[2], Vec::<String>::new());
-        assert!(plan.uses["product"].watched.contains(&2), "ean stands in an alias only");
+        assert!(
+            plan.uses["product"].watched.contains(&2),
+            "ean stands in an alias only"
+        );
     })
     .await;
 }
@@ -66,13 +69,11 @@ async fn a_document_that_fails_has_none() {
             pubsync_schema::dialect::Dialect::Postgres => "'NaN'",
             pubsync_schema::dialect::Dialect::Sqlite => "'much'",
         };
-        db.run(&format!("UPDATE product SET price = {nan} WHERE id = 2")).await;
+        db.run(&format!("UPDATE product SET price = {nan} WHERE id = 2"))
+            .await;
         let outcomes = db.outcomes(&plan, &["2"]).await;
         let shown: Vec<String> = outcomes[0].iter().map(shown).collect();
-        assert_eq!(
-            shown,
-            [r#"Some("doc:DE:2") value"#, r#"Some("doc:AT:2") value"#]
-        );
+        assert_eq!(shown, [r#"Some("doc:DE:2") value"#, r#"Some("doc:AT:2") value"#]);
     })
     .await;
 }
@@ -89,8 +90,10 @@ async fn a_value_without_a_text_fails_the_alias() {
             pubsync_schema::dialect::Dialect::Postgres => "'NaN'",
             pubsync_schema::dialect::Dialect::Sqlite => "'much'",
         };
-        db.run(&format!("UPDATE product SET price = {nan} WHERE id = 2; DELETE FROM store WHERE id = 2"))
-            .await;
+        db.run(&format!(
+            "UPDATE product SET price = {nan} WHERE id = 2; DELETE FROM store WHERE id = 2"
+        ))
+        .await;
         let outcomes = db.outcomes(&plan, &["2"]).await;
         let shown: Vec<String> = outcomes[0].iter().map(shown).collect();
         assert_eq!(

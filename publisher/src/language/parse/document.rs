@@ -29,14 +29,7 @@ const DOCUMENT: Keys = Keys {
         "queue",
         "inline_limit",
     ],
-    later: &[
-        "visible",
-        "unhashed",
-        "tombstone",
-        "absent",
-        "capture",
-        "queries",
-    ],
+    later: &["visible", "unhashed", "tombstone", "absent", "capture", "queries"],
 };
 
 const SCOPE: Keys = Keys {

@@ -18,10 +18,7 @@ fn aliases_are_templates_of_keys() {
     let patterns = alias_patterns(&document);
     assert_eq!(
         patterns[0].0,
-        [
-            KeyPart::Literal("sku:".into()),
-            KeyPart::Value("root.sku".into())
-        ]
+        [KeyPart::Literal("sku:".into()), KeyPart::Value("root.sku".into())]
     );
     assert!(patterns[1].matches("token:7:x") && !patterns[1].matches("token:7"));
 }
