@@ -1,6 +1,7 @@
 //! The command line: parses, calls the library, prints.
 
 pub(crate) mod apply;
+mod graph;
 mod operate;
 mod plan;
 mod run;
@@ -67,6 +68,12 @@ enum Command {
         /// Exit 1 where there is something to do
         #[arg(long)]
         exit_code: bool,
+    },
+    /// Draw which tables and columns make which documents, and where these go
+    #[command(after_help = "Example: pubsync graph --format dot | dot -Tsvg > graph.svg")]
+    Graph {
+        #[arg(long, default_value = "text")]
+        format: GraphFormat,
     },
     /// Make database, broker and targets what the documents say, and queue the rebuild of what changed
     Apply {
@@ -138,6 +145,13 @@ enum Command {
 enum ConfigCommand {
     /// As it is understood, without secrets
     Show,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum GraphFormat {
+    Text,
+    Mermaid,
+    Dot,
 }
 
 #[derive(Debug, Args)]
@@ -231,6 +245,7 @@ async fn dispatch(cli: Cli) -> Result<(), Fail> {
         Command::Plan { sql, exit_code } => {
             apply::plan(config, apply::Showing { sql, exit_code }, cli.json).await
         }
+        Command::Graph { format } => graph::graph(config, format, cli.json).await,
         Command::Apply { yes } => apply::apply(config, yes, cli.json).await,
         Command::Run(args) => run::run(config, args).await,
         Command::Publish {

@@ -15,7 +15,7 @@ mod syntax;
 mod template;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests;
+pub(crate) mod tests;
 mod yaml;
 
 use pubsync_schema::shape::{KeyPart, KeyPattern};

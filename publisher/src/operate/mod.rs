@@ -3,6 +3,7 @@
 pub mod apply;
 mod compare;
 mod define;
+pub mod graph;
 mod lines;
 pub mod plan;
 pub mod rebuild;
