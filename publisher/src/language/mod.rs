@@ -24,6 +24,7 @@ use crate::catalogue::Catalogue;
 use crate::document::{ColumnRef, Document, KeySegment, Role};
 
 pub use folder::{FolderError, load_folder};
+pub(crate) use name::quoted_where_needed;
 pub use problem::Problem;
 
 /// A document file.
