@@ -8,6 +8,7 @@ use crate::document::Comparison;
 use super::name::Name;
 use super::template::Piece;
 use super::yaml::{Scalar, Span};
+use crate::document::Aggregate;
 
 /// A thing with its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,12 +119,27 @@ pub enum Value {
     Many {
         rows: Rows,
         body: Box<At<Value>>,
-        by: Vec<At<Name>>,
+        gather: Gather,
     },
     Count {
         rows: Rows,
     },
+    /// `column` of the table of `rows`.
+    Aggregate {
+        rows: Rows,
+        aggregate: Aggregate,
+        column: At<String>,
+    },
     First(Vec<At<Value>>),
+    List(Vec<At<Value>>),
+    Merge(Vec<At<Value>>),
+}
+
+/// What `by`, `flat` and `distinct` say.
+#[derive(Debug, Clone)]
+pub enum Gather {
+    Array { flat: bool, distinct: bool },
+    By(Vec<At<Name>>),
 }
 
 /// The rows of a node.

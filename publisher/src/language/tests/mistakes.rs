@@ -20,6 +20,11 @@ fn of_joins() {
 }
 
 #[test]
+fn of_values() {
+    check_cases(include_str!("mistakes_of_values.txt"));
+}
+
+#[test]
 fn of_rows() {
     check_cases(include_str!("mistakes_of_rows.txt"));
 }
