@@ -47,8 +47,8 @@ pub struct TargetUse {
 pub struct Edge {
     pub table: String,
     pub document: String,
-    /// What the table's rows are there: `root`, `each store`, `category › product`, `junction to category`. In the
-    /// order of the declaration, each once.
+    /// What the table's rows are there: `root`, `each store`, `category › product` (nested), `junction to category`,
+    /// `product.brand` (a column through a foreign key). In the order of the declaration, each once.
     pub roles: Vec<String>,
     /// Columns whose change matters to this document.
     pub columns: Vec<String>,
@@ -106,24 +106,20 @@ fn role(document: &Document, source: SourceId) -> String {
     match &document.sources[source].role {
         Role::Root => "root".to_owned(),
         Role::Scope { name, .. } => format!("each {name}"),
-        Role::Via { .. } => match leads_to(document, source) {
-            Some(to) => format!("junction to {}", document.sources[to].table.name),
-            None => "junction".to_owned(),
-        },
+        Role::Via { .. } => format!("junction to {}", table_of(document, document.owner(source))),
+        Role::Lookup { parent } => format!("{}.{}", table_of(document, *parent), table_of(document, source)),
         Role::Node { parent, .. } => {
-            let table = &document.sources[source].table.name;
+            let table = table_of(document, source);
             match document.sources[*parent].role {
                 Role::Node { .. } => format!("{} › {table}", role(document, *parent)),
-                _ => table.clone(),
+                _ => table.to_owned(),
             }
         }
     }
 }
 
-/// The source that a junction leads to.
-fn leads_to(document: &Document, junction: SourceId) -> Option<SourceId> {
-    let mut sources = document.sources.iter();
-    sources.position(|source| source.via() == Some(junction))
+fn table_of(document: &Document, source: SourceId) -> &str {
+    &document.sources[source].table.name
 }
 
 fn target_uses(document: &Document, configured: &[&str]) -> Vec<TargetUse> {
