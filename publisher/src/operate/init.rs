@@ -196,7 +196,7 @@ impl Body<'_> {
             (_, true) => format!("{}_{}", other.name, table.columns[key.columns[0]].name),
             _ => other.name.clone(),
         };
-        Some((member, Node::node(parts)))
+        Some((member, Node::object(parts)))
     }
 
     /// `{ many: t, body }` of a table that names this one, through it where it is a junction.
@@ -228,7 +228,7 @@ impl Body<'_> {
             [column] if several => format!("{}_by_{}", other.name, of(*column)),
             _ => other.name.clone(),
         };
-        Some((member, Node::node(parts)))
+        Some((member, Node::object(parts)))
     }
 
     fn through(&self, name: &str, reference: &Reference<'_>) -> Option<(String, Node)> {
@@ -248,7 +248,7 @@ impl Body<'_> {
         let both_ways = far.table == name;
         let via = if both_ways {
             let parts = [("table", table), ("from", columns(key)), ("to", columns(far))];
-            Node::node(parts.into())
+            Node::object(parts.into())
         } else {
             table
         };
@@ -267,7 +267,7 @@ impl Body<'_> {
             ),
             _ => other.name.clone(),
         };
-        Some((member, Node::node(parts)))
+        Some((member, Node::object(parts)))
     }
 
     /// A member name that no other has.
@@ -301,7 +301,7 @@ fn columns_of(table: &Table, left_out: &[usize], junction: &[&Column]) -> Option
     let needs_body = members.iter().any(|(name, _)| KEYWORDS.contains(&name.as_str()));
     let object = Node::Map(members);
     Some(if needs_body {
-        Node::node(vec![("body", object)])
+        Node::object(vec![("body", object)])
     } else {
         object
     })

@@ -18,7 +18,7 @@ impl Node {
         Self::Text(written::name(name))
     }
 
-    pub fn node(parts: Vec<(&str, Self)>) -> Self {
+    pub fn object(parts: Vec<(&str, Self)>) -> Self {
         let own = parts.into_iter().map(|(key, value)| (key.to_owned(), value));
         Self::Map(own.collect())
     }
