@@ -42,6 +42,7 @@ pub struct DocumentPlan {
     /// what is read with others.
     pub steps: Vec<Option<Step>>,
     pub key: Vec<KeyPiece>,
+    pub aliases: Vec<Vec<KeyPiece>>,
     pub body: Template,
     /// By the catalogue's name of the table.
     pub uses: BTreeMap<String, TableUse>,
@@ -106,7 +107,12 @@ impl DocumentPlan {
         let dialect = names.dialect();
         let mut slots = slots::Slots::new(dialect, &document);
         let body = template::body(&document, &mut slots);
-        let key = template::key(&document, &mut slots);
+        let key = template::key(&document.key, &mut slots);
+        let aliases = document
+            .aliases
+            .iter()
+            .map(|alias| template::key(alias, &mut slots))
+            .collect();
         let id = document
             .root_id
             .iter()
@@ -120,6 +126,7 @@ impl DocumentPlan {
             root,
             steps,
             key,
+            aliases,
             body,
             reverse: reverse::paths(names, &document, catalogue, &uses),
             all_roots: reverse::all_roots(&document, names),
