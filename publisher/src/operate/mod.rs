@@ -3,6 +3,8 @@
 pub mod apply;
 mod compare;
 mod define;
+pub mod graph;
+pub mod init;
 mod lines;
 pub mod plan;
 pub mod rebuild;
