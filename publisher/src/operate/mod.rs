@@ -3,6 +3,7 @@
 pub mod apply;
 mod compare;
 mod define;
+pub(crate) mod expressions;
 mod lines;
 pub mod plan;
 pub mod rebuild;

@@ -4,6 +4,7 @@ mod aggregates;
 mod conditions;
 mod documents;
 pub(crate) mod draft;
+mod expressions;
 pub(crate) mod fixture;
 mod gather;
 mod measure;

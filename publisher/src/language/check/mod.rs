@@ -10,6 +10,7 @@ mod body;
 mod conditions;
 mod constant;
 mod document;
+mod expression;
 mod joins;
 mod key;
 mod names;
