@@ -75,8 +75,12 @@ pub enum Role {
         optional: bool,
         via: Option<SourceId>,
     },
-    /// A junction; `parent` is the source that it starts from.
+    /// A junction; `parent` is the source that it starts from, which is another junction after the first of several.
     Via {
+        parent: SourceId,
+    },
+    /// The row that a foreign key of a row of `parent` names, if there is one: a column `t.x`. Read together with `parent`.
+    Lookup {
         parent: SourceId,
     },
     /// Rows of a construct in the body; `parent` is the source of the enclosing row, `via` its junction.
@@ -158,7 +162,7 @@ impl Test {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
-    /// Of this source, or of its junction.
+    /// Of this source, of its junction, or of a row that a foreign key of them names.
     pub column: ColumnRef,
     pub descending: bool,
 }

@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(pieces("lower({sku})"), ["lower(", "<sku>", ")"]);
         assert_eq!(
             pieces("{a}{store.\"a}b\"}||';)--'"),
-            ["<a>", "<store.\"a}b\">", "||';)--'"]
+            ["<a>", "<store.a}b>", "||';)--'"]
         );
         assert_eq!(pieces("{a} #>> '{{x,\"y\"}}'"), ["<a>", " #>> '{x,\"y\"}'"]);
         assert_eq!(

@@ -64,7 +64,9 @@ pub fn name_of(document: &Document, column: ColumnRef) -> String {
     let qualifier = match &document.sources[column.source].role {
         Role::Root => "root",
         Role::Scope { name, .. } => name,
-        Role::Via { .. } | Role::Node { .. } => &document.sources[column.source].table.name,
+        Role::Via { .. } | Role::Lookup { .. } | Role::Node { .. } => {
+            &document.sources[column.source].table.name
+        }
     };
     let column = name::quoted_where_needed(&document.column_of(column).name);
     format!("{}.{column}", name::quoted_where_needed(qualifier))

@@ -11,6 +11,7 @@ pub mod dialect;
 mod expression;
 mod mapping;
 mod reverse;
+mod rows;
 mod select;
 mod slots;
 mod template;
@@ -40,7 +41,7 @@ pub struct DocumentPlan {
     /// Roots that exist and pass the document's `where`.
     pub root: RootSelect,
     /// One per scope and node, in an order in which outer values are always known. By source; `None` for the root and
-    /// junctions. Then one for each expression.
+    /// what is read with others. Then one for each expression.
     pub steps: Vec<Option<Step>>,
     /// In the order of their steps.
     pub expressions: Vec<ExpressionUse>,

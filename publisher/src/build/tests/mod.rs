@@ -7,6 +7,7 @@ pub(crate) mod draft;
 mod expressions;
 pub(crate) mod fixture;
 mod gather;
+mod lookups;
 mod measure;
 mod nodes;
 mod reverse;

@@ -91,7 +91,7 @@ impl Checker<'_, '_> {
         own: SourceId,
         place: Place,
     ) -> Option<Join> {
-        let left = self.own_column(&column.is, column.at, own, None, "the left side of \"match\"");
+        let left = self.table_column(&column.is, column.at, own, "the left side of \"match\"");
         let to = self.right(left, &equals.is, equals.at, place)?;
         Some(Join {
             column: left?.column,

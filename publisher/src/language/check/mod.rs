@@ -13,6 +13,7 @@ mod document;
 mod expression;
 mod joins;
 mod key;
+mod lookups;
 mod names;
 mod root;
 mod scopes;

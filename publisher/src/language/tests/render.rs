@@ -65,6 +65,7 @@ fn role(role: &Role) -> String {
             )
         }
         Role::Via { parent } => format!("via from {parent}:"),
+        Role::Lookup { parent } => format!("lookup from {parent}:"),
         Role::Node {
             parent,
             via: junction,
