@@ -23,6 +23,8 @@ pub struct Document {
     /// Columns of the root that are its id: the primary key, or `id:`.
     pub root_id: Vec<usize>,
     pub key: Vec<KeySegment>,
+    /// Templates of keys that lead to the document.
+    pub aliases: Vec<Vec<KeySegment>>,
     /// The document's own `where`, over root columns.
     pub filters: Vec<Filter>,
     /// Always an object.

@@ -51,11 +51,25 @@ pub fn check<T: AsRef<str>>(
 /// The document's key template with names in place of its columns.
 #[must_use]
 pub fn key_pattern(document: &Document) -> KeyPattern {
+    pattern(document, &document.key)
+}
+
+/// The same of its aliases.
+#[must_use]
+pub fn alias_patterns(document: &Document) -> Vec<KeyPattern> {
+    document
+        .aliases
+        .iter()
+        .map(|alias| pattern(document, alias))
+        .collect()
+}
+
+fn pattern(document: &Document, template: &[KeySegment]) -> KeyPattern {
     let part = |segment: &KeySegment| match segment {
         KeySegment::Literal(text) => KeyPart::Literal(text.clone()),
         KeySegment::Column(column) => KeyPart::Value(name_of(document, *column)),
     };
-    KeyPattern(document.key.iter().map(part).collect())
+    KeyPattern(template.iter().map(part).collect())
 }
 
 /// A column as a template, or any place at the top of a document, reaches it: `root.id`, `store.code`.

@@ -26,6 +26,7 @@ pub struct Declaration {
     pub id: Option<At<Vec<At<Name>>>>,
     pub scopes: Vec<Scope>,
     pub key: Option<At<Vec<Piece>>>,
+    pub aliases: Vec<At<Vec<Piece>>>,
     pub conditions: Vec<Condition>,
     pub body: Vec<Member>,
     pub targets: Option<Vec<TargetUse>>,

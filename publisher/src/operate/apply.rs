@@ -104,7 +104,13 @@ impl Apply<'_> {
         let targets: Vec<&str> = self.targets.keys().map(String::as_str).collect();
         let (catalogue, documents) = check(self.store, self.files, &targets).await?;
         let names = &self.store.names;
-        Ok(wanted::wanted(documents, self.files, &catalogue, names, &targets))
+        Ok(wanted::wanted(
+            documents,
+            self.files,
+            &catalogue,
+            names,
+            self.targets,
+        ))
     }
 
     async fn carry_out(&self, wanted: &[Wanted], agreed: Option<&Plan>) -> Result<Report, ApplyError> {

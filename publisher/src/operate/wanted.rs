@@ -6,6 +6,7 @@ use pubsync_schema::definition::Definition;
 use pubsync_schema::names::{Lane, Names};
 use pubsync_schema::shape::{Binding, Shape};
 
+use super::compare::Targets;
 use super::plan::Statement;
 use crate::capture::Capture;
 use crate::catalogue::Catalogue;
@@ -31,7 +32,7 @@ pub fn wanted(
     files: &[SourceFile],
     catalogue: &Catalogue,
     names: &Names,
-    targets: &[&str],
+    targets: &Targets,
 ) -> Vec<Wanted> {
     let one = |(document, file): (Document, &SourceFile)| {
         let plan = DocumentPlan::new(document, catalogue, names);
@@ -45,15 +46,18 @@ pub fn wanted(
     documents.into_iter().zip(files).map(one).collect()
 }
 
-fn definition(plan: &DocumentPlan, yaml: &str, targets: &[&str]) -> Definition {
+fn definition(plan: &DocumentPlan, yaml: &str, targets: &Targets) -> Definition {
     let document = &plan.document;
-    let bindings: BTreeMap<String, Binding> = match &document.targets {
+    let mut bindings: BTreeMap<String, Binding> = match &document.targets {
         Some(list) => list.iter().cloned().collect(),
         None => targets
-            .iter()
-            .map(|name| ((*name).to_owned(), Binding::default()))
+            .keys()
+            .map(|name| (name.clone(), Binding::default()))
             .collect(),
     };
+    for (name, binding) in &mut bindings {
+        binding.aliases = targets.get(name).is_some_and(|target| target.holds_aliases());
+    }
     let columns = columns(&plan.uses);
     Definition {
         document: document.name.clone(),
@@ -64,6 +68,7 @@ fn definition(plan: &DocumentPlan, yaml: &str, targets: &[&str]) -> Definition {
             document: document.name.clone(),
             queue: document.queue.clone().unwrap_or_else(|| document.name.clone()),
             key: language::key_pattern(document),
+            aliases: language::alias_patterns(document),
             targets: bindings,
             sync: document.sync,
             inline_limit: document.inline_limit,

@@ -46,6 +46,7 @@ pub struct DocumentPlan {
     /// In the order of their steps.
     pub expressions: Vec<ExpressionUse>,
     pub key: Vec<KeyPiece>,
+    pub aliases: Vec<Vec<KeyPiece>>,
     pub body: Template,
     /// By the catalogue's name of the table.
     pub uses: BTreeMap<String, TableUse>,
@@ -111,7 +112,12 @@ impl DocumentPlan {
         let dialect = names.dialect();
         let mut slots = slots::Slots::new(dialect, &document);
         let body = template::body(&document, &mut slots);
-        let key = template::key(&document, &mut slots);
+        let key = template::key(&document.key, &mut slots);
+        let aliases = document
+            .aliases
+            .iter()
+            .map(|alias| template::key(alias, &mut slots))
+            .collect();
         let id = document
             .root_id
             .iter()
@@ -127,6 +133,7 @@ impl DocumentPlan {
             steps,
             expressions,
             key,
+            aliases,
             body,
             reverse: reverse::paths(names, &document, catalogue, &uses),
             all_roots: reverse::all_roots(&document, names),

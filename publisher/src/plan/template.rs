@@ -72,8 +72,9 @@ pub(super) fn body(document: &Document, slots: &mut Slots<'_>) -> Template {
     object(&document.body, slots)
 }
 
-pub(super) fn key(document: &Document, slots: &mut Slots<'_>) -> Vec<KeyPiece> {
-    let follows = |i: usize| match document.key.get(i + 1) {
+/// Of the key, or of an alias.
+pub(super) fn key(template: &[KeySegment], slots: &mut Slots<'_>) -> Vec<KeyPiece> {
+    let follows = |i: usize| match template.get(i + 1) {
         Some(KeySegment::Literal(text)) => text.chars().next(),
         _ => None,
     };
@@ -84,7 +85,7 @@ pub(super) fn key(document: &Document, slots: &mut Slots<'_>) -> Vec<KeyPiece> {
             follows: follows(i),
         },
     };
-    document.key.iter().enumerate().map(piece).collect()
+    template.iter().enumerate().map(piece).collect()
 }
 
 fn object(members: &[(String, Value)], slots: &mut Slots<'_>) -> Template {

@@ -1,6 +1,7 @@
 //! Documents built by hand, against SQLite and PostgreSQL.
 
 mod aggregates;
+mod aliases;
 mod conditions;
 mod documents;
 pub(crate) mod draft;

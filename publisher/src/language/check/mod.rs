@@ -7,6 +7,7 @@
 mod across;
 mod aggregate;
 mod body;
+mod collisions;
 mod conditions;
 mod constant;
 mod document;

@@ -7,6 +7,7 @@ mod mistakes;
 mod render;
 mod rows;
 mod spans;
+mod top_level;
 mod values;
 
 use super::{Problem, SourceFile, check, key_pattern};

@@ -115,11 +115,23 @@ fn column(document: &Document, column: ColumnRef) -> String {
 }
 
 pub fn key(document: &Document) -> String {
+    template(document, &document.key)
+}
+
+pub fn aliases(document: &Document) -> Vec<String> {
+    document
+        .aliases
+        .iter()
+        .map(|alias| template(document, alias))
+        .collect()
+}
+
+fn template(document: &Document, segments: &[KeySegment]) -> String {
     let segment = |segment: &KeySegment| match segment {
         KeySegment::Literal(text) => text.clone(),
         KeySegment::Column(it) => format!("<{}>", column(document, *it)),
     };
-    document.key.iter().map(segment).collect()
+    segments.iter().map(segment).collect()
 }
 
 /// `{id: 0.id, brand: one 1 {name: 1.name}}`
