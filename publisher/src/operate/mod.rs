@@ -4,6 +4,8 @@ pub mod apply;
 mod compare;
 mod define;
 pub(crate) mod expressions;
+pub mod graph;
+pub mod init;
 mod lines;
 pub mod plan;
 pub mod rebuild;
