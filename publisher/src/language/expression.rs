@@ -60,11 +60,7 @@ impl<'a> Reader<'a> {
             '\'' | '"' => return self.quoted(c, false),
             '{' | '}' => return self.brace(c),
             '(' | '[' => self.brackets.push(c),
-            ')' | ']' => {
-                if self.brackets.pop() != Some(if c == ')' { '(' } else { '[' }) {
-                    return Err(format!("\"{c}\" closes nothing in the expression"));
-                }
-            }
+            ')' | ']' => self.close(c)?,
             ';' => return Err("an expression holds no \";\": it is no statement".to_owned()),
             '$' => return Err("an expression holds no \"$\": text takes single quotes".to_owned()),
             '-' if self.rest.starts_with("--") => return Err(no_comment("--")),
@@ -79,6 +75,14 @@ impl<'a> Reader<'a> {
         }
         self.take(c.len_utf8());
         Ok(())
+    }
+
+    fn close(&mut self, bracket: char) -> Result<(), String> {
+        let open = if bracket == ')' { '(' } else { '[' };
+        match self.brackets.pop() {
+            Some(last) if last == open => Ok(()),
+            _ => Err(format!("\"{bracket}\" closes nothing in the expression")),
+        }
     }
 
     /// Moves this many bytes into the text.
