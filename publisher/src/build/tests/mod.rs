@@ -6,6 +6,7 @@ mod conditions;
 mod documents;
 pub(crate) mod draft;
 mod exists;
+mod expressions;
 pub(crate) mod fixture;
 mod gather;
 mod lookups;

@@ -12,6 +12,7 @@ mod conditions;
 mod constant;
 mod document;
 mod exists;
+mod expression;
 mod joins;
 mod key;
 mod lookups;
