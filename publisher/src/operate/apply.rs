@@ -18,7 +18,7 @@ use pubsync_worker::broker::{Broker, BrokerError};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use std::sync::Arc;
 
-use crate::capture::{self, Capture, LockRetry};
+use crate::capture::{self, LockRetry};
 use crate::catalogue::{self, Catalogue};
 use crate::document::Document;
 use crate::language::{self, Problem, SourceFile};
@@ -104,7 +104,7 @@ impl Apply<'_> {
         let triggers = capture::reconcile(
             &self.store.write,
             &self.store.names,
-            &captures(&plans),
+            &capture::merged(plans.iter().flat_map(|plan| &plan.uses)),
             &LockRetry::default(),
         )
         .await?;
@@ -336,20 +336,4 @@ fn fingerprint(plan: &DocumentPlan, yaml: &str) -> String {
         text.push_str(sql);
     }
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
-}
-
-/// What to capture, merged over all documents.
-fn captures(plans: &[DocumentPlan]) -> Vec<Capture> {
-    let mut merged: BTreeMap<&str, Capture> = BTreeMap::new();
-    for (name, used) in plans.iter().flat_map(|plan| &plan.uses) {
-        let capture = merged.entry(name).or_insert_with(|| Capture {
-            table: used.table.clone(),
-            name: name.clone(),
-            watched: Default::default(),
-            carried: Default::default(),
-        });
-        capture.watched.extend(&used.watched);
-        capture.carried.extend(&used.carried);
-    }
-    merged.into_values().collect()
 }

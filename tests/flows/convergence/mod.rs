@@ -19,3 +19,4 @@ mod process;
 mod scene;
 mod second_attempts;
 mod stop;
+mod unannounced;
