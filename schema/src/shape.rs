@@ -12,6 +12,9 @@ pub struct Shape {
     /// Names of queues: the document's own name, or the group that it shares (`queue: group`).
     pub queue: String,
     pub key: KeyPattern,
+    /// Of the keys of aliases.
+    #[serde(default)]
+    pub aliases: Vec<KeyPattern>,
     /// By the target's name in the configuration.
     pub targets: BTreeMap<String, Binding>,
     /// `None`: as the configuration says.
@@ -20,6 +23,9 @@ pub struct Shape {
     pub inline_limit: Option<usize>,
     /// Properties of the OpenSearch mapping, derived from column types.
     pub mapping: serde_json::Value,
+    /// Types of the columns that the document uses, as `table.column`: so that `plan` can say which one changed.
+    #[serde(default)]
+    pub columns: BTreeMap<String, String>,
 }
 
 /// How one document meets one target.
@@ -27,6 +33,9 @@ pub struct Shape {
 pub struct Binding {
     /// OpenSearch: alias; the document's name where left out.
     pub index: Option<String>,
+    /// Whether the target holds aliases. To one that does not, an alias is a key that is not there.
+    #[serde(default)]
+    pub aliases: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +52,8 @@ pub struct Collection {
     /// OpenSearch alias.
     pub index: String,
     pub key: KeyPattern,
+    /// Of the keys of aliases; empty where the target holds none.
+    pub aliases: Vec<KeyPattern>,
     /// OpenSearch mapping: the `properties` object.
     pub mapping: serde_json::Value,
 }
@@ -56,8 +67,44 @@ impl Shape {
             document: self.document.clone(),
             index: binding.index.clone().unwrap_or_else(|| self.document.clone()),
             key: self.key.clone(),
+            aliases: if binding.aliases {
+                self.aliases.clone()
+            } else {
+                Vec::new()
+            },
             mapping: self.mapping.clone(),
         })
+    }
+
+    /// Whether aliases of this document go to the target; yes where the document does not go there at all.
+    #[must_use]
+    pub fn shows_aliases(&self, target: &str) -> bool {
+        self.targets.get(target).is_none_or(|binding| binding.aliases)
+    }
+}
+
+impl Collection {
+    /// Whether a key of the target is this document's, or leads to one.
+    #[must_use]
+    pub fn owns(&self, key: &str) -> bool {
+        self.key.matches(key) || self.aliases.iter().any(|alias| alias.matches(key))
+    }
+
+    /// What all keys of this document begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        let mut common = self.key.prefix();
+        for alias in &self.aliases {
+            let same = common
+                .char_indices()
+                .zip(alias.prefix().chars())
+                .take_while(|((_, a), b)| a == b)
+                .map(|((at, a), _)| at + a.len_utf8())
+                .last()
+                .unwrap_or(0);
+            common = &common[..same];
+        }
+        common
     }
 }
 
@@ -69,35 +116,53 @@ pub struct KeyPattern(pub Vec<KeyPart>);
 #[serde(rename_all = "lowercase")]
 pub enum KeyPart {
     Literal(String),
-    /// An encoded value; never holds the character that follows it in the template, nor one of `:{}`, white space
-    /// or control characters.
-    Value,
+    /// The encoded value of a column, which is named as the template reaches it: `root.id`, `store.code`. Never holds
+    /// the character that follows it in the template, nor one of `:{}`, white space or control characters.
+    Value(String),
 }
 
 impl KeyPattern {
     /// Whether this document could have made the key.
     #[must_use]
     pub fn matches(&self, key: &str) -> bool {
+        self.split(key).is_some()
+    }
+
+    /// The value that a column has in a key; `None` where the template does not name the column, or another document
+    /// made the key.
+    #[must_use]
+    pub fn value(&self, key: &str, column: &str) -> Option<String> {
+        let (_, encoded) = self.split(key)?.into_iter().find(|(name, _)| *name == column)?;
+        Some(decode_key_value(encoded))
+    }
+
+    /// Columns whose values stand in every key, in the order of the template.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|part| match part {
+            KeyPart::Literal(_) => None,
+            KeyPart::Value(column) => Some(column.as_str()),
+        })
+    }
+
+    /// Columns and their encoded values; `None` where this document could not have made the key. An encoded value ends
+    /// where its next literal begins, so there is one way to read a key.
+    fn split<'a>(&'a self, key: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
         let mut rest = key;
+        let mut values = Vec::new();
         for (i, part) in self.0.iter().enumerate() {
             match part {
-                KeyPart::Literal(text) => match rest.strip_prefix(text.as_str()) {
-                    Some(after) => rest = after,
-                    None => return false,
-                },
-                KeyPart::Value => {
-                    let stop = match self.0.get(i + 1) {
-                        Some(KeyPart::Literal(text)) => text.chars().next(),
-                        _ => None,
-                    };
+                KeyPart::Literal(text) => rest = rest.strip_prefix(text.as_str())?,
+                KeyPart::Value(column) => {
+                    let stop = follows(&self.0, i);
                     let end = rest
                         .find(|c: char| Some(c) == stop || !in_encoded_value(c))
                         .unwrap_or(rest.len());
+                    values.push((column.as_str(), &rest[..end]));
                     rest = &rest[end..];
                 }
             }
         }
-        rest.is_empty()
+        rest.is_empty().then_some(values)
     }
 
     /// The literal text before the first value.
@@ -135,6 +200,37 @@ pub fn encode_key_value(value: &str, follows: Option<char>, into: &mut String) {
         } else {
             into.push(c);
         }
+    }
+}
+
+/// Undoes [`encode_key_value`].
+fn decode_key_value(encoded: &str) -> String {
+    let hex = |at: usize| {
+        let digits = encoded.get(at + 1..at + 3)?;
+        u8::from_str_radix(digits, 16).ok()
+    };
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut at = 0;
+    while let Some(&byte) = encoded.as_bytes().get(at) {
+        match hex(at).filter(|_| byte == b'%') {
+            Some(decoded) => {
+                bytes.push(decoded);
+                at += 3;
+            }
+            None => {
+                bytes.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The character that ends the value at this place of a template.
+fn follows(parts: &[KeyPart], i: usize) -> Option<char> {
+    match parts.get(i + 1) {
+        Some(KeyPart::Literal(text)) => text.chars().next(),
+        _ => None,
     }
 }
 
@@ -188,10 +284,7 @@ fn steps(parts: &[KeyPart]) -> Vec<Step> {
     for (i, part) in parts.iter().enumerate() {
         match part {
             KeyPart::Literal(text) => out.extend(text.chars().map(Step::Char)),
-            KeyPart::Value => out.push(Step::Run(match parts.get(i + 1) {
-                Some(KeyPart::Literal(text)) => text.chars().next(),
-                _ => None,
-            })),
+            KeyPart::Value(_) => out.push(Step::Run(follows(parts, i))),
         }
     }
     out
@@ -205,7 +298,7 @@ mod tests {
         let mut parts = Vec::new();
         for piece in template.split_inclusive(['<', '>']) {
             match piece.strip_suffix('>') {
-                Some(_) => parts.push(KeyPart::Value),
+                Some(column) => parts.push(KeyPart::Value(column.to_owned())),
                 None => {
                     let text = piece.trim_end_matches('<');
                     if !text.is_empty() {
@@ -247,5 +340,26 @@ mod tests {
         let mut out = String::new();
         encode_key_value("a-b", Some('-'), &mut out);
         assert_eq!(out, "a%2Db");
+    }
+
+    #[test]
+    fn a_key_tells_the_values_of_its_columns() {
+        let p = pattern("product:<store.code>:<root.id>");
+        for value in ["DE", "a:b %{}é\n", "%41", "100%", ""] {
+            let mut key = "product:".to_owned();
+            encode_key_value(value, Some(':'), &mut key);
+            key.push_str(":7");
+            assert_eq!(p.value(&key, "store.code").as_deref(), Some(value), "{key}");
+            assert_eq!(p.value(&key, "root.id").as_deref(), Some("7"), "{key}");
+        }
+        assert_eq!(p.value("product:DE:7", "store.name"), None);
+        assert_eq!(p.value("price:DE:7", "store.code"), None);
+        assert_eq!(p.columns().collect::<Vec<_>>(), ["store.code", "root.id"]);
+        let mut key = String::new();
+        encode_key_value("ä-b", Some('-'), &mut key);
+        assert_eq!(
+            pattern("<x>-<y>").value(&(key + "-2"), "x").as_deref(),
+            Some("ä-b")
+        );
     }
 }

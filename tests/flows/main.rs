@@ -3,12 +3,14 @@
 // A test fails by panicking, also in its own functions.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod beginning;
 mod chinook;
 mod convergence;
 mod demo;
 mod direct;
 mod errors;
 mod fanout;
+mod planning;
 mod shop;
 mod shutdown;
 mod telemetry;

@@ -60,7 +60,26 @@ pub struct TableName {
     pub table: String,
 }
 
-/// What [`reconcile`] did, or [`plan`] would do. Catalogue names; tables that no document needs as `schema.table`.
+/// What [`reconcile`] would do to the triggers of one table.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Change {
+    /// Catalogue name; of a table that no document needs `schema.table`.
+    pub table: String,
+    pub kind: ChangeKind,
+    /// The statements, in one transaction.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sql: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    Install,
+    Replace,
+    Remove,
+}
+
+/// What [`reconcile`] did. Catalogue names; tables that no document needs as `schema.table`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Report {
     pub installed: Vec<String>,
@@ -126,12 +145,30 @@ pub async fn reconcile(
     Ok(report(&steps))
 }
 
-/// What [`reconcile`] would do.
+/// What [`reconcile`] would change, table by table. What stays as it is stands nowhere.
 ///
 /// # Errors
 /// [`Error::Read`].
-pub async fn plan<C: ConnectionTrait>(db: &C, names: &Names, captures: &[Capture]) -> Result<Report, Error> {
-    Ok(report(&steps(db, names, captures).await?))
+pub async fn plan<C: ConnectionTrait>(
+    db: &C,
+    names: &Names,
+    captures: &[Capture],
+) -> Result<Vec<Change>, Error> {
+    let steps = steps(db, names, captures).await?;
+    let change = |step: Step| {
+        let kind = match step.kind {
+            StepKind::Keep => return None,
+            StepKind::Install => ChangeKind::Install,
+            StepKind::Replace => ChangeKind::Replace,
+            StepKind::Remove | StepKind::RemovePart => ChangeKind::Remove,
+        };
+        Some(Change {
+            kind,
+            table: step.table,
+            sql: step.statements,
+        })
+    };
+    Ok(steps.into_iter().filter_map(change).collect())
 }
 
 /// Sets right what happened under the triggers since they were made: partitions came or went, another table has the

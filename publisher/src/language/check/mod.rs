@@ -5,15 +5,19 @@
 //! before.
 
 mod across;
+mod aggregate;
 mod body;
+mod collisions;
 mod conditions;
 mod constant;
 mod document;
 mod joins;
 mod key;
+mod lookups;
 mod names;
 mod root;
 mod scopes;
+mod shapes;
 mod tables;
 
 use crate::catalogue::Catalogue;

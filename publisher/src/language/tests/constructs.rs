@@ -5,11 +5,11 @@ use super::render::{body, filters, key, sources};
 use super::*;
 
 /// Body and sources of a document over `product`.
-fn check_product(text: &str, expected_body: &str, expected_sources: &str) {
+pub(super) fn check_product(text: &str, expected_body: &str, expected_sources: &str) {
     check_document("product", text, expected_body, expected_sources);
 }
 
-fn check_document(root: &str, text: &str, expected_body: &str, expected_sources: &str) {
+pub(super) fn check_document(root: &str, text: &str, expected_body: &str, expected_sources: &str) {
     let document = good(&document(root, text));
     assert_eq!(body(&document), expected_body, "{text}");
     let all = sources(&document);
@@ -377,6 +377,8 @@ fn key_patterns() {
     assert_eq!(key(&document), "{d}:<0.sku>-<0.id>");
     let pattern = key_pattern(&document);
     assert!(pattern.matches("{d}:a-7") && !pattern.matches("{d}:a") && pattern.prefix() == "{d}:");
+    let columns: Vec<_> = pattern.columns().collect();
+    assert_eq!(columns, ["root.sku", "root.id"]);
 }
 
 #[test]

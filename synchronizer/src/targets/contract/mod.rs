@@ -43,7 +43,7 @@ async fn cleaned(test: impl Future<Output = ()>, clean: impl Future<Output = ()>
 fn products() -> Collection {
     collection(
         "product",
-        vec![KeyPart::Literal("product:".to_owned()), KeyPart::Value],
+        vec![KeyPart::Literal("product:".to_owned()), value("root.id")],
     )
 }
 
@@ -54,11 +54,15 @@ fn variants() -> Collection {
         "variant",
         vec![
             KeyPart::Literal("product:".to_owned()),
-            KeyPart::Value,
+            value("root.id"),
             colon,
-            KeyPart::Value,
+            value("root.variant"),
         ],
     )
+}
+
+fn value(column: &str) -> KeyPart {
+    KeyPart::Value(column.to_owned())
 }
 
 fn collection(document: &str, key: Vec<KeyPart>) -> Collection {
@@ -67,6 +71,7 @@ fn collection(document: &str, key: Vec<KeyPart>) -> Collection {
         document: document.to_owned(),
         index: "product".to_owned(),
         key: KeyPattern(key),
+        aliases: Vec::new(),
         mapping,
     }
 }

@@ -312,7 +312,7 @@ fn collection_of_shelves() -> pubsync_schema::shape::Collection {
     use pubsync_schema::shape::KeyPart;
     super::collection(
         "shelf",
-        vec![KeyPart::Literal("products:".to_owned()), KeyPart::Value],
+        vec![KeyPart::Literal("products:".to_owned()), super::value("root.id")],
     )
 }
 
