@@ -6,6 +6,7 @@
 //! docs/documents.md.
 
 mod check;
+mod expression;
 mod folder;
 mod name;
 mod parse;
@@ -15,7 +16,7 @@ mod syntax;
 mod template;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests;
+pub(crate) mod tests;
 mod yaml;
 
 use pubsync_schema::shape::{KeyPart, KeyPattern};
@@ -24,6 +25,7 @@ use crate::catalogue::Catalogue;
 use crate::document::{ColumnRef, Document, KeySegment, Role};
 
 pub use folder::{FolderError, load_folder};
+pub(crate) use name::quoted_where_needed;
 pub use problem::Problem;
 
 /// A document file.

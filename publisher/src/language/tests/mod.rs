@@ -1,6 +1,6 @@
 //! The language from its text to checked documents: what each construct becomes, and what each mistake is told.
 
-mod catalogue;
+pub(crate) mod catalogue;
 mod constructs;
 mod folder;
 mod mistakes;
