@@ -12,6 +12,9 @@ pub struct Shape {
     /// Names of queues: the document's own name, or the group that it shares (`queue: group`).
     pub queue: String,
     pub key: KeyPattern,
+    /// Of the keys of aliases.
+    #[serde(default)]
+    pub aliases: Vec<KeyPattern>,
     /// By the target's name in the configuration.
     pub targets: BTreeMap<String, Binding>,
     /// `None`: as the configuration says.
@@ -30,6 +33,9 @@ pub struct Shape {
 pub struct Binding {
     /// OpenSearch: alias; the document's name where left out.
     pub index: Option<String>,
+    /// Whether the target holds aliases. To one that does not, an alias is a key that is not there.
+    #[serde(default)]
+    pub aliases: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +52,8 @@ pub struct Collection {
     /// OpenSearch alias.
     pub index: String,
     pub key: KeyPattern,
+    /// Of the keys of aliases; empty where the target holds none.
+    pub aliases: Vec<KeyPattern>,
     /// OpenSearch mapping: the `properties` object.
     pub mapping: serde_json::Value,
 }
@@ -59,8 +67,44 @@ impl Shape {
             document: self.document.clone(),
             index: binding.index.clone().unwrap_or_else(|| self.document.clone()),
             key: self.key.clone(),
+            aliases: if binding.aliases {
+                self.aliases.clone()
+            } else {
+                Vec::new()
+            },
             mapping: self.mapping.clone(),
         })
+    }
+
+    /// Whether aliases of this document go to the target; yes where the document does not go there at all.
+    #[must_use]
+    pub fn shows_aliases(&self, target: &str) -> bool {
+        self.targets.get(target).is_none_or(|binding| binding.aliases)
+    }
+}
+
+impl Collection {
+    /// Whether a key of the target is this document's, or leads to one.
+    #[must_use]
+    pub fn owns(&self, key: &str) -> bool {
+        self.key.matches(key) || self.aliases.iter().any(|alias| alias.matches(key))
+    }
+
+    /// What all keys of this document begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        let mut common = self.key.prefix();
+        for alias in &self.aliases {
+            let same = common
+                .char_indices()
+                .zip(alias.prefix().chars())
+                .take_while(|((_, a), b)| a == b)
+                .map(|((at, a), _)| at + a.len_utf8())
+                .last()
+                .unwrap_or(0);
+            common = &common[..same];
+        }
+        common
     }
 }
 

@@ -5,6 +5,7 @@ use pubsync_schema::shape::SyncMode;
 
 use crate::document::Comparison;
 
+use super::expression::Expression;
 use super::name::Name;
 use super::template::Piece;
 use super::yaml::{Scalar, Span};
@@ -25,6 +26,7 @@ pub struct Declaration {
     pub id: Option<At<Vec<At<Name>>>>,
     pub scopes: Vec<Scope>,
     pub key: Option<At<Vec<Piece>>>,
+    pub aliases: Vec<At<Vec<Piece>>>,
     pub conditions: Vec<Condition>,
     pub body: Vec<Member>,
     pub targets: Option<Vec<TargetUse>>,
@@ -77,9 +79,24 @@ pub struct Equality {
 
 /// An entry of `where`, or one test of an entry that has several.
 #[derive(Debug, Clone)]
-pub struct Condition {
-    pub column: At<Name>,
-    pub test: At<Test>,
+pub enum Condition {
+    Column {
+        column: At<Name>,
+        test: At<Test>,
+    },
+    /// `exists`; not `wanted`: `missing`.
+    Exists {
+        rows: Existing,
+        wanted: bool,
+    },
+}
+
+/// The rows of `exists` and `missing`.
+#[derive(Debug, Clone)]
+pub struct Existing {
+    pub table: At<Name>,
+    pub link: Link,
+    pub conditions: Vec<Condition>,
 }
 
 #[derive(Debug, Clone)]
@@ -133,6 +150,7 @@ pub enum Value {
     First(Vec<At<Value>>),
     List(Vec<At<Value>>),
     Merge(Vec<At<Value>>),
+    Sql(At<Expression>),
 }
 
 /// What `by`, `flat` and `distinct` say.

@@ -2,9 +2,9 @@
 
 use pubsync_schema::dialect::Dialect;
 
-use super::dialect;
+use super::{dialect, expression};
 use crate::catalogue::{Column, ColumnKind};
-use crate::document::{ColumnRef, Document, Role, SourceId};
+use crate::document::{ColumnRef, Document, Expression, Role, SourceId};
 
 /// Where a column's text stands among the rows that were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub(super) struct Slots<'a> {
     /// SQL expressions by source.
     selected: Vec<Vec<String>>,
     used: Vec<Vec<ColumnRef>>,
+    expressions: Vec<expression::Needs>,
 }
 
 impl<'a> Slots<'a> {
@@ -34,6 +35,7 @@ impl<'a> Slots<'a> {
             document,
             selected: vec![Vec::new(); sources],
             used: vec![Vec::new(); sources],
+            expressions: Vec::new(),
         }
     }
 
@@ -74,6 +76,17 @@ impl<'a> Slots<'a> {
         }
     }
 
+    /// Gives the step that the expression will have.
+    pub fn expression(&mut self, expression: &Expression) -> SourceId {
+        let needs = expression::needs(self.dialect, self.document, self, expression);
+        self.expressions.push(needs);
+        self.document.sources.len() + self.expressions.len() - 1
+    }
+
+    pub fn into_expressions(self) -> Vec<expression::Needs> {
+        self.expressions
+    }
+
     /// What the catalogue says of a column.
     pub fn meta(&self, column: ColumnRef) -> &'a Column {
         self.document.column_of(column)
@@ -100,14 +113,24 @@ pub(super) fn qualified(dialect: Dialect, document: &Document, column: ColumnRef
 }
 
 impl Document {
-    /// The source whose SELECT answers columns of this one: a junction is read with the rows that it leads to, the row
-    /// of a foreign key with the row that holds it.
+    /// The source whose SELECT reads or tests rows of this one.
     #[must_use]
     pub fn owner(&self, source: SourceId) -> SourceId {
+        let joined = self.joined_to(source);
+        match self.sources[joined].role {
+            Role::Exists { parent, .. } => self.owner(parent),
+            _ => joined,
+        }
+    }
+
+    /// The source in whose FROM this one stands: a junction is joined to the rows that it leads to, the row of a foreign
+    /// key to the row that holds it.
+    #[must_use]
+    pub fn joined_to(&self, source: SourceId) -> SourceId {
         match self.sources[source].role {
             Role::Via { .. } => self.end_of(source),
-            Role::Lookup { parent } => self.owner(parent),
-            Role::Root | Role::Scope { .. } | Role::Node { .. } => source,
+            Role::Lookup { parent } => self.joined_to(parent),
+            Role::Root | Role::Scope { .. } | Role::Exists { .. } | Role::Node { .. } => source,
         }
     }
 
@@ -151,6 +174,7 @@ impl Document {
             Role::Scope { name, .. } => format!("scope {name} ({table})"),
             Role::Via { .. } => format!("junction {table}"),
             Role::Lookup { .. } => format!("foreign key to {table}"),
+            Role::Exists { .. } => format!("condition on {table}"),
             Role::Node { .. } => format!("node {table}"),
         }
     }
@@ -161,7 +185,7 @@ impl crate::document::Source {
     #[must_use]
     pub fn via(&self) -> Option<SourceId> {
         match self.role {
-            Role::Scope { via, .. } | Role::Node { via, .. } => via,
+            Role::Scope { via, .. } | Role::Exists { via, .. } | Role::Node { via, .. } => via,
             Role::Root | Role::Via { .. } | Role::Lookup { .. } => None,
         }
     }

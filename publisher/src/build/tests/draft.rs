@@ -22,6 +22,7 @@ impl Draft {
             scopes: vec![],
             root_id: catalogue.tables[root].primary_key.clone(),
             key: vec![],
+            aliases: vec![],
             filters: vec![],
             body: vec![],
             targets: None,
@@ -183,7 +184,7 @@ impl Draft {
         } else {
             &mut self.document.sources[source].filters
         };
-        filters.push(Filter { column, test });
+        filters.push(Filter::Column { column, test });
     }
 
     pub fn join_constant(&mut self, source: SourceId, column: &str, constant: &str) {

@@ -10,6 +10,7 @@ use crate::language::problem::Report;
 use crate::language::suggest::did_you_mean;
 use crate::language::syntax::{At, Declaration, TargetUse};
 
+use super::collisions;
 use super::names::Place;
 use super::tables::Tables;
 
@@ -59,7 +60,16 @@ pub fn check(
     let root_id = checker.root_id(declaration);
     let scopes = checker.scopes(&declaration.scopes);
     let filters = checker.root_filters(&declaration.conditions);
-    let key = declaration.key.as_ref().and_then(|key| checker.key(key, &scopes));
+    let key = declaration
+        .key
+        .as_ref()
+        .and_then(|key| checker.template("key", key, &scopes));
+    let aliases = declaration
+        .aliases
+        .iter()
+        .filter_map(|alias| checker.template("alias", alias, &scopes))
+        .collect();
+    collisions::within(declaration, checker.report);
     let body = checker.members(&declaration.body, Place::TOP);
     Some(Document {
         name: declaration.name.as_ref()?.is.clone(),
@@ -67,6 +77,7 @@ pub fn check(
         scopes: scopes.iter().map(|scope| scope.source).collect(),
         root_id: root_id?,
         key: key?,
+        aliases,
         filters,
         body,
         targets: uses,
@@ -106,6 +117,7 @@ fn bindings(uses: &[TargetUse], configured: &[&str], report: &mut Report<'_>) ->
     }
     let binding = |used: &TargetUse| Binding {
         index: used.index.as_ref().map(|index| index.is.clone()),
+        ..Binding::default()
     };
     uses.iter()
         .map(|used| (used.name.is.clone(), binding(used)))

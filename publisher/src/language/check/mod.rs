@@ -7,9 +7,12 @@
 mod across;
 mod aggregate;
 mod body;
+mod collisions;
 mod conditions;
 mod constant;
 mod document;
+mod exists;
+mod expression;
 mod joins;
 mod key;
 mod lookups;

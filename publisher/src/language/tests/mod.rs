@@ -1,12 +1,13 @@
 //! The language from its text to checked documents: what each construct becomes, and what each mistake is told.
 
-mod catalogue;
+pub(crate) mod catalogue;
 mod constructs;
 mod folder;
 mod mistakes;
 mod render;
 mod rows;
 mod spans;
+mod top_level;
 mod values;
 
 use super::{Problem, SourceFile, check, key_pattern};

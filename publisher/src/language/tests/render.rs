@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::document::{ColumnRef, Document, Filter, Gather, KeySegment, Operand, Role, Source, Test, Value};
+use crate::document::{
+    ColumnRef, Document, Filter, Gather, KeySegment, Operand, Piece, Role, Source, Test, Value,
+};
 
 /// One line for each source: `2 scope store via 1: id = 1.store_id`.
 pub fn sources(document: &Document) -> String {
@@ -63,6 +65,10 @@ fn role(role: &Role) -> String {
             )
         }
         Role::Via { parent } => format!("via from {parent}:"),
+        Role::Exists {
+            parent,
+            via: junction,
+        } => format!("asked from {parent}{}:", via(junction)),
         Role::Lookup { parent } => format!("lookup from {parent}:"),
         Role::Node {
             parent,
@@ -80,8 +86,12 @@ pub fn filters(document: &Document) -> Vec<String> {
 }
 
 fn filter(document: &Document, filter: &Filter) -> String {
-    let left = column(document, filter.column);
-    match &filter.test {
+    let (left, test) = match filter {
+        Filter::Exists { source, wanted: true } => return format!("exists {source}"),
+        Filter::Exists { source, .. } => return format!("missing {source}"),
+        Filter::Column { column: left, test } => (column(document, *left), test),
+    };
+    match test {
         Test::IsNull => format!("{left} is null"),
         Test::IsNotNull => format!("{left} is not null"),
         Test::Equals(right) => format!("{left} = {}", operand(document, right)),
@@ -113,11 +123,23 @@ fn column(document: &Document, column: ColumnRef) -> String {
 }
 
 pub fn key(document: &Document) -> String {
+    template(document, &document.key)
+}
+
+pub fn aliases(document: &Document) -> Vec<String> {
+    document
+        .aliases
+        .iter()
+        .map(|alias| template(document, alias))
+        .collect()
+}
+
+fn template(document: &Document, segments: &[KeySegment]) -> String {
     let segment = |segment: &KeySegment| match segment {
         KeySegment::Literal(text) => text.clone(),
         KeySegment::Column(it) => format!("<{}>", column(document, *it)),
     };
-    document.key.iter().map(segment).collect()
+    segments.iter().map(segment).collect()
 }
 
 /// `{id: 0.id, brand: one 1 {name: 1.name}}`
@@ -160,6 +182,13 @@ fn value(document: &Document, it: &Value) -> String {
         } => format!("{} {source} {}", aggregate.keyword(), column(document, *it)),
         Value::List(it) => format!("[{}]", values(document, it)),
         Value::Merge(it) => format!("merge [{}]", values(document, it)),
+        Value::Sql(it) => {
+            let piece = |piece: &Piece| match piece {
+                Piece::Text(text) => text.clone(),
+                Piece::Column(it) => format!("<{}>", column(document, *it)),
+            };
+            format!("sql {}", it.pieces.iter().map(piece).collect::<String>())
+        }
         Value::Count { source } => format!("count {source}"),
         Value::First(it) => format!("first [{}]", values(document, it)),
     }

@@ -71,6 +71,7 @@ fn collection(document: &str, key: Vec<KeyPart>) -> Collection {
         document: document.to_owned(),
         index: "product".to_owned(),
         key: KeyPattern(key),
+        aliases: Vec::new(),
         mapping,
     }
 }
