@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pubsync_tests::{Database, Session, naive::Found};
+use pubsync_tests::{
+    Database, Session,
+    naive::{Found, Kind, alias_body},
+};
 
 /// A live row of a mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,13 +73,26 @@ impl Comparison<'_> {
         // Roots of which a key is not known: whatever they had stays.
         let mut unknown: BTreeSet<&str> = BTreeSet::new();
         let mut expected = Failures::new();
+        // Aliases of a document that failed stay as they were.
+        let mut kept: BTreeSet<(&str, String)> = BTreeSet::new();
         for found in &self.found {
-            match &found.key {
-                Some(key) => claims.entry(key).or_default().push(found),
-                None => {
+            match (&found.key, &found.body) {
+                (Some(key), Err(_)) => {
+                    kept.insert((&found.root, alias_body(key)));
+                }
+                (Some(_), Ok(_)) => {}
+                (None, _) => {
                     unknown.insert(&found.root);
                     expected.insert((found.root.clone(), None));
                 }
+            }
+        }
+        let beaten = self.beaten();
+        for found in &self.found {
+            let leads_nowhere =
+                found.kind == Kind::Alias && beaten.contains(&(&found.root, found.body.clone()));
+            if let (Some(key), false) = (&found.key, leads_nowhere) {
+                claims.entry(key).or_default().push(found);
             }
         }
         for (key, claimants) in &claims {
@@ -87,13 +103,16 @@ impl Comparison<'_> {
             };
             differences.extend(wrong.map(|wrong| format!("{key}: {wrong}")));
         }
+        let stays = |held: &Held| {
+            unknown.contains(held.root.as_str()) || kept.contains(&(held.root.as_str(), held.body.clone()))
+        };
         for (key, held) in self.mirror {
-            if !claims.contains_key(key.as_str()) && !unknown.contains(held.root.as_str()) {
+            if !claims.contains_key(key.as_str()) && !stays(held) {
                 differences.push(format!("{key}: no row gives it, but it is there: {}", held.body));
             }
         }
         for (key, held) in self.before {
-            if unknown.contains(held.root.as_str()) && self.mirror.get(key).is_none() {
+            if stays(held) && !self.mirror.contains_key(key) {
                 differences.push(format!(
                     "{key}: its root failed, so it had to stay: {}",
                     held.body
@@ -109,6 +128,17 @@ impl Comparison<'_> {
             .into_iter()
             .map(|difference| format!("{}: {difference}", self.document))
             .collect()
+    }
+
+    /// Root and alias body of documents whose key another root holds: they are not there, and so are no aliases to them.
+    fn beaten(&self) -> BTreeSet<(&str, Result<String, String>)> {
+        let documents = self.found.iter().filter(|found| found.kind == Kind::Document);
+        let beaten = documents.filter_map(|found| {
+            let key = found.key.as_ref()?;
+            let held = self.mirror.get(key)?;
+            (held.root != found.root).then(|| (found.root.as_str(), Ok(alias_body(key))))
+        });
+        beaten.collect()
     }
 
     fn one(&self, key: &str, one: &Found, held: Option<&Held>, expected: &mut Failures) -> Option<String> {
@@ -148,19 +178,23 @@ fn several_claim(
     held: Option<&Held>,
     expected: &mut Failures,
 ) -> Option<String> {
-    let holder = held.and_then(|held| claimants.iter().find(|found| found.root == held.root));
+    // A root can give an alias for several of its documents.
+    let is_held = |found: &&&Found| {
+        let mine = |held: &Held| found.kind == Kind::Document || found.body.as_ref() == Ok(&held.body);
+        held.is_some_and(|held| held.root == found.root && mine(held))
+    };
+    let holder = claimants.iter().find(is_held);
     for found in claimants {
-        let holds = holder.is_some_and(|holder| holder.root == found.root && holder.body.is_ok());
+        let holds = holder.is_some_and(|holder| holder == found && holder.body.is_ok());
         if !holds {
             expected.insert((found.root.clone(), Some(key.to_owned())));
         }
     }
     match (holder, held) {
-        (Some(holder), held) => holder
-            .body
-            .as_ref()
-            .ok()
-            .and_then(|body| wrong(holder, body, held)),
+        (Some(holder), held) => {
+            let body = holder.body.as_ref().ok();
+            body.and_then(|body| wrong(holder, body, held))
+        }
         (None, Some(held)) => Some(format!("several roots give it, none of them holds it: {held:?}")),
         // Who cannot be built may be taken for the holder.
         (None, None) if claimants.iter().any(|found| found.body.is_err()) => None,

@@ -30,11 +30,36 @@ impl Author<'_> {
             let test = self.test(spot, sort);
             entries.push((name, test));
         }
+        let features = self.features;
+        if features.takes(self.random, "exists")
+            && let Some(rows) = self.beside(spot)
+        {
+            let word = self.random.pick(&["exists", "missing"]);
+            entries.push((word.to_owned(), rows));
+        }
         let entries: Vec<String> = entries
             .iter()
             .map(|(name, test)| format!("{name}: {test}"))
             .collect();
         format!("{{ {} }}", entries.join(", "))
+    }
+
+    /// Rows of another table that meet this row.
+    fn beside(&mut self, spot: &Spot) -> Option<String> {
+        let (table, mut options) = if self.random.percent(30) {
+            self.named_row(spot.table)?
+        } else {
+            self.other_rows(spot)?
+        };
+        // In either direction: so it must be said which where there are several.
+        if options.text.is_empty() && self.ways_between(spot.table, table) != 1 {
+            return None;
+        }
+        if self.random.percent(50) {
+            let inside = spot.inside(table, options.via);
+            options.text += &format!(", where: {}", self.conditions(&inside, 1));
+        }
+        Some(format!("{{ table: {}{} }}", self.table_name(table), options.text))
     }
 
     fn test(&mut self, spot: &Spot, sort: Sort) -> String {

@@ -48,7 +48,9 @@ fn document(random: &mut Random, tables: &[Table], features: &Features, number: 
     let mut yaml = format!("document: {name}\nroot: {}\n", scalar(&[&tables[root].name]));
     yaml += &author.identity();
     let mut key = format!("{name}:{}", author.root_key());
-    let scopes = author.each(&mut key);
+    let mut scoped = String::new();
+    let scopes = author.each(&mut scoped);
+    key += &scoped;
     if !scopes.is_empty() {
         yaml += &format!("each:\n{}", scopes.concat());
     }
@@ -61,7 +63,7 @@ fn document(random: &mut Random, tables: &[Table], features: &Features, number: 
         author.scopes = scopes;
         yaml += &format!("where: {conditions}\n");
     }
-    yaml += &author.more(&name, &key);
+    yaml += &author.aliases(&name, &scoped);
     yaml += "body:\n";
     for _ in 0..2 + author.random.below(4) {
         let member = author.member();
@@ -126,6 +128,7 @@ impl Author<'_> {
             };
             let spot = Spot {
                 via: options.via,
+                is_scope: true,
                 ..Spot::top(table)
             };
             // Names in `where` reach the scopes before this one.
@@ -149,9 +152,18 @@ impl Author<'_> {
         lines
     }
 
-    /// The other keys of the top level.
-    fn more(&mut self, _name: &str, _key: &str) -> String {
-        String::new()
+    /// A second template, which begins differently.
+    fn aliases(&mut self, name: &str, scopes: &str) -> String {
+        let features = self.features;
+        if !features.takes(self.random, "aliases") {
+            return String::new();
+        }
+        let columns = match self.random.below(3) {
+            0 => self.tables[self.root].key.clone(),
+            _ => self.random.one_of(&keyable(&self.tables[self.root])).clone(),
+        };
+        let root = self.placeholders("root", &columns, self.root);
+        format!("aliases: [{}]\n", text(&format!("also-{name}:{root}{scopes}")))
     }
 }
 

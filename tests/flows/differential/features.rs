@@ -4,9 +4,10 @@ use crate::random::Random;
 
 /// Constructs beyond the plainest, each with how often in a hundred it is taken where it could stand. What stands with 0
 /// says why.
-const ALL: [(&str, u64); 12] = [
+const ALL: [(&str, u64); 13] = [
+    ("aliases", 25),
     ("tests", 50),
-    ("exists", 0),
+    ("exists", 25),
     ("hops", 0),
     ("lookup", 12),
     ("aggregates", 15),
@@ -14,7 +15,7 @@ const ALL: [(&str, u64); 12] = [
     ("merge", 6),
     ("distinct", 20),
     ("flat", 15),
-    ("sql", 0),
+    ("sql", 8),
     ("ancestors", 0),
     ("tree", 0),
 ];

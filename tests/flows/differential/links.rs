@@ -16,7 +16,7 @@ pub struct Options {
 
 impl Author<'_> {
     /// The row that a foreign key of this row names.
-    pub fn to_one(&mut self, from: usize) -> Option<(usize, Options)> {
+    pub fn named_row(&mut self, from: usize) -> Option<(usize, Options)> {
         let table = &self.tables[from];
         if table.foreign.is_empty() {
             return None;
@@ -32,7 +32,7 @@ impl Author<'_> {
     }
 
     /// Rows that name this row, or are joined to it by a junction or by equal columns.
-    pub fn to_many(&mut self, spot: &Spot) -> Option<(usize, Options)> {
+    pub fn other_rows(&mut self, spot: &Spot) -> Option<(usize, Options)> {
         match self.random.below(10) {
             0..5 => self.children(spot.table, ""),
             5..8 => self.through_junction(spot.table, true),
@@ -96,7 +96,9 @@ impl Author<'_> {
         let mut starts = self.reachable(spot);
         // Here the enclosing row is the one that the node stands in.
         starts.retain(|(name, _)| name != "parent");
-        starts.push(("parent".to_owned(), spot.table));
+        if !spot.is_scope {
+            starts.push(("parent".to_owned(), spot.table));
+        }
         for (left, column) in self.tables[to].columns.iter().enumerate() {
             for (qualifier, start) in &starts {
                 for right in &self.tables[*start].columns {
@@ -153,7 +155,11 @@ impl Author<'_> {
             }
             _ => {
                 // On the right bare names are the root's.
-                self.by_match(&Spot::top(self.root)).map(to_many)
+                let spot = Spot {
+                    is_scope: true,
+                    ..Spot::top(self.root)
+                };
+                self.by_match(&spot).map(to_many)
             }
         }
     }
@@ -165,7 +171,7 @@ impl Author<'_> {
         (all == 1).then(String::new)
     }
 
-    fn ways_between(&self, a: usize, b: usize) -> usize {
+    pub fn ways_between(&self, a: usize, b: usize) -> usize {
         ways(&self.tables[a], b) + ways(&self.tables[b], a)
     }
 }

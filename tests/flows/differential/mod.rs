@@ -112,10 +112,16 @@ async fn report(databases: &Databases, seed: u64, difference: &str, briefly: boo
     println!(
         "again: PUBSYNC_SEED={seed} cargo test -p pubsync-tests --test flows differential::differential -- --nocapture"
     );
+    let file = env::temp_dir().join(format!("pubsync-differential-{seed}.txt"));
+    let case = Case::of_seed(seed);
+    match std::fs::write(&file, format!("{case}\n{difference}\n")) {
+        Ok(()) => println!("the whole case: {}", file.display()),
+        Err(error) => println!("{}: {error}", file.display()),
+    }
     if briefly {
         return;
     }
-    let (case, difference) = shrink::shrink(databases, Case::of_seed(seed), difference.to_owned()).await;
+    let (case, difference) = shrink::shrink(databases, case, difference.to_owned()).await;
     println!("as small as it gets:\n{case}\n{difference}");
 }
 

@@ -12,6 +12,8 @@ pub struct Spot {
     pub table: usize,
     pub via: Option<usize>,
     pub parent: Option<usize>,
+    /// There is no enclosing row.
+    pub is_scope: bool,
 }
 
 /// Nodes inside of nodes.
@@ -23,14 +25,16 @@ impl Spot {
             table,
             via: None,
             parent: None,
+            is_scope: false,
         }
     }
 
-    fn inside(&self, table: usize, via: Option<usize>) -> Self {
+    pub fn inside(&self, table: usize, via: Option<usize>) -> Self {
         Self {
             table,
             via,
             parent: Some(self.table),
+            is_scope: false,
         }
     }
 }
@@ -47,10 +51,11 @@ impl Author<'_> {
     pub fn value(&mut self, spot: &Spot, depth: usize) -> String {
         let features = self.features;
         for feature in ["lists", "merge", "sql", "ancestors", "tree"] {
-            if depth < DEEPEST && features.takes(self.random, feature) {
-                if let Some(value) = self.special(feature, spot, depth) {
-                    return value;
-                }
+            if depth < DEEPEST
+                && features.takes(self.random, feature)
+                && let Some(value) = self.special(feature, spot, depth)
+            {
+                return value;
             }
         }
         if features.takes(self.random, "aggregates")
@@ -89,8 +94,40 @@ impl Author<'_> {
                 let b = b.replacen(&format!("m{}", self.members), "m1", 1);
                 Some(format!("{{ merge: [{a}, {b}] }}"))
             }
+            "sql" => self
+                .expression(spot)
+                .map(|sql| format!("{{ sql: {} }}", text(&sql))),
             _ => None,
         }
+    }
+
+    /// Over a text or an integer: databases differ in the rest.
+    fn expression(&mut self, spot: &Spot) -> Option<String> {
+        let is_text = self.random.percent(50);
+        let fits = |table: &Table, column: usize| match table.columns[column].sort {
+            Sort::Text => is_text,
+            Sort::Integer => !is_text,
+            _ => false,
+        };
+        let mut column = || {
+            let name = self.own_column(spot, fits)?;
+            Some(format!("{{{}}}", name.trim_matches('\'').replace("''", "'")))
+        };
+        let (a, b) = (column()?, column()?);
+        let shapes: [String; 3] = if is_text {
+            [
+                format!("lower({a})"),
+                format!("upper({a}) || '-' || coalesce({b}, 'none')"),
+                format!("coalesce({a}, {b})"),
+            ]
+        } else {
+            [
+                format!("({a} + 1) * 2"),
+                format!("coalesce({a}, 0) - {b}"),
+                format!("abs({a} - 100)"),
+            ]
+        };
+        Some(self.random.one_of(&shapes).clone())
     }
 
     /// An entry of `first`: no object.
@@ -129,9 +166,9 @@ impl Author<'_> {
 
     fn one(&mut self, spot: &Spot, depth: usize) -> Option<String> {
         let (table, mut options) = if self.random.percent(70) {
-            self.to_one(spot.table)?
+            self.named_row(spot.table)?
         } else {
-            let (table, mut options) = self.to_many(spot)?;
+            let (table, mut options) = self.other_rows(spot)?;
             // What is inferred would be a foreign key of this row.
             if options.text.is_empty() {
                 options = self.by_hand(spot.table, table)?;
@@ -153,7 +190,7 @@ impl Author<'_> {
     }
 
     fn many(&mut self, spot: &Spot, depth: usize) -> Option<String> {
-        let (table, mut options) = self.to_many(spot)?;
+        let (table, mut options) = self.other_rows(spot)?;
         let inside = spot.inside(table, options.via);
         if self.random.percent(40) {
             options.text += &format!(", where: {}", self.conditions(&inside, 2));
@@ -199,7 +236,7 @@ impl Author<'_> {
     }
 
     fn count(&mut self, spot: &Spot) -> Option<String> {
-        let (table, mut options) = self.to_many(spot)?;
+        let (table, mut options) = self.other_rows(spot)?;
         let inside = spot.inside(table, options.via);
         if self.random.percent(40) {
             options.text += &format!(", where: {}", self.conditions(&inside, 2));
@@ -208,7 +245,7 @@ impl Author<'_> {
     }
 
     fn aggregate(&mut self, spot: &Spot) -> Option<String> {
-        let (table, mut options) = self.to_many(spot)?;
+        let (table, mut options) = self.other_rows(spot)?;
         let column = self.random.below(self.tables[table].columns.len());
         let (name, sort) = (
             &self.tables[table].columns[column].name,

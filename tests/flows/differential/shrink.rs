@@ -3,7 +3,7 @@
 use super::{case::Case, databases::Databases, history::Step, outcome};
 
 /// Tries at most; each is a whole case.
-const TRIES: usize = 150;
+const TRIES: usize = 100;
 
 pub async fn shrink(databases: &Databases, mut case: Case, mut difference: String) -> (Case, String) {
     let mut tries = 0;

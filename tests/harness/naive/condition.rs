@@ -13,8 +13,8 @@ impl<'a> Naive<'a> {
     pub(super) fn holds(&self, conditions: &[Condition], place: &Place<'a>) -> bool {
         conditions.iter().all(|condition| match condition {
             Condition::Column { column, test } => self.passes(&self.cell(column, place), test, place),
-            Condition::Exist(all) => all.iter().all(|rows| !self.rows(rows, place).is_empty()),
-            Condition::Miss(all) => all.iter().all(|rows| self.rows(rows, place).is_empty()),
+            Condition::Exist(all) => all.iter().all(|rows| !self.beside(rows, place).is_empty()),
+            Condition::Miss(all) => all.iter().all(|rows| self.beside(rows, place).is_empty()),
         })
     }
 

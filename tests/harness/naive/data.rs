@@ -18,10 +18,13 @@ pub type Row = Vec<Option<String>>;
 /// Numbers of rows by the values of some columns.
 type Index = HashMap<Vec<String>, Vec<usize>>;
 
+/// By table and columns.
+type Indexes = HashMap<(String, Vec<usize>), Rc<Index>>;
+
 #[derive(Debug, Default)]
 pub struct Data {
     tables: BTreeMap<String, Vec<Row>>,
-    indexes: RefCell<HashMap<(String, Vec<usize>), Rc<Index>>>,
+    indexes: RefCell<Indexes>,
 }
 
 impl Data {

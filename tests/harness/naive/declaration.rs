@@ -24,8 +24,6 @@ pub struct Declaration {
     /// `absent: keep`.
     pub keeps_absent: bool,
     pub queries: Vec<Query>,
-    /// `only` by target: columns as the document names them, with the values that go there.
-    pub only: Vec<(String, Vec<(Name, Vec<String>)>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -83,10 +81,6 @@ impl Declaration {
                 .iter()
                 .map(|(name, node)| query(name, node))
                 .collect(),
-            only: entries("targets")
-                .iter()
-                .filter_map(|(target, node)| Some((target.clone(), only(node.get("only")?))))
-                .collect(),
         }
     }
 }
@@ -105,11 +99,4 @@ fn query(name: &str, node: &Node) -> Query {
         sql: node.get("sql").expect("SQL").text().to_owned(),
         id: node.get("id").map(Node::texts).unwrap_or_default(),
     }
-}
-
-fn only(node: &Node) -> Vec<(Name, Vec<String>)> {
-    node.map()
-        .iter()
-        .map(|(column, values)| (Name::parse(column), values.texts()))
-        .collect()
 }

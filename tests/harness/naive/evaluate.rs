@@ -127,7 +127,7 @@ impl<'a> Naive<'a> {
         for place in self.combinations(place, &declaration.scopes) {
             self.of_combination(declaration, &root, &place, &mut found);
         }
-        one_for_each_key(found)
+        without_aliases_of_failed(one_for_each_key(found))
     }
 
     fn of_combination(
@@ -150,8 +150,7 @@ impl<'a> Naive<'a> {
         };
         for template in &declaration.aliases {
             if let Ok(Some(alias)) = self.key(template, place) {
-                let body = Out::Object(vec![("key".to_owned(), Out::string(&key))]).to_text();
-                found.push(one(Kind::Alias, Some(alias), Ok(body)));
+                found.push(one(Kind::Alias, Some(alias), Ok(alias_body(&key))));
             }
         }
         let body = self.object(&declaration.body, place).map(|body| body.to_text());
@@ -326,6 +325,24 @@ impl<'a> Naive<'a> {
     pub(super) fn table(&self, name: &Name) -> &'a Table {
         self.schema.table(&name.0.join("."))
     }
+}
+
+/// What an alias holds.
+#[must_use]
+pub fn alias_body(key: &str) -> String {
+    Out::Object(vec![("key".to_owned(), Out::string(key))]).to_text()
+}
+
+/// A document that fails keeps the aliases that it had, and gives none.
+fn without_aliases_of_failed(mut found: Vec<Found>) -> Vec<Found> {
+    let failed: Vec<String> = found
+        .iter()
+        .filter(|found| found.body.is_err())
+        .filter_map(|found| found.key.as_deref().map(alias_body))
+        .collect();
+    let stands = |body: &Result<String, String>| body.as_ref().is_ok_and(|body| !failed.contains(body));
+    found.retain(|found| found.kind == Kind::Document || stands(&found.body));
+    found
 }
 
 /// Several combinations of one root that give one key are one failure.

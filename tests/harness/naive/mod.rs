@@ -40,7 +40,7 @@ use std::collections::BTreeMap;
 
 pub use data::{Data, Row};
 pub use declaration::Declaration;
-pub use evaluate::{Found, Kind, Naive};
+pub use evaluate::{Found, Kind, Naive, alias_body};
 pub use schema::{Column, ColumnKind, Engine, Foreign, Schema, Table};
 
 use crate::{Database, Expected, Json};

@@ -34,6 +34,17 @@ impl<'a> Naive<'a> {
         self.chosen(rows, table, reached, place)
     }
 
+    /// The rows of `exists`: without `via` and `match` one foreign key connects the tables, in either direction.
+    pub(super) fn beside(&self, rows: &Rows, place: &Place<'a>) -> Vec<Rc<Frame<'a>>> {
+        let Link::Inferred = rows.link else {
+            return self.rows(rows, place);
+        };
+        let table = self.from(&rows.from);
+        let (near, far) = only(either(place.here.table, table), "foreign key");
+        let reached = self.reached(&place.here, &near, table, &far);
+        self.chosen(rows, table, reached, place)
+    }
+
     /// The row of a to-one node.
     pub(super) fn one(&self, rows: &Rows, place: &Place<'a>) -> Option<Rc<Frame<'a>>> {
         let Link::Inferred = rows.link else {
@@ -71,12 +82,7 @@ impl<'a> Naive<'a> {
             _ => {
                 let mut ways: Vec<(&Rc<Frame<'a>>, Pairs)> = Vec::new();
                 for start in starts {
-                    let either = keys(start.table, table).into_iter().chain(
-                        keys(table, start.table)
-                            .into_iter()
-                            .map(|(held, named)| (named, held)),
-                    );
-                    ways.extend(either.map(|pairs| (start, pairs)));
+                    ways.extend(either(start.table, table).into_iter().map(|pairs| (start, pairs)));
                 }
                 if ways.is_empty() {
                     self.data
@@ -267,6 +273,13 @@ pub(super) fn keys(holder: &Table, named: &Table) -> Vec<Pairs> {
     holder.foreign.iter().filter(to).map(pairs).collect()
 }
 
+/// Foreign keys between two tables, in either direction: columns of the one and of the other.
+fn either(a: &Table, b: &Table) -> Vec<Pairs> {
+    let forward = keys(a, b).into_iter();
+    let backward = keys(b, a).into_iter().map(|(held, named)| (named, held));
+    forward.chain(backward).collect()
+}
+
 /// Keys of the junction to each side, over different columns.
 fn junction_ways(hop: &Hop, start: &Table, junction: &Table, table: &Table) -> Vec<(Pairs, Pairs)> {
     let mut ways = Vec::new();
@@ -285,11 +298,8 @@ fn junction_ways(hop: &Hop, start: &Table, junction: &Table, table: &Table) -> V
 
 /// The one foreign key between two tables, in either direction, over the columns named on a side.
 fn step(at: &Table, here: Option<&Vec<String>>, next: &Table, there: Option<&Vec<String>>) -> Option<Pairs> {
-    let forward = keys(at, next);
-    let backward = keys(next, at).into_iter().map(|(held, named)| (named, held));
-    let mut ways = forward
+    let mut ways = either(at, next)
         .into_iter()
-        .chain(backward)
         .filter(|(near, far)| is_over(at, near, here) && is_over(next, far, there));
     let way = ways.next()?;
     ways.next().is_none().then_some(way)
