@@ -16,6 +16,7 @@ mod joins;
 mod key;
 mod lookups;
 mod names;
+mod recursion;
 mod root;
 mod scopes;
 mod shapes;
