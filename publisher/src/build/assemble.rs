@@ -69,7 +69,7 @@ fn one_for_each_key(documents: Vec<WithAliases>) -> Vec<Outcome> {
 }
 
 pub(super) struct Assembly<'a> {
-    plan: &'a DocumentPlan,
+    pub(super) plan: &'a DocumentPlan,
     loaded: &'a Loaded,
     /// Rows that the value being written stands in.
     bound: Bound<'a>,
@@ -169,6 +169,7 @@ impl<'a> Assembly<'a> {
             Template::First(alternatives) => self.first(alternatives, out)?,
             Template::List(values) => self.list(values, out)?,
             Template::Merge(values) => self.merge(values, out)?,
+            Template::Expression { step } => self.expression(*step, out)?,
         }
         fits(out)
     }

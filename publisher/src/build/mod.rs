@@ -2,6 +2,7 @@
 
 mod assemble;
 mod decimal;
+mod expression;
 mod gather;
 pub(crate) mod json;
 mod load;

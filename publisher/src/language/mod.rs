@@ -6,6 +6,7 @@
 //! docs/documents.md.
 
 mod check;
+mod expression;
 mod folder;
 mod name;
 mod parse;

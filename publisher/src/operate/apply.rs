@@ -11,6 +11,7 @@ use pubsync_synchronizer::target::{Target, TargetError};
 use pubsync_worker::broker::{Broker, BrokerError};
 use sea_orm::DbErr;
 
+use super::expressions;
 use super::plan::Plan;
 use super::wanted::{self, Wanted};
 use crate::capture::{self, LockRetry};
@@ -70,7 +71,12 @@ pub async fn check(
 ) -> Result<(Catalogue, Vec<Document>), ApplyError> {
     let catalogue = catalogue::introspect(&store.read, store.dialect(), store.names.name()).await?;
     let documents = language::check(files, &catalogue, targets).map_err(ApplyError::Documents)?;
-    Ok((catalogue, documents))
+    let problems = expressions::problems(&store.read, &store.names, &catalogue, &documents, files).await?;
+    if problems.is_empty() {
+        Ok((catalogue, documents))
+    } else {
+        Err(ApplyError::Documents(problems))
+    }
 }
 
 impl Apply<'_> {

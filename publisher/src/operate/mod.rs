@@ -3,6 +3,7 @@
 pub mod apply;
 mod compare;
 mod define;
+pub(crate) mod expressions;
 pub mod graph;
 pub mod init;
 mod lines;

@@ -8,6 +8,7 @@
 
 mod aggregate;
 pub mod dialect;
+mod expression;
 mod mapping;
 mod reverse;
 mod rows;
@@ -25,6 +26,7 @@ use crate::catalogue::Catalogue;
 use crate::document::{ColumnRef, Document, SourceId};
 
 pub use aggregate::Fold;
+pub use expression::ExpressionUse;
 pub use mapping::mapping;
 pub use reverse::{AllRoots, ReversePath};
 pub use slots::Slot;
@@ -39,8 +41,10 @@ pub struct DocumentPlan {
     /// Roots that exist and pass the document's `where`.
     pub root: RootSelect,
     /// One per scope and node, in an order in which outer values are always known. By source; `None` for the root and
-    /// what is read with others.
+    /// what is read with others. Then one for each expression.
     pub steps: Vec<Option<Step>>,
+    /// In the order of their steps.
+    pub expressions: Vec<ExpressionUse>,
     pub key: Vec<KeyPiece>,
     pub aliases: Vec<Vec<KeyPiece>>,
     pub body: Template,
@@ -67,6 +71,7 @@ pub struct RootSelect {
 /// columns, in row order within an instance.
 #[derive(Debug)]
 pub struct Step {
+    /// Its place in [`DocumentPlan::steps`]: the source, where it is of one.
     pub source: SourceId,
     pub sql: String,
     /// How many columns stand after the number.
@@ -120,11 +125,13 @@ impl DocumentPlan {
             .collect();
         let needs = select::needs(&document, &mut slots);
         let root = select::root(dialect, &document, &slots, id);
-        let steps = select::steps(dialect, &document, &slots, needs);
+        let mut steps = select::steps(dialect, &document, &slots, needs);
+        let expressions = select::expressions(&document, &mut steps, slots.into_expressions());
         let uses = uses(&document, catalogue);
         Self {
             root,
             steps,
+            expressions,
             key,
             aliases,
             body,
@@ -137,6 +144,15 @@ impl DocumentPlan {
         }
     }
 
+    /// What a step reads, for people.
+    #[must_use]
+    pub fn label(&self, step: &Step) -> String {
+        match self.expressions.iter().find(|used| used.step == step.source) {
+            Some(used) => format!("expression {}", used.text),
+            None => self.document.label(step.source),
+        }
+    }
+
     /// All SQL of this plan, each with what it is for. For `plan --sql`.
     #[must_use]
     pub fn statements(&self) -> Vec<(String, &str)> {
@@ -145,7 +161,7 @@ impl DocumentPlan {
             self.root.sql.as_str(),
         )];
         for step in self.steps.iter().flatten() {
-            all.push((self.document.label(step.source), &step.sql));
+            all.push((self.label(step), &step.sql));
         }
         for (table, path) in &self.reverse {
             all.push((format!("roots of changed rows of {table}"), &path.sql));

@@ -45,6 +45,9 @@ pub enum Template {
     First(Vec<Template>),
     List(Vec<Template>),
     Merge(Vec<Template>),
+    Expression {
+        step: SourceId,
+    },
 }
 
 /// [`Gather`] with its columns resolved.
@@ -129,6 +132,9 @@ fn template(value: &Value, slots: &mut Slots<'_>) -> Template {
         Value::First(values) => Template::First(templates(values, slots)),
         Value::List(values) => Template::List(templates(values, slots)),
         Value::Merge(values) => Template::Merge(templates(values, slots)),
+        Value::Sql(expression) => Template::Expression {
+            step: slots.expression(expression),
+        },
     }
 }
 
@@ -153,6 +159,7 @@ pub(super) fn each_value(value: &Value, visit: &mut impl FnMut(&Value)) {
         Value::Column(_)
         | Value::Text(_)
         | Value::Constant(_)
+        | Value::Sql(_)
         | Value::Count { .. }
         | Value::Aggregate { .. } => {}
         Value::Object(members) => members.iter().for_each(|(_, member)| each_value(member, visit)),

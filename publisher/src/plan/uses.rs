@@ -82,6 +82,7 @@ impl Columns<'_> {
                     ..
                 } => by.iter().for_each(|column| self.column(*column)),
                 Value::Aggregate { column, .. } => self.column(*column),
+                Value::Sql(expression) => expression.columns().for_each(|column| self.column(column)),
                 _ => {}
             });
         }

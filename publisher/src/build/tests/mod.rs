@@ -5,6 +5,7 @@ mod aliases;
 mod conditions;
 mod documents;
 pub(crate) mod draft;
+mod expressions;
 pub(crate) mod fixture;
 mod gather;
 mod lookups;

@@ -11,6 +11,7 @@ mod collisions;
 mod conditions;
 mod constant;
 mod document;
+mod expression;
 mod joins;
 mod key;
 mod lookups;
