@@ -33,11 +33,12 @@ const DOCUMENTS: [(&str, &str); 7] = [
   = write one of: via: { table: related, from: product_id, to: other_id } or via: { table: related, from: other_id, to: product_id }"#,
     ),
     (
-        "document: d\nroot: product\nkey: \"d:{id}\"\nbody:\n  id: id\n  value: { sum: price.amount }\n",
-        r#"documents/d.yaml:6:12: "sum" is not supported yet
+        "document: d\nroot: product\nkey: \"d:{id}\"\nbody:\n  id: id\n  value: { sum: price }\n",
+        r#"documents/d.yaml:6:17: "sum" takes a column with its table
   |
-6 |   value: { sum: price.amount }
-  |            ^"#,
+6 |   value: { sum: price }
+  |                 ^
+  = write sum: table.price"#,
     ),
     (
         "document: d\nroot: product\nkey: \"d:{id}\"\nbody: { id: id\n",
