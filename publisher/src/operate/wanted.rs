@@ -8,7 +8,7 @@ use pubsync_schema::shape::{Binding, Shape};
 
 use super::compare::Targets;
 use super::plan::Statement;
-use crate::capture::Capture;
+use crate::capture::{self, Capture};
 use crate::catalogue::Catalogue;
 use crate::document::Document;
 use crate::language::{self, SourceFile};
@@ -107,18 +107,7 @@ fn fingerprint(plan: &DocumentPlan, yaml: &str, columns: &BTreeMap<String, Strin
 
 /// What to capture, merged over all documents.
 pub fn captures(wanted: &[Wanted]) -> Vec<Capture> {
-    let mut merged: BTreeMap<&str, Capture> = BTreeMap::new();
-    for (name, used) in wanted.iter().flat_map(|one| &one.uses) {
-        let capture = merged.entry(name).or_insert_with(|| Capture {
-            table: used.table.clone(),
-            name: name.clone(),
-            watched: Default::default(),
-            carried: Default::default(),
-        });
-        capture.watched.extend(&used.watched);
-        capture.carried.extend(&used.carried);
-    }
-    merged.into_values().collect()
+    capture::merged(wanted.iter().flat_map(|one| &one.uses))
 }
 
 /// The queues of these documents, each once, in order.

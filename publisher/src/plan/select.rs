@@ -7,7 +7,7 @@ use super::recursion::{LinkSlots, links, onward};
 use super::rows::{Expressions, where_clause};
 use super::slots::{Slot, Slots};
 use super::{ExpressionUse, Outer, RootSelect, Step, Walk, dialect, expression};
-use crate::document::{ColumnRef, Document, Operand, Role, SourceId};
+use crate::document::{ColumnRef, Document, Filter, Operand, Role, SourceId};
 
 /// What a step needs from rows of earlier sources.
 pub(super) struct Needs {
@@ -77,9 +77,11 @@ fn outer(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec<(O
         }
     };
     for part in (0..document.sources.len()).filter(|&part| document.owner(part) == source) {
+        // A null in a condition on other rows leaves none of them, but may not leave out the row that asks.
+        let decides = document.joined_to(part) == source;
         for join in &document.sources[part].joins {
             if let Operand::Column(column) = join.to {
-                add(column, true, part != source);
+                add(column, decides, part != source);
             }
         }
         let start = document.sources[part].recursion.iter();
@@ -88,10 +90,13 @@ fn outer(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec<(O
             .map(|filter| (filter, false));
         let filters = document.sources[part].filters.iter().map(|filter| (filter, true));
         for (filter, all) in filters.chain(start) {
-            add(filter.column, filter.test.drops_null(), all);
-            for operand in filter.test.operands() {
+            let Filter::Column { column, test } = filter else {
+                continue;
+            };
+            add(*column, decides && test.drops_null(), all);
+            for operand in test.operands() {
                 if let Operand::Column(column) = operand {
-                    add(*column, filter.test.needs_right(), all);
+                    add(*column, decides && test.needs_right(), all);
                 }
             }
         }

@@ -20,3 +20,4 @@ mod process;
 mod scene;
 mod second_attempts;
 mod stop;
+mod unannounced;

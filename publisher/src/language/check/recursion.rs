@@ -86,13 +86,14 @@ impl Checker<'_, '_> {
     ) -> (Vec<Join>, Vec<Filter>) {
         let (mut joins, mut start) = (Vec::new(), Vec::new());
         for filter in self.filters(conditions, source, None, place) {
-            match filter.test {
-                Test::Equals(Operand::Column(to)) if filter.column.source == source && to.source < source => {
-                    joins.push(Join {
-                        column: filter.column.column,
-                        to: Operand::Column(to),
-                    });
-                }
+            match filter {
+                Filter::Column {
+                    column,
+                    test: Test::Equals(Operand::Column(to)),
+                } if column.source == source && to.source < source => joins.push(Join {
+                    column: column.column,
+                    to: Operand::Column(to),
+                }),
                 _ => start.push(filter),
             }
         }
