@@ -11,6 +11,7 @@ mod errors;
 mod fanout;
 mod shop;
 mod shutdown;
+mod targets;
 mod telemetry;
 mod tidy;
 mod troubles;

@@ -128,5 +128,16 @@ pub struct OrderBy {
 #[derive(Debug, Clone)]
 pub struct TargetUse {
     pub name: At<String>,
-    pub index: Option<At<String>>,
+    pub index: Option<At<Vec<Piece>>>,
+    pub only: Vec<Allowed>,
+    pub mapping: Option<serde_json::Value>,
+    pub settings: Option<serde_json::Value>,
+    pub routing: Option<At<Vec<Piece>>>,
+}
+
+/// An entry of `only`: a column and the values that pass.
+#[derive(Debug, Clone)]
+pub struct Allowed {
+    pub column: At<Name>,
+    pub constants: Vec<At<Scalar>>,
 }

@@ -1,4 +1,4 @@
-//! Key templates: `product:{store.code}:{root.id}`.
+//! Templates of keys and index names: `product:{store.code}:{root.id}`.
 
 use super::name::Name;
 
@@ -22,7 +22,7 @@ pub fn parse(text: &str) -> Result<Vec<Piece>, String> {
                 push_literal(&mut pieces, c);
                 rest = &after[1..];
             }
-            '}' => return Err("a single \"}\" in the key: a brace is written \"}}\"".to_owned()),
+            '}' => return Err("a single \"}\": a brace is written \"}}\"".to_owned()),
             '{' => {
                 let (name, after) = placeholder(after)?;
                 if let Some(Piece::Column(before)) = pieces.last() {
@@ -60,7 +60,7 @@ fn placeholder(text: &str) -> Result<(Name, &str), String> {
             _ => {}
         }
     }
-    Err("a placeholder in the key is not closed: a brace is written \"{{\"".to_owned())
+    Err("a placeholder is not closed: a brace is written \"{{\"".to_owned())
 }
 
 #[cfg(test)]
@@ -97,15 +97,9 @@ mod tests {
     #[test]
     fn broken_templates_say_why() {
         for (text, message) in [
-            ("a}", "a single \"}\" in the key: a brace is written \"}}\""),
-            (
-                "a{id",
-                "a placeholder in the key is not closed: a brace is written \"{{\"",
-            ),
-            (
-                "{a{b}",
-                "a placeholder in the key is not closed: a brace is written \"{{\"",
-            ),
+            ("a}", "a single \"}\": a brace is written \"}}\""),
+            ("a{id", "a placeholder is not closed: a brace is written \"{{\""),
+            ("{a{b}", "a placeholder is not closed: a brace is written \"{{\""),
             (
                 "{a}{b.c}",
                 "{a} and {b.c} stand side by side: put a separator between them",

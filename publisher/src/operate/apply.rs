@@ -11,7 +11,7 @@ use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::run;
 use pubsync_schema::shape::{Binding, Shape};
 use pubsync_schema::store::{Store, rows_parameter};
-use pubsync_schema::wire::PublishWork;
+use pubsync_schema::wire::{PublishWork, Selection};
 use pubsync_synchronizer::resync;
 use pubsync_synchronizer::target::{Target, TargetError};
 use pubsync_worker::broker::{Broker, BrokerError};
@@ -178,7 +178,15 @@ impl Apply<'_> {
             for target in new_bindings(old, definition) {
                 if old.is_some() {
                     entries.push(
-                        resync::start(&txn, store, &definition.shape, number, target, None, None).await?,
+                        resync::start(
+                            &txn,
+                            store,
+                            &definition.shape,
+                            number,
+                            target,
+                            Selection::default(),
+                        )
+                        .await?,
                     );
                     report.resynchronized.push(format!("{document} → {target}"));
                 }

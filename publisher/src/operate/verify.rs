@@ -212,11 +212,13 @@ async fn against_mirror(
         let bodies = target.bodies(collection, &keys).await?;
         for ((row, held), body) in rows.iter().zip(versions).zip(bodies) {
             let held = held.filter(|h| !h.deleted).map(|h| h.revision);
-            if let Some(kind) = difference(row, held, body.as_deref()) {
+            let absent = row.deleted || !collection.takes(&row.key);
+            if let Some(kind) = difference(row, absent, held, body.as_deref()) {
                 findings.add(Some(target.name()), kind, &row.key);
             }
         }
-        report.documents += rows.iter().filter(|r| !r.deleted).count() as u64;
+        let shown = |row: &&Row| !row.deleted && collection.takes(&row.key);
+        report.documents += rows.iter().filter(shown).count() as u64;
         progress(report.roots + report.documents);
         match rows.last() {
             Some(last) if rows.len() as u64 == PAGE => after.clone_from(&last.key),
@@ -225,8 +227,9 @@ async fn against_mirror(
     }
 }
 
-fn difference(row: &Row, held: Option<i64>, body: Option<&str>) -> Option<Kind> {
-    match (row.deleted, held) {
+/// `absent`: the target shall not show the key.
+fn difference(row: &Row, absent: bool, held: Option<i64>, body: Option<&str>) -> Option<Kind> {
+    match (absent, held) {
         (true, None) => None,
         (true, Some(_)) => Some(Kind::Orphaned),
         (false, None) => Some(Kind::Missing),

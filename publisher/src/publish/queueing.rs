@@ -2,6 +2,7 @@
 //! itself right after the commit, else left for any sender.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::names::Lane;
@@ -43,18 +44,20 @@ pub async fn queue(
     written: &[(String, i64)],
     buried: &[(String, i64)],
 ) -> Result<Handed, DbErr> {
-    let packs = pack(states(puts, written, buried));
     let shape = &compiled.definition.shape;
+    let states = states(puts, written, buried);
+    let (packs, packed) = packs(shape, states);
     let mut entries = Vec::new();
     let mut plan = Vec::new();
-    for target in shape.targets.keys() {
+    for (target, range) in packed {
+        let packs = &packs[range.clone()];
         let queue = publish
             .street
             .store
             .names
             .sync_queue(target, &shape.queue, job.lane);
         let way = way(publish, shape, target, &queue, job, packs.len());
-        for (i, pack) in packs.iter().enumerate() {
+        for (i, pack) in range.zip(packs) {
             entries.push(entry(compiled, job, target, &queue, pack, way)?);
             plan.push((target, queue.clone(), i, way));
         }
@@ -128,6 +131,37 @@ fn states(puts: Vec<Changed>, written: &[(String, i64)], buried: &[(String, i64)
         })
     }));
     states
+}
+
+/// What each target gets, as messages that targets without a filter share: they stand first.
+fn packs(shape: &Shape, states: Vec<State>) -> (Vec<Vec<State>>, Vec<(&String, Range<usize>)>) {
+    let mut of_targets = Vec::new();
+    let mut filtered = Vec::new();
+    for target in shape.targets.keys() {
+        let narrow = shape.collection(target).filter(|c| !c.only.is_everything());
+        filtered.push((
+            target,
+            narrow.map(|collection| {
+                let taken = states.iter().filter(|state| collection.takes(&state.key));
+                pack(taken.cloned().collect())
+            }),
+        ));
+    }
+    let mut all = pack(states);
+    let shared = 0..all.len();
+    for (target, own) in filtered {
+        let from = all.len();
+        all.extend(own.iter().flatten().cloned());
+        of_targets.push((
+            target,
+            if own.is_some() {
+                from..all.len()
+            } else {
+                shared.clone()
+            },
+        ));
+    }
+    (all, of_targets)
 }
 
 /// Cuts into messages of at most 100 items and 1 MiB; a larger body travels alone.

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use pubsync_schema::shape::Binding;
-
 use crate::catalogue::Table;
 use crate::document::{Document, Role, Source, SourceId};
 use crate::language::problem::Report;
-use crate::language::suggest::did_you_mean;
-use crate::language::syntax::{At, Declaration, TargetUse};
+use crate::language::syntax::Declaration;
 
 use super::names::Place;
 use super::tables::Tables;
+use super::targets;
 
 /// What is known so far while a declaration is gone through.
 pub struct Checker<'a, 'r> {
@@ -36,13 +34,12 @@ pub enum ScopeState {
 pub fn check(
     declaration: &Declaration,
     tables: Tables<'_>,
-    targets: &[&str],
+    configured: &[&str],
     report: &mut Report<'_>,
 ) -> Option<Document> {
-    let uses = declaration
-        .targets
-        .as_ref()
-        .map(|uses| bindings(uses, targets, report));
+    if let Some(uses) = &declaration.targets {
+        targets::known(uses, configured, report);
+    }
     let root = tables.table(declaration.root.as_ref()?, report)?;
     let scopes = declaration
         .scopes
@@ -61,6 +58,10 @@ pub fn check(
     let filters = checker.root_filters(&declaration.conditions);
     let key = declaration.key.as_ref().and_then(|key| checker.key(key, &scopes));
     let body = checker.members(&declaration.body, Place::TOP);
+    let uses = match (&declaration.targets, &key) {
+        (Some(uses), Some(key)) => Some(checker.bindings(uses, key)),
+        _ => None,
+    };
     Some(Document {
         name: declaration.name.as_ref()?.is.clone(),
         sources: checker.sources,
@@ -85,29 +86,4 @@ pub fn source(table: Arc<Table>, role: Role) -> Source {
         order: Vec::new(),
         limit: None,
     }
-}
-
-fn bindings(uses: &[TargetUse], configured: &[&str], report: &mut Report<'_>) -> Vec<(String, Binding)> {
-    for TargetUse {
-        name: At { at, is: name },
-        ..
-    } in uses
-    {
-        if !configured.contains(&name.as_str()) {
-            let help = did_you_mean(name, configured.iter().copied())
-                .unwrap_or_else(|| format!("configured are: {}", configured.join(", ")));
-            report.fail_with::<()>(
-                *at,
-                "unknown_target",
-                format!("no target \"{name}\" is configured"),
-                help,
-            );
-        }
-    }
-    let binding = |used: &TargetUse| Binding {
-        index: used.index.as_ref().map(|index| index.is.clone()),
-    };
-    uses.iter()
-        .map(|used| (used.name.is.clone(), binding(used)))
-        .collect()
 }

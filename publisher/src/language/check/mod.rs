@@ -15,6 +15,7 @@ mod names;
 mod root;
 mod scopes;
 mod tables;
+mod targets;
 
 use crate::catalogue::Catalogue;
 use crate::document::Document;

@@ -19,6 +19,11 @@ fn of_joins() {
     check_cases(include_str!("mistakes_of_joins.txt"));
 }
 
+#[test]
+fn of_targets() {
+    check_cases(include_str!("mistakes_of_targets.txt"));
+}
+
 fn check_cases(cases: &str) {
     for case in cases.split("### ").skip(1) {
         let (title, rest) = case.split_once('\n').unwrap();

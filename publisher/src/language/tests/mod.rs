@@ -6,6 +6,7 @@ mod folder;
 mod mistakes;
 mod render;
 mod spans;
+mod targets;
 
 use super::{Problem, SourceFile, check, key_pattern};
 use crate::document::Document;

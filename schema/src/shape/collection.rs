@@ -1,0 +1,92 @@
+//! What a target sees of a document. All that belongs to one target is told by the key alone: columns that a filter,
+//! an index or a routing names stand in every key, so a row that moves to another value moves to another key, and the
+//! old key is deleted where it was.
+
+use serde_json::Value;
+
+use super::{KeyPattern, Only, Template};
+
+/// A document as one target holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collection {
+    pub document: String,
+    pub key: KeyPattern,
+    /// OpenSearch alias.
+    pub index: Template,
+    pub only: Only,
+    /// OpenSearch: the `mappings` of an index.
+    pub mapping: Value,
+    /// OpenSearch: the `settings` of an index; null where nothing is said.
+    pub settings: Value,
+    pub routing: Option<Template>,
+}
+
+impl Collection {
+    /// With all keys in one index of the document's name.
+    #[must_use]
+    pub fn new(document: &str, key: KeyPattern) -> Self {
+        Self {
+            document: document.to_owned(),
+            key,
+            index: Template::text(document),
+            only: Only::default(),
+            mapping: Value::Null,
+            settings: Value::Null,
+            routing: None,
+        }
+    }
+
+    /// Whether the target shall hold this key; where not, the key is deleted there. A key of another template than
+    /// today's, which can only be a tombstone's, is taken so that its delete arrives.
+    #[must_use]
+    pub fn takes(&self, key: &str) -> bool {
+        self.only.is_everything() || !self.is_own(key) || self.only.passes(|column| self.value(key, column))
+    }
+
+    /// Whether this document could have made the key.
+    #[must_use]
+    pub fn is_own(&self, key: &str) -> bool {
+        self.key.matches(key)
+    }
+
+    /// The value that a column has in a key.
+    #[must_use]
+    pub fn value(&self, key: &str, column: &str) -> Option<String> {
+        self.key.value(key, column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::KeyPart;
+    use super::*;
+
+    #[test]
+    fn a_filter_reads_the_key() {
+        let literal = |text: &str| KeyPart::Literal(text.to_owned());
+        let value = |column: &str| KeyPart::Value(column.to_owned());
+        let mut collection = Collection::new(
+            "product",
+            KeyPattern(vec![
+                literal("product:"),
+                value("store.code"),
+                literal(":"),
+                value("root.id"),
+            ]),
+        );
+        assert!(collection.takes("product:FR:1"));
+        let only = |column: &str, values: &[&str]| {
+            let values = values.iter().map(|value| (*value).to_owned()).collect();
+            Only([(column.to_owned(), values)].into())
+        };
+        collection.only = only("store.code", &["DE", "A T"]);
+        assert!(collection.takes("product:DE:1") && collection.takes("product:A%20T:1"));
+        assert!(!collection.takes("product:FR:1") && !collection.takes("product:de:1"));
+        assert!(
+            collection.takes("old:FR:1"),
+            "a delete of a key of another template arrives"
+        );
+        collection.only.0.extend(only("root.id", &["1"]).0);
+        assert!(collection.takes("product:DE:1") && !collection.takes("product:DE:2"));
+    }
+}

@@ -1,0 +1,58 @@
+//! What every worker must know of a document without reading its declaration: where its results go and which keys
+//! are its own. `apply` derives it from the declaration and stores it beside it in `definition`.
+
+mod binding;
+mod collection;
+mod key;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use binding::{Binding, Only, Template};
+pub use collection::Collection;
+pub use key::{KeyPart, KeyPattern, encode_key_value, in_encoded_value};
+
+/// The part of a definition that travels to workers which do not build documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    pub document: String,
+    /// Names of queues: the document's own name, or the group that it shares (`queue: group`).
+    pub queue: String,
+    pub key: KeyPattern,
+    /// By the target's name in the configuration.
+    pub targets: BTreeMap<String, Binding>,
+    /// `None`: as the configuration says.
+    pub sync: Option<SyncMode>,
+    /// Bodies over this many bytes travel as references; `None`: as the configuration says.
+    pub inline_limit: Option<usize>,
+    /// Properties of the OpenSearch mapping, derived from column types.
+    pub mapping: serde_json::Value,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncMode {
+    Queue,
+    Direct,
+}
+
+impl Shape {
+    /// The view of this document that the named target gets; `None` where it does not go there.
+    #[must_use]
+    pub fn collection(&self, target: &str) -> Option<Collection> {
+        let binding = self.targets.get(target)?;
+        let derived = serde_json::json!({ "dynamic": false, "properties": self.mapping });
+        Some(Collection {
+            index: binding
+                .index
+                .clone()
+                .unwrap_or_else(|| Template::text(&self.document)),
+            only: binding.only.clone(),
+            mapping: binding.mapping_over(derived),
+            settings: binding.settings.clone().unwrap_or_default(),
+            routing: binding.routing.clone(),
+            ..Collection::new(&self.document, self.key.clone())
+        })
+    }
+}
