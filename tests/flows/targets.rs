@@ -49,15 +49,14 @@ async fn settle(world: &World) {
 /// The keys that readers see, as `DE:1`.
 async fn assert_keys(world: &World, north: &[&str], south: &[&str]) {
     for (side, expected) in [("north", north), ("south", south)] {
-        let prefix = match world.database() {
-            Database::Postgres { .. } => format!("{side}:product:"),
-            Database::Sqlite { .. } => "product:".to_owned(),
-        };
         let found = match world.database() {
-            Database::Postgres { .. } => world.redis().documents().await,
+            Database::Postgres { .. } => world.redis().below(&format!("{side}:")).documents().await,
             Database::Sqlite { .. } => world.local(&format!("{side}.db")).await,
         };
-        let found: Vec<&str> = found.keys().filter_map(|key| key.strip_prefix(&prefix)).collect();
+        let found: Vec<&str> = found
+            .keys()
+            .filter_map(|key| key.strip_prefix("product:"))
+            .collect();
         assert_eq!(found, expected, "{side}");
     }
 }

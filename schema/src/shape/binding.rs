@@ -34,17 +34,6 @@ pub struct Only(pub BTreeMap<String, BTreeSet<String>>);
 #[serde(transparent)]
 pub struct Template(pub Vec<KeyPart>);
 
-impl Binding {
-    /// This mapping with what the document says merged over it.
-    #[must_use]
-    pub fn mapping_over(&self, mut derived: Value) -> Value {
-        if let Some(over) = &self.mapping {
-            merge(&mut derived, over);
-        }
-        derived
-    }
-}
-
 impl Only {
     /// Whether everything passes.
     #[must_use]
@@ -107,7 +96,7 @@ impl fmt::Display for Template {
 
 /// Maps member by member, the later one wins. A field of another type replaces the whole field: what else was said of
 /// it belongs to its old type.
-fn merge(into: &mut Value, over: &Value) {
+pub(super) fn merge(into: &mut Value, over: &Value) {
     let kind = |of: &Value| of.get("type").and_then(Value::as_str).map(str::to_owned);
     let retyped = |into: &Value| kind(over).is_some() && kind(into) != kind(over);
     match (into, over) {
@@ -139,17 +128,14 @@ mod tests {
             "name": { "analyzer": "german", "fields": { "raw": { "ignore_above": 64 } } },
             "brand": { "properties": { "rank": { "type": "integer" } } },
         }});
-        let binding = Binding {
-            mapping: Some(over),
-            ..Binding::default()
-        };
         let expected = json!({ "_meta": { "owner": "search" }, "dynamic": false, "properties": {
             "id": { "type": "long" },
             "type": { "type": "keyword" },
             "name": { "type": "text", "analyzer": "german", "fields": { "raw": { "type": "keyword", "ignore_above": 64 } } },
             "brand": { "properties": { "id": { "type": "long" }, "rank": { "type": "integer" } } },
         }});
-        assert_eq!(binding.mapping_over(derived.clone()), expected);
-        assert_eq!(Binding::default().mapping_over(derived.clone()), derived);
+        let mut merged = derived;
+        merge(&mut merged, &over);
+        assert_eq!(merged, expected);
     }
 }

@@ -2,23 +2,31 @@
 //! an index or a routing names stand in every key, so a row that moves to another value moves to another key, and the
 //! old key is deleted where it was.
 
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use super::binding::merge;
 use super::{KeyPattern, Only, Template};
 
 /// A document as one target holds it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collection {
     pub document: String,
     pub key: KeyPattern,
     /// OpenSearch alias.
     pub index: Template,
     pub only: Only,
-    /// OpenSearch: the `mappings` of an index.
+    /// OpenSearch: properties that follow from column types.
+    pub derived: Value,
+    /// OpenSearch: what the document says of the mapping, merged over it; null where nothing is said.
     pub mapping: Value,
     /// OpenSearch: the `settings` of an index; null where nothing is said.
     pub settings: Value,
     pub routing: Option<Template>,
+    /// OpenSearch: of the indexes behind the aliases. A higher one takes the place of a lower one.
+    pub number: i64,
+    /// OpenSearch: readers do not see it yet.
+    pub filling: bool,
 }
 
 impl Collection {
@@ -30,9 +38,12 @@ impl Collection {
             key,
             index: Template::text(document),
             only: Only::default(),
+            derived: Value::Null,
             mapping: Value::Null,
             settings: Value::Null,
             routing: None,
+            number: 1,
+            filling: false,
         }
     }
 
@@ -47,6 +58,20 @@ impl Collection {
     #[must_use]
     pub fn is_own(&self, key: &str) -> bool {
         self.key.matches(key)
+    }
+
+    /// The mapping of an index: what follows from column types, and what the document says over it.
+    #[must_use]
+    pub fn mappings(&self) -> Value {
+        let derived = match &self.derived {
+            Value::Null => json!({}),
+            properties => properties.clone(),
+        };
+        let mut mappings = json!({ "dynamic": false, "properties": derived });
+        if !self.mapping.is_null() {
+            merge(&mut mappings, &self.mapping);
+        }
+        mappings
     }
 
     /// The value that a column has in a key.

@@ -42,14 +42,14 @@ impl Shape {
     #[must_use]
     pub fn collection(&self, target: &str) -> Option<Collection> {
         let binding = self.targets.get(target)?;
-        let derived = serde_json::json!({ "dynamic": false, "properties": self.mapping });
         Some(Collection {
             index: binding
                 .index
                 .clone()
                 .unwrap_or_else(|| Template::text(&self.document)),
             only: binding.only.clone(),
-            mapping: binding.mapping_over(derived),
+            derived: self.mapping.clone(),
+            mapping: binding.mapping.clone().unwrap_or_default(),
             settings: binding.settings.clone().unwrap_or_default(),
             routing: binding.routing.clone(),
             ..Collection::new(&self.document, self.key.clone())

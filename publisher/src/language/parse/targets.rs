@@ -17,8 +17,8 @@ const TARGET: Keys = Keys {
 /// Leaves room for the number that follows in the name of the index (255 bytes at most).
 const LONGEST_INDEX: usize = 200;
 
-/// Members of a mapping without which documents could not be compared, or found again.
-const OWN_MAPPING: [&str; 2] = ["_source", "_routing"];
+/// Members of a mapping without which documents could not be compared, or found again, or the index itself.
+const OWN_MAPPING: [&str; 3] = ["_source", "_routing", "_meta"];
 
 /// What may stand in a mapping beside `properties`.
 const OF_MAPPINGS: [&str; 8] = [

@@ -1,6 +1,7 @@
 //! What every target must do, run on all of them: Redis, OpenSearch and SQLite for real. `make test` starts the services and
 //! names them in the environment. What only one target can show stands in its own file.
 
+mod indexes;
 mod local;
 mod opensearch;
 mod redis;
@@ -8,7 +9,7 @@ mod suite;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use pubsync_schema::shape::{Collection, KeyPart, KeyPattern};
+use pubsync_schema::shape::{Collection, KeyPart, KeyPattern, Template};
 
 use crate::target::{Accept, Operation, Outcome, Target, TargetError, Write};
 
@@ -68,10 +69,9 @@ fn value(column: &str) -> KeyPart {
 fn collection(document: &str, key: Vec<KeyPart>) -> Collection {
     let mapping = serde_json::json!({ "price": { "type": "double" }, "name": { "type": "text" } });
     Collection {
-        document: document.to_owned(),
-        index: "product".to_owned(),
-        key: KeyPattern(key),
-        mapping,
+        index: Template::text("product"),
+        derived: mapping,
+        ..Collection::new(document, KeyPattern(key))
     }
 }
 
