@@ -14,7 +14,7 @@ use pubsync_synchronizer::street::Street;
 use pubsync_synchronizer::targets::local::LocalTarget;
 use pubsync_worker::shutdown::Shutdown;
 
-use crate::command::operate::apply_files;
+use crate::command::apply::apply_files;
 use crate::config::Config;
 use crate::fail::Fail;
 use crate::shop::changes::{Change, Done};

@@ -110,6 +110,7 @@ impl From<ApplyError> for Fail {
             ApplyError::Capture(error) => Self::Part(chain(&error)),
             ApplyError::Broker(error) => error.into(),
             ApplyError::Target(error) => error.into(),
+            ApplyError::Changed => Self::Part(error.to_string()),
         }
     }
 }

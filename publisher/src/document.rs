@@ -75,8 +75,12 @@ pub enum Role {
         optional: bool,
         via: Option<SourceId>,
     },
-    /// A junction; `parent` is the source that it starts from.
+    /// A junction; `parent` is the source that it starts from, which is another junction after the first of several.
     Via {
+        parent: SourceId,
+    },
+    /// The row that a foreign key of a row of `parent` names, if there is one: a column `t.x`. Read together with `parent`.
+    Lookup {
         parent: SourceId,
     },
     /// Rows of a construct in the body; `parent` is the source of the enclosing row, `via` its junction.
@@ -110,15 +114,55 @@ pub struct Filter {
     pub test: Test,
 }
 
+/// What a column must be. Null passes `IsNull` and `NoneOf` only.
 #[derive(Debug, Clone)]
 pub enum Test {
     Equals(Operand),
     IsNull,
+    IsNotNull,
+    /// Equal to one of these; never empty.
+    OneOf(Vec<Operand>),
+    /// Distinct from each of these, where two nulls are not distinct; never empty.
+    NoneOf(Vec<Operand>),
+    Compares(Comparison, Operand),
+}
+
+/// In the database's own order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+impl Test {
+    /// All right sides.
+    #[must_use]
+    pub fn operands(&self) -> &[Operand] {
+        match self {
+            Self::Equals(operand) | Self::Compares(_, operand) => std::slice::from_ref(operand),
+            Self::OneOf(operands) | Self::NoneOf(operands) => operands,
+            Self::IsNull | Self::IsNotNull => &[],
+        }
+    }
+
+    /// Whether a null on the left leaves the row out.
+    #[must_use]
+    pub fn drops_null(&self) -> bool {
+        !matches!(self, Self::IsNull | Self::NoneOf(_))
+    }
+
+    /// Whether a null on the right leaves the row out, whatever the left.
+    #[must_use]
+    pub fn needs_right(&self) -> bool {
+        matches!(self, Self::Equals(_) | Self::Compares(..))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
-    /// Of this source, or of its junction.
+    /// Of this source, of its junction, or of a row that a foreign key of them names.
     pub column: ColumnRef,
     pub descending: bool,
 }
@@ -138,16 +182,69 @@ pub enum Value {
         source: SourceId,
         body: Box<Value>,
     },
-    /// Array of the source's rows; nested objects where `by` is not empty.
+    /// The source's rows, together.
     Many {
         source: SourceId,
         body: Box<Value>,
-        by: Vec<ColumnRef>,
+        gather: Gather,
     },
     /// How many rows `many` would give.
     Count {
         source: SourceId,
     },
+    /// Of a column of the rows that `many` would give; nulls do not count.
+    Aggregate {
+        source: SourceId,
+        aggregate: Aggregate,
+        column: ColumnRef,
+    },
     /// The first that is not null.
     First(Vec<Value>),
+    /// An array of those that are not null.
+    List(Vec<Value>),
+    /// Objects merged or arrays appended; nulls do not count.
+    Merge(Vec<Value>),
+}
+
+/// How the rows of `many` become one value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gather {
+    /// An array. `flat`: its entries are arrays and are joined. `distinct`: then the first of equal entries only.
+    Array { flat: bool, distinct: bool },
+    /// Objects keyed by these columns, nested in this order; never empty.
+    By(Vec<ColumnRef>),
+}
+
+/// What is made of the values of a column. Of none: 0, null, null, null, false, true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregate {
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Any,
+    All,
+}
+
+impl Aggregate {
+    const EVERY: [Self; 6] = [Self::Sum, Self::Avg, Self::Min, Self::Max, Self::Any, Self::All];
+
+    /// The one with this keyword.
+    #[must_use]
+    pub fn named(keyword: &str) -> Option<Self> {
+        Self::EVERY.into_iter().find(|one| one.keyword() == keyword)
+    }
+
+    /// As documents write it.
+    #[must_use]
+    pub fn keyword(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Any => "any",
+            Self::All => "all",
+        }
+    }
 }

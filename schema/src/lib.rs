@@ -4,6 +4,7 @@ pub mod definition;
 pub mod dialect;
 pub mod failure;
 pub mod fault;
+pub mod inventory;
 pub mod lease;
 pub mod ledger;
 pub mod migration;

@@ -50,6 +50,14 @@ pub async fn migrate(store: &Store, url: &str) -> Result<(), DbErr> {
     }
 }
 
+/// The names of all migrations, in their order.
+#[must_use]
+pub fn versions(names: &Names) -> Vec<String> {
+    let migrator = Migrator { names: names.clone() };
+    let all = migrator.migrations();
+    all.iter().map(|migration| migration.name().to_owned()).collect()
+}
+
 /// A connection whose search path is pubsync's own schema, so that migrations name bare tables.
 async fn own_schema(url: &str, schema: &str) -> Result<DatabaseConnection, DbErr> {
     let mut options = ConnectOptions::new(url);

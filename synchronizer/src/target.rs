@@ -87,6 +87,11 @@ pub trait Target: Send + Sync {
     /// The name in the configuration.
     fn name(&self) -> &str;
 
+    /// Whether it types the fields of documents, so that a change of their mapping concerns it.
+    fn has_mapping(&self) -> bool {
+        false
+    }
+
     /// Creates what the collections need (functions, indexes, aliases, tables). Idempotent, run by several at once.
     async fn prepare(&self, collections: &[Collection]) -> Result<(), TargetError>;
 

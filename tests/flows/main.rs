@@ -9,6 +9,7 @@ mod demo;
 mod direct;
 mod errors;
 mod fanout;
+mod planning;
 mod shop;
 mod shutdown;
 mod targets;

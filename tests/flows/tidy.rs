@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Each crate and the crates of the house that it may import.
-const HOUSE: [(&str, &[&str]); 7] = [
+const HOUSE: [(&str, &[&str]); 8] = [
     ("schema", &[]),
     ("worker", &[]),
     ("synchronizer", &["pubsync-schema", "pubsync-worker"]),
@@ -19,11 +19,13 @@ const HOUSE: [(&str, &[&str]); 7] = [
         "publisher",
         &["pubsync-synchronizer", "pubsync-schema", "pubsync-worker"],
     ),
+    ("examples/generator", &[]),
     ("cli", PRODUCT),
     ("tests", EVERYTHING),
     ("bench", EVERYTHING),
 ];
 const PRODUCT: &[&str] = &[
+    "pubsync-examples",
     "pubsync-publisher",
     "pubsync-synchronizer",
     "pubsync-schema",
@@ -31,6 +33,7 @@ const PRODUCT: &[&str] = &[
 ];
 const EVERYTHING: &[&str] = &[
     "pubsync",
+    "pubsync-examples",
     "pubsync-publisher",
     "pubsync-synchronizer",
     "pubsync-schema",

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io::Write as _,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -87,6 +88,33 @@ pub(crate) async fn run(folder: &Path, config: &str, arguments: &[&str]) -> Outp
             .unwrap_or_else(|| panic!("pubsync {}: {}", arguments.join(" "), done.status)),
         stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
+    }
+}
+
+/// Runs a command on a terminal of its own (`script` of util-linux), where somebody types `answer`. Standard output is
+/// all that the terminal shows.
+pub(crate) fn run_on_a_terminal(folder: &Path, answer: &str, arguments: &[&str]) -> Output {
+    let line = format!(
+        "{} --config pubsync.yaml {}",
+        binary().display(),
+        arguments.join(" ")
+    );
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command script");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(answer.as_bytes()).expect("a reader");
+    drop(stdin);
+    let done = child.wait_with_output().expect("the end of script");
+    Output {
+        code: done.status.code().expect("an exit code"),
+        stdout: String::from_utf8_lossy(&done.stdout).replace("\r\n", "\n"),
+        stderr: String::new(),
     }
 }
 

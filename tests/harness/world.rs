@@ -167,6 +167,12 @@ impl World {
         output
     }
 
+    /// Runs a command where somebody sits at a terminal and types this.
+    #[must_use]
+    pub fn pubsync_on_a_terminal(&self, answer: &str, arguments: &[&str]) -> Output {
+        process::run_on_a_terminal(&self.folder, answer, arguments)
+    }
+
     /// Starts a worker; its log is shown when the test fails.
     pub fn spawn(&self, arguments: &[&str]) -> Worker {
         let number = self.processes.fetch_add(1, Ordering::Relaxed);

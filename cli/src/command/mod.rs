@@ -1,6 +1,8 @@
 //! The command line: parses, calls the library, prints.
 
-pub(crate) mod operate;
+pub(crate) mod apply;
+mod operate;
+mod plan;
 mod run;
 mod show;
 
@@ -57,6 +59,15 @@ enum Command {
     },
     /// Validate configuration and documents against the database; changes nothing
     Check,
+    /// Show what `apply` would change, and why; changes nothing
+    Plan {
+        /// With the statements: triggers, and the SELECTs and reverse paths of each document
+        #[arg(long)]
+        sql: bool,
+        /// Exit 1 where there is something to do
+        #[arg(long)]
+        exit_code: bool,
+    },
     /// Make database, broker and targets what the documents say, and queue the rebuild of what changed
     Apply {
         /// Do not ask
@@ -219,8 +230,11 @@ async fn dispatch(cli: Cli) -> Result<(), Fail> {
         .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))?;
     match cli.command {
         Command::Demo { .. } => Ok(()),
-        Command::Check => operate::check(config, cli.json).await,
-        Command::Apply { yes } => operate::apply(config, yes, cli.json).await,
+        Command::Check => apply::check(config, cli.json).await,
+        Command::Plan { sql, exit_code } => {
+            apply::plan(config, apply::Showing { sql, exit_code }, cli.json).await
+        }
+        Command::Apply { yes } => apply::apply(config, yes, cli.json).await,
         Command::Run(args) => run::run(config, args).await,
         Command::Publish {
             documents,

@@ -1,10 +1,7 @@
-//! Commands that change or compare.
+//! Commands that rebuild, send again, wait or compare.
 
-use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use pubsync_publisher::language::{self, SourceFile};
-use pubsync_publisher::operate::apply::{self, Apply, Report};
 use pubsync_publisher::operate::{rebuild, verify as verifying};
 use pubsync_publisher::registry::Registry;
 use pubsync_schema::store::Store;
@@ -21,97 +18,6 @@ use crate::wiring::{self, FEW, Wired};
 
 /// Between two looks at a run.
 const LOOK: Duration = Duration::from_millis(100);
-
-fn files(config: &Config) -> Result<Vec<SourceFile>, Fail> {
-    language::load_folder(&config.documents)
-        .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))
-}
-
-pub async fn check(config: Config, json: bool) -> Result<(), Fail> {
-    let files = files(&config)?;
-    let wired = wiring::wire(config, FEW).await?;
-    let targets: Vec<&str> = wired.targets.keys().map(String::as_str).collect();
-    let (_, documents) = apply::check(&wired.store, &files, &targets).await?;
-    let names: Vec<&str> = documents.iter().map(|d| d.name.as_str()).collect();
-    print(json, &serde_json::json!({ "documents": names }), || {
-        format!("{} documents are right: {}", names.len(), names.join(", "))
-    });
-    Ok(())
-}
-
-pub async fn apply(config: Config, yes: bool, json: bool) -> Result<(), Fail> {
-    let files = files(&config)?;
-    let wired = wiring::wire(config, FEW).await?;
-    if !yes && !agreed(&wired, files.len())? {
-        return Err(Fail::Usage("nothing was changed".to_owned()));
-    }
-    let report = apply_files(&wired, &files).await?;
-    print(json, &report, || applied(&report));
-    Ok(())
-}
-
-/// Applies documents through what is wired.
-///
-/// # Errors
-/// See [`apply::ApplyError`].
-pub async fn apply_files(wired: &Wired, files: &[SourceFile]) -> Result<Report, Fail> {
-    let url = wired.config.database.url();
-    let apply = Apply {
-        store: &wired.store,
-        url: &url,
-        broker: &*wired.broker,
-        targets: &wired.targets,
-        files,
-    };
-    Ok(apply.run().await?)
-}
-
-fn agreed(wired: &Wired, documents: usize) -> Result<bool, Fail> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Fail::Usage(
-            "apply asks before it changes anything: give --yes where nobody can answer".to_owned(),
-        ));
-    }
-    eprint!(
-        "{documents} documents: install triggers and tables in {}, queues, and {} targets, then rebuild what changed? [y/N] ",
-        wired.store.address,
-        wired.targets.len()
-    );
-    let mut line = String::new();
-    std::io::stdin()
-        .read_line(&mut line)
-        .map_err(|e| Fail::Usage(e.to_string()))?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
-}
-
-fn applied(report: &Report) -> String {
-    let list = |what: &str, names: &[String]| match names {
-        [] => String::new(),
-        names => format!("{what}: {}\n", names.join(", ")),
-    };
-    let triggers = &report.triggers;
-    let text = [
-        list("rebuilding", &report.rebuilt),
-        list("resynchronizing", &report.resynchronized),
-        list("unchanged", &report.unchanged),
-        list("removed", &report.removed),
-        list("triggers installed on", &triggers.installed),
-        list("triggers replaced on", &triggers.replaced),
-        list("triggers removed from", &triggers.removed),
-    ]
-    .concat();
-    let nothing = report.rebuilt.is_empty()
-        && report.resynchronized.is_empty()
-        && report.removed.is_empty()
-        && triggers.installed.is_empty()
-        && triggers.replaced.is_empty()
-        && triggers.removed.is_empty();
-    if nothing {
-        format!("{text}nothing to do")
-    } else {
-        text.trim_end().to_owned()
-    }
-}
 
 async fn chosen(store: &Store, documents: &Documents) -> Result<Vec<String>, Fail> {
     let defined = definition::all(&store.read, store).await?;

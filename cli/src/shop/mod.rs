@@ -2,18 +2,11 @@
 //! of the demo's story. `demo` fills SQLite with it, `bench` PostgreSQL. Same seed, same rows.
 
 pub mod changes;
-mod random;
 mod tables;
 #[cfg(test)]
 mod tests;
-mod words;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, TransactionTrait};
-
-use tables::Table;
-
-/// Rows of one INSERT.
-const BATCH: usize = 500;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 
 /// The documents of `examples/shop/documents`: file name and text.
 pub const DOCUMENTS: [(&str, &str); 4] = [
@@ -68,16 +61,7 @@ impl Shop {
     /// # Errors
     /// What the database says; then the tables are as before.
     pub async fn fill(&self, db: &DatabaseConnection) -> Result<u64, DbErr> {
-        let transaction = db.begin().await?;
-        let mut rows = 0;
-        for table in tables::all(*self) {
-            rows += insert(&transaction, table).await?;
-        }
-        if db.get_database_backend() == DbBackend::Postgres {
-            go_on_counting(&transaction).await?;
-        }
-        transaction.commit().await?;
-        Ok(rows)
+        pubsync_examples::fill(db, tables::all(*self), |_, _| {}).await
     }
 }
 
@@ -88,35 +72,4 @@ pub fn schema(backend: DbBackend) -> &'static str {
         DbBackend::Sqlite => include_str!("../../../examples/shop/schema.sqlite.sql"),
         _ => include_str!("../../../examples/shop/schema.postgres.sql"),
     }
-}
-
-async fn insert(transaction: &DatabaseTransaction, table: Table) -> Result<u64, DbErr> {
-    let mut rows = table.rows;
-    let mut count = 0;
-    loop {
-        let batch: Vec<String> = rows.by_ref().take(BATCH).collect();
-        if batch.is_empty() {
-            return Ok(count);
-        }
-        count += batch.len() as u64;
-        let sql = format!(
-            "INSERT INTO {} ({}) VALUES\n{}",
-            table.name,
-            table.columns,
-            batch.join(",\n")
-        );
-        transaction.execute_unprepared(&sql).await?;
-    }
-}
-
-/// The rows brought their ids along: identity columns go on behind them.
-async fn go_on_counting(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
-    for table in [
-        "store", "locale", "brand", "category", "product", "price", "image",
-    ] {
-        let sql =
-            format!("SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))");
-        transaction.execute_unprepared(&sql).await?;
-    }
-    Ok(())
 }

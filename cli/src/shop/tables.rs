@@ -1,8 +1,10 @@
 //! The rows of every table, each as the text of one VALUES item. Pure: no database here.
 
+use pubsync_examples::random::Random;
+use pubsync_examples::rows::{Table, quote, table};
+use pubsync_examples::words::{self, Language};
+
 use super::Shop;
-use super::random::Random;
-use super::words::{self, Language};
 
 const STORES: u32 = 3;
 const LOCALES: u32 = 2;
@@ -16,12 +18,6 @@ const PRICES: [(u32, &str, u32, u32); 4] = [
     (2, "EUR", 103, 20),
     (3, "USD", 110, 0),
 ];
-
-pub struct Table {
-    pub name: &'static str,
-    pub columns: &'static str,
-    pub rows: Box<dyn Iterator<Item = String> + Send>,
-}
 
 /// All tables, in an order that foreign keys allow.
 pub fn all(shop: Shop) -> Vec<Table> {
@@ -89,18 +85,6 @@ fn of_products(shop: Shop, sizes: Sizes) -> Vec<Table> {
         each("image", "id, product_id, url, position", images),
         each("stock", "product_id, quantity", stock),
     ]
-}
-
-fn table(
-    name: &'static str,
-    columns: &'static str,
-    rows: impl Iterator<Item = String> + Send + 'static,
-) -> Table {
-    Table {
-        name,
-        columns,
-        rows: Box::new(rows),
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -293,8 +277,4 @@ fn stock(of: Of) -> Vec<String> {
         1 + random.below(500)
     };
     vec![format!("({},{quantity})", of.product)]
-}
-
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }

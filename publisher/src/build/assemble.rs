@@ -6,15 +6,16 @@ use std::collections::hash_map::Entry;
 use pubsync_schema::shape::encode_key_value;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::decimal::mean;
 use super::json::write_string;
 use super::load::{Bound, Loaded, Row, is_optional};
 use super::value::{Form, form};
 use super::{BuiltDocument, DocumentFailure, MAX_BODY};
-use crate::document::SourceId;
-use crate::plan::{ColumnForm, DocumentPlan, KeyPiece, Slot, Template};
+use crate::document::{ColumnRef, SourceId};
+use crate::plan::{ColumnForm, DocumentPlan, Fold, KeyPiece, Slot, Template};
 
 /// Why a body or a key cannot be written: class and message.
-type Fault = (&'static str, String);
+pub(super) type Fault = (&'static str, String);
 
 type Outcome = Result<BuiltDocument, DocumentFailure>;
 
@@ -62,7 +63,7 @@ fn one_for_each_key(documents: Vec<Outcome>) -> Vec<Outcome> {
     kept
 }
 
-struct Assembly<'a> {
+pub(super) struct Assembly<'a> {
     plan: &'a DocumentPlan,
     loaded: &'a Loaded,
     /// Rows that the value being written stands in.
@@ -111,7 +112,7 @@ impl<'a> Assembly<'a> {
                     None => {
                         return Err((
                             "key",
-                            format!("{} is null, but stands in the key", self.name(slot)),
+                            format!("{} is null, but stands in the key", self.name(slot.column)),
                         ));
                     }
                 },
@@ -120,7 +121,7 @@ impl<'a> Assembly<'a> {
         Ok(key)
     }
 
-    fn write(&mut self, template: &'a Template, out: &mut Vec<u8>) -> Result<(), Fault> {
+    pub(super) fn write(&mut self, template: &'a Template, out: &mut Vec<u8>) -> Result<(), Fault> {
         match template {
             Template::Column { slot, form } => self.column(slot, *form, out)?,
             Template::Constant(json) => out.extend_from_slice(json.as_bytes()),
@@ -136,31 +137,17 @@ impl<'a> Assembly<'a> {
                 [row, ..] => self.row(*source, row, body, out)?,
                 [] => out.extend_from_slice(b"null"),
             },
-            Template::Many { source, body, by } if by.is_empty() => {
-                out.push(b'[');
-                for (i, row) in self.rows(*source).iter().enumerate() {
-                    if i > 0 {
-                        out.push(b',');
-                    }
-                    self.row(*source, row, body, out)?;
-                }
-                out.push(b']');
-            }
-            Template::Many { source, body, by } => {
-                let rows: Vec<&Row> = self.rows(*source).iter().collect();
-                self.keyed(*source, &rows, by, body, out)?;
-            }
+            Template::Many { source, body, gather } => self.many(*source, body, gather, out)?,
             Template::Count { source } => self.count(*source, out),
+            Template::Aggregate { source, column, fold } => self.aggregate(*source, *column, fold, out)?,
             Template::First(alternatives) => self.first(alternatives, out)?,
+            Template::List(values) => self.list(values, out)?,
+            Template::Merge(values) => self.merge(values, out)?,
         }
-        if out.len() > MAX_BODY {
-            Err(("size", format!("the body exceeds {MAX_BODY} bytes")))
-        } else {
-            Ok(())
-        }
+        fits(out)
     }
 
-    fn row(
+    pub(super) fn row(
         &mut self,
         source: SourceId,
         row: &'a Row,
@@ -171,46 +158,6 @@ impl<'a> Assembly<'a> {
         let written = self.write(body, out);
         self.bound[source] = before;
         written
-    }
-
-    /// Nested objects: rows grouped by the first of `by`, each group by the rest, the last row of the last group
-    /// written.
-    fn keyed(
-        &mut self,
-        source: SourceId,
-        rows: &[&'a Row],
-        by: &'a [Slot],
-        body: &'a Template,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let Some((slot, rest)) = by.split_first() else {
-            return rows.last().map_or(Ok(()), |row| self.row(source, row, body, out));
-        };
-        let mut groups: Vec<(String, Vec<&'a Row>)> = Vec::new();
-        let mut places: HashMap<String, usize> = HashMap::new();
-        for &row in rows
-            .iter()
-            .filter(|row| by.iter().all(|slot| row[slot.place].is_some()))
-        {
-            let Some(raw) = &row[slot.place] else { continue };
-            let key = self.form(slot, raw)?.into_text().into_owned();
-            let place = *places.entry(key).or_insert_with_key(|key| {
-                groups.push((key.clone(), Vec::new()));
-                groups.len() - 1
-            });
-            groups[place].1.push(row);
-        }
-        out.push(b'{');
-        for (i, (key, group)) in groups.iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            write_string(out, key);
-            out.push(b':');
-            self.keyed(source, group, rest, body, out)?;
-        }
-        out.push(b'}');
-        Ok(())
     }
 
     fn count(&mut self, source: SourceId, out: &mut Vec<u8>) {
@@ -243,8 +190,8 @@ impl<'a> Assembly<'a> {
     fn column(&mut self, slot: &Slot, wanted: ColumnForm, out: &mut Vec<u8>) -> Result<(), Fault> {
         match (self.value(slot)?, wanted) {
             (None, _) => out.extend_from_slice(b"null"),
-            (Some(Form::Bare(json)), ColumnForm::Raw) => out.extend_from_slice(json.as_bytes()),
-            (Some(value), _) => write_string(out, &value.into_text()),
+            (Some(value), ColumnForm::Raw) => write_form(value, out),
+            (Some(value), ColumnForm::Text) => write_string(out, &value.into_text()),
         }
         Ok(())
     }
@@ -254,30 +201,78 @@ impl<'a> Assembly<'a> {
         raw.map(|raw| self.form(slot, raw)).transpose()
     }
 
-    fn form(&self, slot: &Slot, raw: &'a str) -> Result<Form<'a>, Fault> {
+    pub(super) fn form(&self, slot: &Slot, raw: &'a str) -> Result<Form<'a>, Fault> {
         form(self.plan.dialect, &slot.kind, raw).ok_or_else(|| {
             let shown: String = raw.chars().take(60).collect();
-            (
-                "value",
-                format!("{} holds {shown:?}, which has no JSON form", self.name(slot)),
-            )
+            let name = self.name(slot.column);
+            ("value", format!("{name} holds {shown:?}, which has no JSON form"))
         })
     }
 
-    fn rows(&mut self, source: SourceId) -> &'a [Row] {
+    fn aggregate(
+        &mut self,
+        source: SourceId,
+        column: ColumnRef,
+        fold: &Fold,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        let row = self.rows(source).first();
+        let value = |place: usize| row.and_then(|row| row[place].as_deref());
+        let no_form = |text: &str| {
+            let name = self.name(column);
+            (
+                "value",
+                format!("what is made of {name} is {text:?}, which has no JSON form"),
+            )
+        };
+        match (fold, value(0)) {
+            (Fold::Average, None) => out.extend_from_slice(b"null"),
+            (Fold::Average, Some(sum)) => {
+                let count = value(1).and_then(|count| count.parse().ok()).unwrap_or(0);
+                let mean = mean(sum, count).ok_or_else(|| no_form(sum))?;
+                out.extend_from_slice(mean.as_bytes());
+            }
+            (Fold::Value { of_nothing, .. }, None) => out.extend_from_slice(of_nothing.as_bytes()),
+            (Fold::Value { kind, .. }, Some(text)) => {
+                write_form(
+                    form(self.plan.dialect, kind, text).ok_or_else(|| no_form(text))?,
+                    out,
+                );
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn rows(&mut self, source: SourceId) -> &'a [Row] {
         match &self.plan.steps[source] {
             Some(step) => self.loaded.rows(step, &self.bound, &mut self.scratch),
             None => &[],
         }
     }
 
-    fn name(&self, slot: &Slot) -> String {
+    fn name(&self, column: ColumnRef) -> String {
         let document = &self.plan.document;
         format!(
             "{}.{}",
-            document.sources[slot.column.source].table.name,
-            document.column_of(slot.column).name
+            document.sources[column.source].table.name,
+            document.column_of(column).name
         )
+    }
+}
+
+fn write_form(form: Form<'_>, out: &mut Vec<u8>) {
+    match form {
+        Form::Bare(json) => out.extend_from_slice(json.as_bytes()),
+        Form::Quoted(text) => write_string(out, &text),
+    }
+}
+
+/// Bodies are bounded while they are written.
+pub(super) fn fits(out: &[u8]) -> Result<(), Fault> {
+    if out.len() > MAX_BODY {
+        Err(("size", format!("the body exceeds {MAX_BODY} bytes")))
+    } else {
+        Ok(())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Builds documents: runs a plan's SELECTs for a batch of roots, joins their rows in the worker, writes JSON.
 
 mod assemble;
+mod decimal;
+mod gather;
 pub(crate) mod json;
 mod load;
 #[cfg(test)]

@@ -56,7 +56,26 @@ pub struct TableName {
     pub table: String,
 }
 
-/// What [`reconcile`] did, or [`plan`] would do. Catalogue names; tables that no document needs as `schema.table`.
+/// What [`reconcile`] would do to the triggers of one table.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Change {
+    /// Catalogue name; of a table that no document needs `schema.table`.
+    pub table: String,
+    pub kind: ChangeKind,
+    /// The statements, in one transaction.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sql: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    Install,
+    Replace,
+    Remove,
+}
+
+/// What [`reconcile`] did. Catalogue names; tables that no document needs as `schema.table`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Report {
     pub installed: Vec<String>,
@@ -119,12 +138,27 @@ pub async fn reconcile(
     Ok(report(&steps))
 }
 
-/// What [`reconcile`] would do.
+/// What [`reconcile`] would change, table by table. What stays as it is stands nowhere.
 ///
 /// # Errors
 /// [`Error::Read`].
-pub async fn plan<C: ConnectionTrait>(db: &C, names: &Names, captures: &[Capture]) -> Result<Report, Error> {
-    Ok(report(&steps(db, names, captures).await?))
+pub async fn plan<C: ConnectionTrait>(
+    db: &C,
+    names: &Names,
+    captures: &[Capture],
+) -> Result<Vec<Change>, Error> {
+    let steps = steps(db, names, captures).await?;
+    let change = |step| match step {
+        Step::Install(capture) => Some(Change::of(ChangeKind::Install, names, capture)),
+        Step::Replace(capture) => Some(Change::of(ChangeKind::Replace, names, capture)),
+        Step::Keep(_) => None,
+        Step::Remove(table) => Some(Change {
+            table: table.to_string(),
+            kind: ChangeKind::Remove,
+            sql: removal(names, &table),
+        }),
+    };
+    Ok(steps.into_iter().filter_map(change).collect())
 }
 
 /// Installs (or replaces) the triggers of one table in the caller's transaction. On PostgreSQL it first takes SHARE
@@ -279,6 +313,16 @@ async fn texts<C: ConnectionTrait>(
     rows.iter()
         .map(|row| (0..columns).map(|column| row.try_get_by_index(column)).collect())
         .collect()
+}
+
+impl Change {
+    fn of(kind: ChangeKind, names: &Names, capture: &Capture) -> Self {
+        Self {
+            table: capture.name.clone(),
+            kind,
+            sql: script(names, capture).statements,
+        }
+    }
 }
 
 impl Capture {

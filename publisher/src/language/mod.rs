@@ -63,7 +63,7 @@ fn qualified(sources: &[Source], column: ColumnRef) -> String {
     let qualifier = match role {
         Role::Root => "root",
         Role::Scope { name, .. } => name,
-        Role::Via { .. } | Role::Node { .. } => &table.name,
+        Role::Via { .. } | Role::Lookup { .. } | Role::Node { .. } => &table.name,
     };
     let column = name::quoted_where_needed(&table.columns[column.column].name);
     format!("{}.{column}", name::quoted_where_needed(qualifier))

@@ -36,6 +36,19 @@ impl Name {
         &self.parts
     }
 
+    /// What stands before the last dot, and the part after it; `None` for a single name.
+    pub fn split_last(&self) -> Option<(Self, &str)> {
+        match self.parts.as_slice() {
+            [before @ .., last] if !before.is_empty() => Some((
+                Self {
+                    parts: before.to_vec(),
+                },
+                last,
+            )),
+            _ => None,
+        }
+    }
+
     /// The name where it is a single one.
     pub fn bare(&self) -> Option<&str> {
         match self.parts.as_slice() {

@@ -3,9 +3,12 @@
 
 use pubsync_schema::shape::SyncMode;
 
+use crate::document::Comparison;
+
 use super::name::Name;
 use super::template::Piece;
 use super::yaml::{Scalar, Span};
+use crate::document::Aggregate;
 
 /// A thing with its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub enum Link {
     Inferred,
     Via(Via),
     /// Column of the table, and what it equals.
-    Match(Vec<Condition>),
+    Match(Vec<Equality>),
     /// The problem is noted already.
     Broken,
 }
@@ -65,11 +68,27 @@ pub struct Via {
     pub to: Option<Vec<At<Name>>>,
 }
 
-/// An entry of `where` or `match`.
+/// An entry of `match`.
+#[derive(Debug, Clone)]
+pub struct Equality {
+    pub column: At<Name>,
+    pub equals: At<Right>,
+}
+
+/// An entry of `where`, or one test of an entry that has several.
 #[derive(Debug, Clone)]
 pub struct Condition {
     pub column: At<Name>,
-    pub equals: At<Right>,
+    pub test: At<Test>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Test {
+    Equals(Right),
+    NotNull,
+    OneOf(Vec<At<Right>>),
+    NoneOf(Vec<At<Right>>),
+    Compares(Comparison, Right),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,12 +119,27 @@ pub enum Value {
     Many {
         rows: Rows,
         body: Box<At<Value>>,
-        by: Vec<At<Name>>,
+        gather: Gather,
     },
     Count {
         rows: Rows,
     },
+    /// `column` of the table of `rows`.
+    Aggregate {
+        rows: Rows,
+        aggregate: Aggregate,
+        column: At<String>,
+    },
     First(Vec<At<Value>>),
+    List(Vec<At<Value>>),
+    Merge(Vec<At<Value>>),
+}
+
+/// What `by`, `flat` and `distinct` say.
+#[derive(Debug, Clone)]
+pub enum Gather {
+    Array { flat: bool, distinct: bool },
+    By(Vec<At<Name>>),
 }
 
 /// The rows of a node.

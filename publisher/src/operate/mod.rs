@@ -1,5 +1,10 @@
 //! Operations of people: library functions that return plain data. The command line only prints it.
 
 pub mod apply;
+mod compare;
+mod define;
+mod lines;
+pub mod plan;
 pub mod rebuild;
 pub mod verify;
+mod wanted;

@@ -6,7 +6,7 @@ use pubsync_schema::wire::{MAX_ITEMS, PublishWork};
 use pubsync_schema::{ledger, run};
 use sea_orm::DbErr;
 
-use super::apply;
+use super::define;
 
 /// What was queued.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -34,7 +34,7 @@ pub async fn publish(
         let definition = find(&defined, document)?;
         match ids {
             None => {
-                let entry = apply::rebuild(&txn, store, definition, definition.number).await?;
+                let entry = define::rebuild(&txn, store, definition, definition.number).await?;
                 queued.push(Queued {
                     document: document.clone(),
                     run: entry.run.unwrap_or_default(),
@@ -48,7 +48,7 @@ pub async fn publish(
                 for chunk in ids.chunks(MAX_ITEMS) {
                     let work = PublishWork::Roots(chunk.to_vec());
                     entries.push(
-                        apply::publish_entry(
+                        define::publish_entry(
                             store,
                             definition,
                             definition.number,

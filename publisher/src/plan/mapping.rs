@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::catalogue::ColumnKind;
-use crate::document::{Document, Value};
+use crate::document::{Aggregate, Document, Gather, Value};
 
 /// The `properties` object of the document's mapping.
 #[must_use]
@@ -27,11 +27,38 @@ fn field(document: &Document, value: &Value) -> Option<Json> {
         Value::Constant(constant) => of_constant(&serde_json::from_str(constant).ok()?),
         Value::Object(members) => Some(json!({ "properties": properties(document, members) })),
         Value::One { body, .. } => field(document, body),
-        Value::Many { by, .. } if !by.is_empty() => Some(json!({ "type": "flat_object" })),
+        Value::Many {
+            gather: Gather::By(_),
+            ..
+        } => Some(flat_object()),
         Value::Many { body, .. } => field(document, body),
         Value::Count { .. } => Some(json!({ "type": "long" })),
-        Value::First(alternatives) => alternatives.iter().find_map(|one| field(document, one)),
+        Value::Aggregate {
+            aggregate, column, ..
+        } => Some(match aggregate {
+            Aggregate::Avg => json!({ "type": "double" }),
+            _ => of_kind(&document.column_of(*column).kind),
+        }),
+        Value::First(values) | Value::List(values) => values.iter().find_map(|one| field(document, one)),
+        Value::Merge(values) => merged(values.iter().filter_map(|one| field(document, one))),
     }
+}
+
+/// Members of all objects; where those of one are not known, of none.
+fn merged(mut fields: impl Iterator<Item = Json>) -> Option<Json> {
+    let mut merged = fields.next()?;
+    for field in fields {
+        match (merged.get_mut("properties"), field.get("properties")) {
+            (Some(Json::Object(members)), Some(Json::Object(later))) => members.extend(later.clone()),
+            (Some(_), _) if field == flat_object() => merged = field,
+            _ => {}
+        }
+    }
+    Some(merged)
+}
+
+fn flat_object() -> Json {
+    json!({ "type": "flat_object" })
 }
 
 fn of_kind(kind: &ColumnKind) -> Json {

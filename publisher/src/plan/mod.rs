@@ -6,9 +6,11 @@
 //! carry the number of the instance that the database joined them to, so the worker never decides equality itself,
 //! rows that many documents share are read once, and no SELECT repeats the joins above it.
 
+mod aggregate;
 pub mod dialect;
 mod mapping;
 mod reverse;
+mod rows;
 mod select;
 mod slots;
 mod template;
@@ -22,10 +24,11 @@ use pubsync_schema::names::Names;
 use crate::catalogue::Catalogue;
 use crate::document::{ColumnRef, Document, SourceId};
 
+pub use aggregate::Fold;
 pub use mapping::mapping;
 pub use reverse::{AllRoots, ReversePath};
 pub use slots::Slot;
-pub use template::{ColumnForm, KeyPiece, Template};
+pub use template::{ColumnForm, Gathering, KeyPiece, Template};
 pub use uses::{TableUse, uses};
 
 /// How one document is built and found. Made once per definition.
@@ -36,7 +39,7 @@ pub struct DocumentPlan {
     /// Roots that exist and pass the document's `where`.
     pub root: RootSelect,
     /// One per scope and node, in an order in which outer values are always known. By source; `None` for the root and
-    /// junctions.
+    /// what is read with others.
     pub steps: Vec<Option<Step>>,
     pub key: Vec<KeyPiece>,
     pub body: Template,

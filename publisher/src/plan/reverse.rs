@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use pubsync_schema::dialect::Dialect;
 use pubsync_schema::names::Names;
 
-use super::select::where_clause;
+use super::rows::where_clause;
 use super::slots::{alias, qualified};
 use super::{TableUse, dialect};
 use crate::catalogue::Catalogue;
@@ -117,25 +117,31 @@ fn root_id(dialect: Dialect, document: &Document) -> String {
 /// For each source the earlier one by which the root is reached in the fewest joins; `None` for the root itself and
 /// where no join leads there.
 fn toward_root(document: &Document) -> Vec<Option<SourceId>> {
-    let mut distance: Vec<Option<usize>> = vec![Some(0)];
-    let mut toward = vec![None];
-    for source in &document.sources[1..] {
-        let next = source
-            .joins
-            .iter()
-            .filter_map(|join| match join.to {
-                Operand::Column(column) => distance
-                    .get(column.source)
-                    .copied()
-                    .flatten()
-                    .map(|far| (far, column.source)),
-                Operand::Constant(_) => None,
-            })
-            .min();
-        distance.push(next.map(|(far, _)| far + 1));
-        toward.push(next.map(|(_, source)| source));
+    let mut distance: Vec<Option<usize>> = vec![None; document.sources.len()];
+    let mut toward = vec![None; document.sources.len()];
+    distance[0] = Some(0);
+    // Mostly one round: few joins name a source that stands further down.
+    loop {
+        let mut changed = false;
+        for (id, source) in document.sources.iter().enumerate().skip(1) {
+            let next = source
+                .joins
+                .iter()
+                .filter_map(|join| match join.to {
+                    Operand::Column(column) => distance[column.source].map(|far| (far + 1, column.source)),
+                    Operand::Constant(_) => None,
+                })
+                .min();
+            let shorter = next.filter(|(far, _)| distance[id].is_none_or(|known| *far < known));
+            if let Some((far, above)) = shorter {
+                (distance[id], toward[id]) = (Some(far), Some(above));
+                changed = true;
+            }
+        }
+        if !changed {
+            return toward;
+        }
     }
-    toward
 }
 
 /// Sources above this one, up to the root; `None` where every root is reached.

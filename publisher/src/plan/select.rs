@@ -2,10 +2,11 @@
 
 use pubsync_schema::dialect::Dialect;
 
-use super::slots::{Slot, Slots, alias, qualified};
-use super::template::each_value;
+use super::aggregate::folded;
+use super::rows::{Expressions, where_clause};
+use super::slots::{Slot, Slots};
 use super::{Outer, RootSelect, Step, Walk, dialect};
-use crate::document::{ColumnRef, Document, Filter, Operand, Role, SourceId, Test, Value};
+use crate::document::{ColumnRef, Document, Operand, Role, SourceId};
 
 /// What a step needs from rows of earlier sources.
 pub(super) struct Needs {
@@ -18,7 +19,12 @@ pub(super) struct Needs {
 /// Reads the conditions of all steps, so that each source's SELECT knows which columns later ones want of it.
 pub(super) fn needs(document: &Document, slots: &mut Slots<'_>) -> Vec<Needs> {
     (1..document.sources.len())
-        .filter(|&source| !matches!(document.sources[source].role, Role::Via { .. }))
+        .filter(|&source| {
+            matches!(
+                document.sources[source].role,
+                Role::Scope { .. } | Role::Node { .. }
+            )
+        })
         .map(|source| Needs {
             source,
             outer: outer(document, slots, source),
@@ -54,25 +60,22 @@ fn outer(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec<Ou
             }),
         }
     };
-    for part in parts(document, source) {
+    for part in (0..document.sources.len()).filter(|&part| document.owner(part) == source) {
         for join in &document.sources[part].joins {
             if let Operand::Column(column) = join.to {
                 add(column, true);
             }
         }
         for filter in &document.sources[part].filters {
-            add(filter.column, matches!(filter.test, Test::Equals(_)));
-            if let Test::Equals(Operand::Column(column)) = filter.test {
-                add(column, true);
+            add(filter.column, filter.test.drops_null());
+            for operand in filter.test.operands() {
+                if let Operand::Column(column) = operand {
+                    add(*column, filter.test.needs_right());
+                }
             }
         }
     }
     found
-}
-
-/// The sources that one SELECT reads: the junction, then the rows that it leads to.
-fn parts(document: &Document, source: SourceId) -> impl Iterator<Item = SourceId> {
-    document.sources[source].via().into_iter().chain([source])
 }
 
 pub(super) fn root(dialect: Dialect, document: &Document, slots: &Slots<'_>, id: Vec<Slot>) -> RootSelect {
@@ -92,12 +95,13 @@ pub(super) fn root(dialect: Dialect, document: &Document, slots: &Slots<'_>, id:
         .chain(&document.sources[0].filters)
         .map(|filter| scope.filter(filter));
     let sql = format!(
-        "SELECT q.c0, {} FROM {} {} {} s0 ON {}{}",
+        "SELECT q.c0, {} FROM {} {} {} s0 ON {}{}{}",
         slots.selected(0).join(", "),
         dialect.rows(1, document.root_id.len() + 1, "q"),
         dialect::join(dialect),
         dialect::table(dialect, &document.sources[0].table),
         matches.collect::<Vec<_>>().join(" AND "),
+        scope.lookups(0),
         where_clause(&conditions.collect::<Vec<_>>()),
     );
     RootSelect {
@@ -113,7 +117,7 @@ pub(super) fn steps(
     slots: &Slots<'_>,
     needs: Vec<Needs>,
 ) -> Vec<Option<Step>> {
-    let counts = counts(document);
+    let folded = folded(dialect, document);
     let mut steps: Vec<Option<Step>> = document.sources.iter().map(|_| None).collect();
     for Needs {
         source,
@@ -121,37 +125,25 @@ pub(super) fn steps(
         distinct,
     } in needs
     {
-        let counted = counts.contains(&source);
+        let folded = folded[source].as_deref();
         let walk = walk(&steps, &outer);
         let sql = Expressions {
             dialect,
             document,
             outer: &outer,
         }
-        .step(source, slots, counted);
+        .step(source, slots, folded);
         steps[source] = Some(Step {
             source,
             sql,
-            width: if counted { 1 } else { slots.selected(source).len() },
+            width: folded.unwrap_or(slots.selected(source)).len(),
             outer,
             walk,
-            at_most: document.sources[source].limit.filter(|_| counted),
+            at_most: document.sources[source].limit.filter(|_| folded.is_some()),
             distinct,
         });
     }
     steps
-}
-
-fn counts(document: &Document) -> Vec<SourceId> {
-    let mut found = Vec::new();
-    for (_, value) in &document.body {
-        each_value(value, &mut |value| {
-            if let Value::Count { source } = value {
-                found.push(*source);
-            }
-        });
-    }
-    found
 }
 
 fn walk(steps: &[Option<Step>], outer: &[Outer]) -> Walk {
@@ -183,26 +175,11 @@ fn walk(steps: &[Option<Step>], outer: &[Outer]) -> Walk {
     Walk::Combinations(sources)
 }
 
-pub(super) fn where_clause(conditions: &[String]) -> String {
-    if conditions.is_empty() {
-        String::new()
-    } else {
-        format!(" WHERE {}", conditions.join(" AND "))
-    }
-}
-
-/// SQL of one SELECT: columns of its own rows by their alias, outer values by their place in the batch.
-struct Expressions<'a> {
-    dialect: Dialect,
-    document: &'a Document,
-    outer: &'a [Outer],
-}
-
 impl Expressions<'_> {
-    fn step(&self, source: SourceId, slots: &Slots<'_>, counted: bool) -> String {
+    fn step(&self, source: SourceId, slots: &Slots<'_>, folded: Option<&[String]>) -> String {
         let from = self.from(source);
-        if counted {
-            return format!("SELECT q.c0, CAST(count(*) AS text) {from} GROUP BY q.c0");
+        if let Some(folded) = folded {
+            return format!("SELECT q.c0, {} {from} GROUP BY q.c0", folded.join(", "));
         }
         let selected = slots.selected(source);
         let order = self.order(source, slots).join(", ");
@@ -228,102 +205,5 @@ impl Expressions<'_> {
             "SELECT c0{names} FROM (SELECT q.c0{named}, row_number() OVER (PARTITION BY q.c0 {order}) AS place {from}) t \
              WHERE place <= {limit} ORDER BY place"
         )
-    }
-
-    fn from(&self, source: SourceId) -> String {
-        let mut sql = format!("FROM {}", self.dialect.rows(1, self.outer.len() + 1, "q"));
-        let mut conditions = Vec::new();
-        for part in parts(self.document, source) {
-            let Some(table) = self.document.sources.get(part) else {
-                continue;
-            };
-            let on: Vec<String> = table
-                .joins
-                .iter()
-                .map(|join| {
-                    let column = ColumnRef {
-                        source: part,
-                        column: join.column,
-                    };
-                    format!("{} = {}", self.column(column), self.operand(&join.to, column))
-                })
-                .collect();
-            let on = if on.is_empty() {
-                "TRUE".to_owned()
-            } else {
-                on.join(" AND ")
-            };
-            let name = dialect::table(self.dialect, &table.table);
-            sql += &format!(" {} {name} {} ON {on}", dialect::join(self.dialect), alias(part));
-            conditions.extend(table.filters.iter().map(|filter| self.filter(filter)));
-        }
-        sql + &where_clause(&conditions)
-    }
-
-    /// Declared order, then the primary key, then the junction's; all used columns where there is no key.
-    fn order(&self, source: SourceId, slots: &Slots<'_>) -> Vec<String> {
-        let mut terms = Vec::new();
-        let mut seen = Vec::new();
-        for order in &self.document.sources[source].order {
-            let direction = if order.descending { "DESC" } else { "ASC" };
-            terms.push(format!("{} {direction} NULLS LAST", self.column(order.column)));
-            seen.push(order.column);
-        }
-        for part in [Some(source), self.document.sources[source].via()]
-            .into_iter()
-            .flatten()
-        {
-            let key = &self.document.sources[part].table.primary_key;
-            for &column in key {
-                let column = ColumnRef { source: part, column };
-                if !seen.contains(&column) {
-                    terms.push(self.column(column));
-                }
-            }
-            if key.is_empty() {
-                let used = slots
-                    .used(source)
-                    .iter()
-                    .filter(|column| column.source == part && !seen.contains(column));
-                terms.extend(used.map(|&column| {
-                    let text = dialect::text(
-                        self.dialect,
-                        &self.column(column),
-                        self.document.column_of(column),
-                    );
-                    format!("{text} {}", self.dialect.bytewise())
-                }));
-            }
-        }
-        terms
-    }
-
-    fn filter(&self, filter: &Filter) -> String {
-        let column = self.column(filter.column);
-        match &filter.test {
-            Test::IsNull => format!("{column} IS NULL"),
-            Test::Equals(operand) => format!("{column} = {}", self.operand(operand, filter.column)),
-        }
-    }
-
-    /// `meets`: the column that a constant takes its type from.
-    fn operand(&self, operand: &Operand, meets: ColumnRef) -> String {
-        match operand {
-            Operand::Column(column) => self.column(*column),
-            Operand::Constant(constant) => {
-                dialect::constant(self.dialect, &constant.0, self.document.column_of(meets))
-            }
-        }
-    }
-
-    fn column(&self, column: ColumnRef) -> String {
-        match self.outer.iter().position(|outer| outer.slot.column == column) {
-            Some(i) => dialect::cast(
-                self.dialect,
-                &format!("q.c{}", i + 1),
-                self.document.column_of(column),
-            ),
-            None => qualified(self.dialect, self.document, column),
-        }
     }
 }

@@ -74,6 +74,11 @@ impl<'a> Slots<'a> {
         }
     }
 
+    /// What the catalogue says of a column.
+    pub fn meta(&self, column: ColumnRef) -> &'a Column {
+        self.document.column_of(column)
+    }
+
     /// Expressions that the SELECT of a source answers.
     pub fn selected(&self, source: SourceId) -> &[String] {
         &self.selected[source]
@@ -95,17 +100,40 @@ pub(super) fn qualified(dialect: Dialect, document: &Document, column: ColumnRef
 }
 
 impl Document {
-    /// The source whose SELECT answers columns of this one: a junction is read with the rows that it leads to.
+    /// The source whose SELECT answers columns of this one: a junction is read with the rows that it leads to, the row
+    /// of a foreign key with the row that holds it.
     #[must_use]
     pub fn owner(&self, source: SourceId) -> SourceId {
         match self.sources[source].role {
-            Role::Via { .. } => self
-                .sources
-                .iter()
-                .position(|other| other.via() == Some(source))
-                .unwrap_or(source),
-            _ => source,
+            Role::Via { .. } => self.end_of(source),
+            Role::Lookup { parent } => self.owner(parent),
+            Role::Root | Role::Scope { .. } | Role::Node { .. } => source,
         }
+    }
+
+    /// The source that a junction leads to.
+    fn end_of(&self, junction: SourceId) -> SourceId {
+        let leads_there = |&end: &SourceId| self.junctions(end).contains(&junction);
+        (junction..self.sources.len())
+            .find(leads_there)
+            .unwrap_or(junction)
+    }
+
+    /// The junctions that lead to a source, the first first.
+    #[must_use]
+    pub fn junctions(&self, source: SourceId) -> Vec<SourceId> {
+        let mut found = Vec::new();
+        let mut next = self.sources[source].via();
+        while let Some(junction) = next {
+            found.insert(0, junction);
+            next = match self.sources[junction].role {
+                Role::Via { parent } => {
+                    Some(parent).filter(|&parent| matches!(self.sources[parent].role, Role::Via { .. }))
+                }
+                _ => None,
+            };
+        }
+        found
     }
 
     /// What the catalogue says of a column.
@@ -122,6 +150,7 @@ impl Document {
             Role::Root => format!("root {table}"),
             Role::Scope { name, .. } => format!("scope {name} ({table})"),
             Role::Via { .. } => format!("junction {table}"),
+            Role::Lookup { .. } => format!("foreign key to {table}"),
             Role::Node { .. } => format!("node {table}"),
         }
     }
@@ -133,7 +162,7 @@ impl crate::document::Source {
     pub fn via(&self) -> Option<SourceId> {
         match self.role {
             Role::Scope { via, .. } | Role::Node { via, .. } => via,
-            Role::Root | Role::Via { .. } => None,
+            Role::Root | Role::Via { .. } | Role::Lookup { .. } => None,
         }
     }
 }

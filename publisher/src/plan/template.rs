@@ -1,7 +1,8 @@
 //! The body and the key with every column resolved to the place where its text will stand.
 
+use super::aggregate::{Fold, fold};
 use super::slots::{Slot, Slots};
-use crate::document::{ColumnRef, Document, KeySegment, SourceId, Value};
+use crate::document::{ColumnRef, Document, Gather, KeySegment, SourceId, Value};
 
 /// How a column becomes JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +31,27 @@ pub enum Template {
     Many {
         source: SourceId,
         body: Box<Template>,
-        by: Vec<Slot>,
+        gather: Gathering,
     },
     Count {
         source: SourceId,
     },
+    Aggregate {
+        source: SourceId,
+        /// For messages.
+        column: ColumnRef,
+        fold: Fold,
+    },
     First(Vec<Template>),
+    List(Vec<Template>),
+    Merge(Vec<Template>),
+}
+
+/// [`Gather`] with its columns resolved.
+#[derive(Debug, Clone)]
+pub enum Gathering {
+    Array { flat: bool, distinct: bool },
+    By(Vec<Slot>),
 }
 
 /// A part of the key.
@@ -94,15 +110,38 @@ fn template(value: &Value, slots: &mut Slots<'_>) -> Template {
             source: *source,
             body: Box::new(template(body, slots)),
         },
-        Value::Many { source, body, by } => Template::Many {
+        Value::Many { source, body, gather } => Template::Many {
             source: *source,
-            by: by.iter().map(|column| slots.value(*column)).collect(),
+            gather: gathering(gather, slots),
             body: Box::new(template(body, slots)),
         },
         Value::Count { source } => Template::Count { source: *source },
-        Value::First(alternatives) => {
-            Template::First(alternatives.iter().map(|one| template(one, slots)).collect())
-        }
+        Value::Aggregate {
+            source,
+            aggregate,
+            column,
+        } => Template::Aggregate {
+            source: *source,
+            column: *column,
+            fold: fold(*aggregate, slots.meta(*column)),
+        },
+        Value::First(values) => Template::First(templates(values, slots)),
+        Value::List(values) => Template::List(templates(values, slots)),
+        Value::Merge(values) => Template::Merge(templates(values, slots)),
+    }
+}
+
+fn templates(values: &[Value], slots: &mut Slots<'_>) -> Vec<Template> {
+    values.iter().map(|value| template(value, slots)).collect()
+}
+
+fn gathering(gather: &Gather, slots: &mut Slots<'_>) -> Gathering {
+    match gather {
+        Gather::Array { flat, distinct } => Gathering::Array {
+            flat: *flat,
+            distinct: *distinct,
+        },
+        Gather::By(by) => Gathering::By(by.iter().map(|column| slots.value(*column)).collect()),
     }
 }
 
@@ -110,9 +149,15 @@ fn template(value: &Value, slots: &mut Slots<'_>) -> Template {
 pub(super) fn each_value(value: &Value, visit: &mut impl FnMut(&Value)) {
     visit(value);
     match value {
-        Value::Column(_) | Value::Text(_) | Value::Constant(_) | Value::Count { .. } => {}
+        Value::Column(_)
+        | Value::Text(_)
+        | Value::Constant(_)
+        | Value::Count { .. }
+        | Value::Aggregate { .. } => {}
         Value::Object(members) => members.iter().for_each(|(_, member)| each_value(member, visit)),
         Value::One { body, .. } | Value::Many { body, .. } => each_value(body, visit),
-        Value::First(alternatives) => alternatives.iter().for_each(|one| each_value(one, visit)),
+        Value::First(values) | Value::List(values) | Value::Merge(values) => {
+            values.iter().for_each(|one| each_value(one, visit));
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::template::each_value;
 use crate::catalogue::{Catalogue, Table};
-use crate::document::{ColumnRef, Document, Filter, KeySegment, Operand, SourceId, Test, Value};
+use crate::document::{ColumnRef, Document, Filter, Gather, KeySegment, Operand, SourceId, Value};
 
 /// One table's part in a document, in all its roles there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,11 @@ impl Columns<'_> {
         for (_, value) in &document.body {
             each_value(value, &mut |value| match value {
                 Value::Column(column) | Value::Text(column) => self.column(*column),
-                Value::Many { by, .. } => by.iter().for_each(|column| self.column(*column)),
+                Value::Many {
+                    gather: Gather::By(by),
+                    ..
+                } => by.iter().for_each(|column| self.column(*column)),
+                Value::Aggregate { column, .. } => self.column(*column),
                 _ => {}
             });
         }
@@ -85,9 +89,11 @@ impl Columns<'_> {
 
     fn filter(&mut self, filter: &Filter) {
         self.column(filter.column);
-        if let Test::Equals(operand) = &filter.test {
-            self.operand(operand);
-        }
+        filter
+            .test
+            .operands()
+            .iter()
+            .for_each(|operand| self.operand(operand));
     }
 
     fn operand(&mut self, operand: &Operand) {

@@ -28,6 +28,9 @@ pub struct Shape {
     pub inline_limit: Option<usize>,
     /// Properties of the OpenSearch mapping, derived from column types.
     pub mapping: serde_json::Value,
+    /// Types of the columns that the document uses, as `table.column`: so that `plan` can say which one changed.
+    #[serde(default)]
+    pub columns: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -211,6 +211,10 @@ impl Target for OpenSearchTarget {
         &self.name
     }
 
+    fn has_mapping(&self) -> bool {
+        true
+    }
+
     async fn prepare(&self, collections: &[Collection]) -> Result<(), TargetError> {
         for collection in collections {
             // An index for a value is made when the first document comes; those that are there get new properties.

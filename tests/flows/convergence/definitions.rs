@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pubsync_publisher::operate::apply::{Apply, ApplyError};
 use pubsync_publisher::operate::rebuild;
 use pubsync_publisher::publish::PublishError;
 
-use super::scene::{LISTING, PRODUCT, Process, Scene, local};
+use super::scene::{LISTING, PRODUCT, Process, Scene, files, local};
 use super::stop;
 
 const ONE: &str = "INSERT INTO product VALUES (1, NULL, 'a', 'one');";
@@ -213,4 +214,36 @@ async fn law_10_a_definition_that_comes_while_messages_run_alone() {
     scene
         .assert_settled("product", &[("product:a", new), ("product:b", new)])
         .await;
+}
+
+/// A person agrees to a plan, and meanwhile somebody else applies. What was agreed to is not what would be done now, so
+/// nothing is; a new plan is carried out as it was shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_was_agreed_to_is_done() {
+    let scene = Scene::postgres("agreed", &[PRODUCT], ONE).await;
+    let street = &scene.process.street;
+    let titled = PRODUCT.replace("name: name", "title: name");
+    let (url, files) = (scene.shop.url(), files(&[&titled]));
+    let apply = Apply {
+        store: &street.store,
+        url: &url,
+        broker: &*street.broker,
+        targets: &street.targets,
+        files: &files,
+    };
+    let shown = apply.plan().await.unwrap();
+    scene.apply(&scene.process, &[PRODUCT, LISTING]).await;
+    let runs = scene.count("run").await;
+    let refused = apply.run_agreed(&shown).await;
+    assert!(matches!(refused, Err(ApplyError::Changed)), "{refused:?}");
+    assert_eq!(scene.count("run").await, runs);
+    assert_eq!(scene.count("definition").await, 2);
+
+    let shown = apply.plan().await.unwrap();
+    let report = apply.run_agreed(&shown).await.unwrap();
+    assert_eq!(
+        (report.rebuilt, report.removed),
+        (vec!["product".to_owned()], vec!["listing".to_owned()])
+    );
+    assert!(apply.plan().await.unwrap().is_empty());
 }

@@ -284,17 +284,22 @@ async fn apply(
     targets: &BTreeMap<String, Arc<dyn Target>>,
     documents: &[&str],
 ) -> Report {
-    let file = |text: &&str| SourceFile {
-        name: text.lines().next().unwrap_or_default().to_owned(),
-        text: (*text).to_owned(),
-    };
-    let files: Vec<_> = documents.iter().map(file).collect();
+    let (url, files) = (shop.url(), files(documents));
     let apply = Apply {
         store,
-        url: &shop.url(),
+        url: &url,
         broker,
         targets,
         files: &files,
     };
     apply.run().await.unwrap_or_else(|error| panic!("apply: {error}"))
+}
+
+/// As they would stand in the folder of documents.
+pub fn files(documents: &[&str]) -> Vec<SourceFile> {
+    let file = |text: &&str| SourceFile {
+        name: text.lines().next().unwrap_or_default().to_owned(),
+        text: (*text).to_owned(),
+    };
+    documents.iter().map(file).collect()
 }

@@ -2,8 +2,8 @@
 
 use crate::catalogue::Catalogue;
 use crate::document::{
-    ColumnRef, Constant, Document, Filter, Join, KeySegment, Operand, Order, Role, Source, SourceId, Test,
-    Value,
+    ColumnRef, Constant, Document, Filter, Gather, Join, KeySegment, Operand, Order, Role, Source, SourceId,
+    Test, Value,
 };
 
 pub(crate) struct Draft {
@@ -220,7 +220,10 @@ pub(crate) fn many(source: SourceId, body: Value) -> Value {
     Value::Many {
         source,
         body: Box::new(body),
-        by: vec![],
+        gather: Gather::Array {
+            flat: false,
+            distinct: false,
+        },
     }
 }
 
@@ -228,7 +231,7 @@ pub(crate) fn by(source: SourceId, by: Vec<ColumnRef>, body: Value) -> Value {
     Value::Many {
         source,
         body: Box::new(body),
-        by,
+        gather: Gather::By(by),
     }
 }
 

@@ -12,6 +12,7 @@ use super::draft::Draft;
 use crate::build::{BuiltDocument, DocumentFailure, build};
 use crate::catalogue::{introspect, texts};
 use crate::document::Document;
+use crate::language::{SourceFile, check};
 use crate::plan::DocumentPlan;
 
 pub(crate) struct Fixture {
@@ -111,6 +112,29 @@ impl Fixture {
     pub async fn plan(&self, document: Document) -> DocumentPlan {
         let catalogue = introspect(&self.conn, self.dialect, "pubsync").await.unwrap();
         DocumentPlan::new(document, &catalogue, &self.names())
+    }
+
+    /// The plan of a document as users write it.
+    pub async fn written(&self, text: &str) -> DocumentPlan {
+        let catalogue = introspect(&self.conn, self.dialect, "pubsync").await.unwrap();
+        let file = SourceFile {
+            name: "doc.yaml".to_owned(),
+            text: text.to_owned(),
+        };
+        let documents = check(&[file], &catalogue, &["storage"]).unwrap_or_else(|problems| {
+            let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            panic!("{}\n{text}", shown.join("\n"))
+        });
+        DocumentPlan::new(documents.into_iter().next().unwrap(), &catalogue, &self.names())
+    }
+
+    /// The plan of a document `doc` with this body over the rows of `root`, whose key is `id`.
+    pub async fn body(&self, root: &str, body: &str) -> DocumentPlan {
+        let lines: String = body.trim().lines().map(|line| format!("  {line}\n")).collect();
+        self.written(&format!(
+            "document: doc\nroot: {root}\nkey: \"doc:{{id}}\"\nbody:\n{lines}"
+        ))
+        .await
     }
 
     /// Everything that the roots give, root by root.

@@ -1,8 +1,12 @@
 //! Documents built by hand, against SQLite and PostgreSQL.
 
+mod aggregates;
+mod conditions;
 mod documents;
 pub(crate) mod draft;
 pub(crate) mod fixture;
+mod gather;
+mod lookups;
 mod measure;
 mod nodes;
 mod reverse;

@@ -8,7 +8,7 @@ use sea_orm::TransactionTrait;
 use serde_json::json;
 
 use super::shop::{Shop, capture_of, on_postgres, on_sqlite, run, table};
-use crate::capture::{Capture, Report, installed, plan};
+use crate::capture::{Capture, ChangeKind, Report, installed, plan};
 
 async fn on_both<Test: Future<Output = ()>>(test: impl Fn(Arc<Shop>) -> Test) {
     on_sqlite(&test).await;
@@ -223,7 +223,15 @@ async fn reconcile_is_idempotent_and_follows_the_documents() {
             installed: names(&["product", "brand"]),
             ..Report::default()
         };
-        assert_eq!(plan(&shop.db, &shop.names, &both).await.unwrap(), first);
+        let planned = plan(&shop.db, &shop.names, &both).await.unwrap();
+        let kinds: Vec<_> = planned
+            .iter()
+            .map(|change| (change.table.as_str(), change.kind))
+            .collect();
+        assert_eq!(
+            kinds,
+            [("product", ChangeKind::Install), ("brand", ChangeKind::Install)]
+        );
         assert_eq!(shop.capture(&both).await, first);
         let fingerprints = installed(&shop.db, &shop.names).await.unwrap();
         assert_eq!(fingerprints.len(), 2);
@@ -236,8 +244,15 @@ async fn reconcile_is_idempotent_and_follows_the_documents() {
         );
         assert_eq!(installed(&shop.db, &shop.names).await.unwrap(), fingerprints);
 
+        assert_eq!(plan(&shop.db, &shop.names, &both).await.unwrap(), []);
+
         let mut wider = both[0].clone();
         wider.watched.insert(4);
+        let planned = plan(&shop.db, &shop.names, &[wider.clone()]).await.unwrap();
+        let kinds: Vec<_> = planned.iter().map(|change| change.kind).collect();
+        assert_eq!(kinds, [ChangeKind::Replace, ChangeKind::Remove]);
+        assert!(planned[0].sql.concat().contains("product"), "{planned:?}");
+        assert!(planned[1].sql.concat().contains("DROP TRIGGER"), "{planned:?}");
         let report = shop.capture(&[wider]).await;
         assert_eq!(report.replaced, names(&["product"]));
         assert_eq!(report.removed.len(), 1, "{report:?}");

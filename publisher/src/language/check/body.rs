@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::Table;
-use crate::document::{Join, Order, Role, Source, SourceId, Value};
+use crate::document::{Gather, Join, Order, Role, Source, SourceId, Value};
 use crate::language::syntax::{self, At, Link, Member, OrderBy, Rows};
 use crate::language::yaml::Span;
 
@@ -13,7 +13,7 @@ use super::names::Place;
 
 /// Which rows a node takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     One,
     /// Also of `count`.
     Many,
@@ -27,7 +27,7 @@ impl Checker<'_, '_> {
             .collect()
     }
 
-    fn value(&mut self, value: &At<syntax::Value>, place: Place) -> Option<Value> {
+    pub(super) fn value(&mut self, value: &At<syntax::Value>, place: Place) -> Option<Value> {
         match &value.is {
             syntax::Value::Name(name) => self.resolve(name, value.at, place).map(Value::Column),
             syntax::Value::Text(name) => self.resolve(&name.is, name.at, place).map(Value::Text),
@@ -41,19 +41,7 @@ impl Checker<'_, '_> {
                     body,
                 })
             }
-            syntax::Value::Many { rows, body, by } => {
-                let inside = self.rows(rows, Kind::Many, place)?;
-                let by = by
-                    .iter()
-                    .filter_map(|name| self.own_column(&name.is, name.at, inside.bare, inside.via, "\"by\""));
-                let by = by.collect();
-                let body = Box::new(self.value(body, inside)?);
-                Some(Value::Many {
-                    source: inside.bare,
-                    body,
-                    by,
-                })
-            }
+            syntax::Value::Many { rows, body, gather } => self.many(rows, body, gather, place),
             syntax::Value::Count { rows } => self
                 .rows(rows, Kind::Many, place)
                 .map(|inside| Value::Count { source: inside.bare }),
@@ -63,11 +51,52 @@ impl Checker<'_, '_> {
                     .filter_map(|value| self.value(value, place))
                     .collect(),
             )),
+            syntax::Value::Aggregate {
+                rows,
+                aggregate,
+                column,
+            } => self.aggregate(rows, *aggregate, column, place),
+            syntax::Value::List(values) => {
+                let values = values.iter().filter_map(|value| self.value(value, place));
+                Some(Value::List(values.collect()))
+            }
+            syntax::Value::Merge(values) => self.merge(values, place),
         }
     }
 
+    fn many(
+        &mut self,
+        rows: &Rows,
+        body: &At<syntax::Value>,
+        gather: &syntax::Gather,
+        place: Place,
+    ) -> Option<Value> {
+        let inside = self.rows(rows, Kind::Many, place)?;
+        let gather = match gather {
+            syntax::Gather::Array { flat, distinct } => Gather::Array {
+                flat: *flat,
+                distinct: *distinct,
+            },
+            syntax::Gather::By(by) => Gather::By(
+                by.iter()
+                    .filter_map(|name| self.own_column(&name.is, name.at, inside.bare, inside.via, "\"by\""))
+                    .collect(),
+            ),
+        };
+        let at = body.at;
+        let body = self.value(body, inside)?;
+        if matches!(gather, Gather::Array { flat: true, .. }) {
+            self.flat(&body, at);
+        }
+        Some(Value::Many {
+            source: inside.bare,
+            body: Box::new(body),
+            gather,
+        })
+    }
+
     /// Adds the sources of a node, and gives what names reach in its body.
-    fn rows(&mut self, rows: &Rows, kind: Kind, outside: Place) -> Option<Place> {
+    pub(super) fn rows(&mut self, rows: &Rows, kind: Kind, outside: Place) -> Option<Place> {
         let table = self.tables.table(&rows.table, self.report)?;
         let parent = outside.bare;
         let (via, joins) = self.link(rows, kind, parent, &table).unwrap_or_default();
@@ -81,7 +110,7 @@ impl Checker<'_, '_> {
             bare: parent,
             via: None,
             parent: Some(parent),
-            constants: true,
+            ..Place::TOP
         };
         if let Link::Match(conditions) = &rows.link {
             self.sources[id].joins = self.match_joins(conditions, id, around);

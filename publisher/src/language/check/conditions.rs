@@ -1,7 +1,7 @@
 //! `where` and `match`: columns, and what they equal.
 
 use crate::document::{ColumnRef, Filter, Join, Operand, SourceId, Test};
-use crate::language::syntax::{At, Condition, Right};
+use crate::language::syntax::{self, At, Condition, Equality, Right};
 use crate::language::yaml::{Scalar, Span};
 
 use super::constant::{comparable, constant};
@@ -19,50 +19,31 @@ impl Checker<'_, '_> {
         place: Place,
     ) -> Vec<Filter> {
         let filter = |condition: &Condition| {
-            let Condition { column, equals } = condition;
+            let Condition { column, test } = condition;
             let column = self.own_column(&column.is, column.at, own, via, "\"where\"");
-            self.filter(column, equals, place)
+            self.filter(column, test, place)
         };
         conditions.iter().filter_map(filter).collect()
     }
 
     /// The document's own conditions, over the root's row alone.
     pub fn root_filters(&mut self, conditions: &[Condition]) -> Vec<Filter> {
-        conditions
-            .iter()
-            .filter_map(|condition| self.root_filter(condition))
-            .collect()
+        let filter = |Condition { column, test }: &Condition| {
+            let column = self.resolve(&column.is, column.at, Place::ROOT);
+            self.filter(column, test, Place::ROOT)
+        };
+        conditions.iter().filter_map(filter).collect()
     }
 
-    fn root_filter(&mut self, Condition { column, equals }: &Condition) -> Option<Filter> {
-        let left = self.resolve(&column.is, column.at, Place::TOP);
-        if left.is_some_and(|left| left.source != 0) {
-            return self.beyond_root(column.at);
-        }
-        let filter = self.filter(left, equals, Place::TOP)?;
-        match filter.test {
-            Test::Equals(Operand::Column(right)) if right.source != 0 => self.beyond_root(equals.at),
-            _ => Some(filter),
-        }
-    }
-
-    fn beyond_root<T>(&mut self, at: Span) -> Option<T> {
-        let message = "the document's own \"where\" reaches only the root's row";
-        self.report.fail_with(
-            at,
-            "unknown_name",
-            message,
-            "put the condition into the \"where\" of the scope".to_owned(),
-        )
-    }
-
-    fn filter(&mut self, column: Option<ColumnRef>, equals: &At<Right>, place: Place) -> Option<Filter> {
-        let test = match &equals.is {
-            Right::Null => Test::IsNull,
-            Right::Constant(scalar) => Test::Equals(self.constant(scalar, equals.at, column?)?),
-            Right::Name(name) => {
-                let right = self.resolve(name, equals.at, place);
-                Test::Equals(self.compared(column?, right?, equals.at)?)
+    fn filter(&mut self, column: Option<ColumnRef>, test: &At<syntax::Test>, place: Place) -> Option<Filter> {
+        let test = match &test.is {
+            syntax::Test::Equals(Right::Null) => Test::IsNull,
+            syntax::Test::NotNull => Test::IsNotNull,
+            syntax::Test::Equals(right) => Test::Equals(self.right(column, right, test.at, place)?),
+            syntax::Test::OneOf(rights) => Test::OneOf(self.rights(column, rights, place)?),
+            syntax::Test::NoneOf(rights) => Test::NoneOf(self.rights(column, rights, place)?),
+            syntax::Test::Compares(comparison, right) => {
+                Test::Compares(*comparison, self.right(column, right, test.at, place)?)
             }
         };
         Some(Filter {
@@ -71,8 +52,33 @@ impl Checker<'_, '_> {
         })
     }
 
+    fn rights(
+        &mut self,
+        column: Option<ColumnRef>,
+        rights: &[At<Right>],
+        place: Place,
+    ) -> Option<Vec<Operand>> {
+        let operands: Vec<_> = rights
+            .iter()
+            .map(|right| self.right(column, &right.is, right.at, place))
+            .collect();
+        operands.into_iter().collect()
+    }
+
+    /// What meets a column; names are looked up even where the column is not known.
+    fn right(&mut self, column: Option<ColumnRef>, right: &Right, at: Span, place: Place) -> Option<Operand> {
+        match right {
+            Right::Constant(scalar) => self.constant(scalar, at, column?),
+            Right::Name(name) => {
+                let right = self.resolve(name, at, place);
+                self.compared(column?, right?, at)
+            }
+            Right::Null => None,
+        }
+    }
+
     /// The joins of a `match`; `place` is the enclosing row's.
-    pub fn match_joins(&mut self, conditions: &[Condition], own: SourceId, place: Place) -> Vec<Join> {
+    pub fn match_joins(&mut self, conditions: &[Equality], own: SourceId, place: Place) -> Vec<Join> {
         conditions
             .iter()
             .filter_map(|condition| self.match_join(condition, own, place))
@@ -81,19 +87,12 @@ impl Checker<'_, '_> {
 
     fn match_join(
         &mut self,
-        Condition { column, equals }: &Condition,
+        Equality { column, equals }: &Equality,
         own: SourceId,
         place: Place,
     ) -> Option<Join> {
-        let left = self.own_column(&column.is, column.at, own, None, "the left side of \"match\"");
-        let to = match &equals.is {
-            Right::Name(name) => {
-                let right = self.resolve(name, equals.at, place);
-                self.compared(left?, right?, equals.at)?
-            }
-            Right::Constant(scalar) => self.constant(scalar, equals.at, left?)?,
-            Right::Null => return None,
-        };
+        let left = self.table_column(&column.is, column.at, own, "the left side of \"match\"");
+        let to = self.right(left, &equals.is, equals.at, place)?;
         Some(Join {
             column: left?.column,
             to,

@@ -1,6 +1,6 @@
 //! The key template: its columns, and whether every row that makes a document shows in it.
 
-use crate::document::KeySegment;
+use crate::document::{KeySegment, Role};
 use crate::language::syntax::At;
 use crate::language::template::Piece;
 
@@ -37,7 +37,18 @@ impl Checker<'_, '_> {
     fn segment(&mut self, piece: &Piece, key: &At<Vec<Piece>>) -> Option<KeySegment> {
         match piece {
             Piece::Literal(text) => Some(KeySegment::Literal(text.clone())),
-            Piece::Column(name) => self.resolve(name, key.at, Place::KEY).map(KeySegment::Column),
+            Piece::Column(name) => {
+                let column = self.resolve(name, key.at, Place::KEY)?;
+                if matches!(self.sources[column.source].role, Role::Lookup { .. }) {
+                    let message = format!(
+                        "\"{name}\" cannot stand here: the key takes columns of the root and of scopes, none through foreign keys"
+                    );
+                    let help =
+                        "a scope makes the row one of the key's: each: { name: { table: … } }".to_owned();
+                    return self.report.fail_with(key.at, "unknown_name", message, help);
+                }
+                Some(KeySegment::Column(column))
+            }
         }
     }
 }

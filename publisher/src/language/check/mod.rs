@@ -5,15 +5,18 @@
 //! before.
 
 mod across;
+mod aggregate;
 mod body;
 mod conditions;
 mod constant;
 mod document;
 mod joins;
 mod key;
+mod lookups;
 mod names;
 mod root;
 mod scopes;
+mod shapes;
 mod tables;
 mod targets;
 

@@ -21,6 +21,8 @@ pub struct Place {
     pub parent: Option<SourceId>,
     /// Whether a constant could stand here as well.
     pub constants: bool,
+    /// Scopes are out of reach: the document's own `where`.
+    pub root_only: bool,
 }
 
 impl Place {
@@ -29,11 +31,24 @@ impl Place {
         via: None,
         parent: None,
         constants: true,
+        root_only: false,
+    };
+    pub const ROOT: Self = Self {
+        root_only: true,
+        ..Self::TOP
     };
     pub const KEY: Self = Self {
         constants: false,
         ..Self::TOP
     };
+}
+
+/// What the first part of a name reaches.
+enum Qualifier {
+    Row(SourceId),
+    /// The problem is noted.
+    Wrong,
+    None,
 }
 
 impl Checker<'_, '_> {
@@ -45,17 +60,20 @@ impl Checker<'_, '_> {
     pub fn resolve(&mut self, name: &Name, at: Span, place: Place) -> Option<ColumnRef> {
         match name.parts() {
             [column] => self.column(place.bare, column, at),
-            [qualifier, column] => {
-                let source = self.qualifier(qualifier, column, at, place)?;
-                self.column(source, column, at)
-            }
-            _ => self
-                .report
-                .not_supported(at, &format!("\"{name}\", a column through foreign keys,")),
+            [first, rest @ ..] => match self.qualifier(first, name, at, place) {
+                Qualifier::Row(source) => self.through_keys(source, rest, name, at),
+                Qualifier::Wrong => None,
+                Qualifier::None if self.leads_away(name.parts(), place.bare) => {
+                    self.through_keys(place.bare, name.parts(), name, at)
+                }
+                Qualifier::None => self.unknown_qualifier(first, name, at, place),
+            },
+            [] => None,
         }
     }
 
-    /// A column of a node's own table, or of its junction: the only ones by which rows are chosen and ordered.
+    /// A column of a node's own row, of its junction, or of a row that their foreign keys name: the only ones by which
+    /// rows are chosen and ordered.
     pub fn own_column(
         &mut self,
         name: &Name,
@@ -66,18 +84,31 @@ impl Checker<'_, '_> {
     ) -> Option<ColumnRef> {
         match (name.parts(), via) {
             ([column], _) => self.column(own, column, at),
-            ([qualifier, column], Some(via)) if qualifier == "via" => self.column(via, column, at),
-            _ if name.parts().len() == 2 && self.leads_away(&name.parts()[0], own) => {
-                self.through_foreign_key(name, at)
+            ([qualifier, rest @ ..], Some(via)) if qualifier == "via" => {
+                self.through_keys(via, rest, name, at)
+            }
+            ([first, ..], _) if !self.is_qualifier(first) && self.leads_away(name.parts(), own) => {
+                self.through_keys(own, name.parts(), name, at)
             }
             _ => {
-                let table = self.tables.name_of(&self.table(own));
                 let junction = if via.is_some() { " and via" } else { "" };
-                let message =
-                    format!("\"{name}\" cannot stand here: {what} takes columns of \"{table}\"{junction}");
-                self.report.fail(at, "unknown_name", message)
+                self.not_of(name, at, own, what, junction)
             }
         }
+    }
+
+    /// A column of the table itself.
+    pub fn table_column(&mut self, name: &Name, at: Span, own: SourceId, what: &str) -> Option<ColumnRef> {
+        match name.bare() {
+            Some(column) => self.column(own, column, at),
+            None => self.not_of(name, at, own, what, ""),
+        }
+    }
+
+    fn not_of<T>(&mut self, name: &Name, at: Span, own: SourceId, what: &str, junction: &str) -> Option<T> {
+        let table = self.tables.name_of(&self.table(own));
+        let message = format!("\"{name}\" cannot stand here: {what} takes columns of \"{table}\"{junction}");
+        self.report.fail(at, "unknown_name", message)
     }
 
     pub fn column(&mut self, source: SourceId, column: &str, at: Span) -> Option<ColumnRef> {
@@ -86,36 +117,43 @@ impl Checker<'_, '_> {
         Some(ColumnRef { source, column })
     }
 
-    fn qualifier(&mut self, qualifier: &str, column: &str, at: Span, place: Place) -> Option<SourceId> {
+    fn qualifier(&mut self, qualifier: &str, name: &Name, at: Span, place: Place) -> Qualifier {
+        let row = |row: Option<SourceId>| row.map_or(Qualifier::Wrong, Qualifier::Row);
         match qualifier {
-            "root" => return Some(0),
+            "root" => return Qualifier::Row(0),
             "via" => {
-                return place
+                return row(place
                     .via
-                    .or_else(|| self.nothing_here(at, "via", "there is no junction here"));
+                    .or_else(|| self.nothing_here(at, "via", "there is no junction here")));
             }
             "parent" => {
-                return place
+                return row(place
                     .parent
-                    .or_else(|| self.nothing_here(at, "parent", "there is no enclosing row here"));
+                    .or_else(|| self.nothing_here(at, "parent", "there is no enclosing row here")));
             }
             _ => {}
         }
-        match self
-            .scopes
-            .iter()
-            .find(|(name, _)| name == qualifier)
-            .map(|(_, state)| *state)
-        {
-            Some(ScopeState::Known(source)) => Some(source),
-            Some(ScopeState::Broken) => None,
-            Some(ScopeState::Later) => {
-                let message = format!("\"{qualifier}.{column}\" reaches a scope that is not there yet");
-                let help = "a scope reaches the root and the scopes above it".to_owned();
-                self.report.fail_with(at, "unknown_name", message, help)
+        let scope = self.scopes.iter().find(|(name, _)| name == qualifier);
+        let problem = match scope.map(|(_, state)| *state) {
+            Some(_) if place.root_only => {
+                let message = "the document's own \"where\" reaches only the root's row".to_owned();
+                (message, "put the condition into the \"where\" of the scope")
             }
-            None => self.unknown_qualifier(qualifier, column, at, place),
-        }
+            Some(ScopeState::Known(source)) => return Qualifier::Row(source),
+            Some(ScopeState::Broken) => return Qualifier::Wrong,
+            Some(ScopeState::Later) => {
+                let message = format!("\"{name}\" reaches a scope that is not there yet");
+                (message, "a scope reaches the root and the scopes above it")
+            }
+            None => return Qualifier::None,
+        };
+        self.report
+            .fail_with::<()>(at, "unknown_name", problem.0, problem.1.to_owned());
+        Qualifier::Wrong
+    }
+
+    fn is_qualifier(&self, word: &str) -> bool {
+        matches!(word, "root" | "via" | "parent") || self.scopes.iter().any(|(name, _)| name == word)
     }
 
     fn nothing_here<T>(&mut self, at: Span, word: &str, why: &str) -> Option<T> {
@@ -123,14 +161,8 @@ impl Checker<'_, '_> {
             .fail(at, "unknown_name", format!("{why}, so \"{word}\" names nothing"))
     }
 
-    fn unknown_qualifier<T>(&mut self, qualifier: &str, column: &str, at: Span, place: Place) -> Option<T> {
-        if self.leads_away(qualifier, place.bare) {
-            return self.report.not_supported(
-                at,
-                &format!("\"{qualifier}.{column}\", a column through a foreign key,"),
-            );
-        }
-        let help = self.instead_of(qualifier, column, place);
+    fn unknown_qualifier<T>(&mut self, qualifier: &str, name: &Name, at: Span, place: Place) -> Option<T> {
+        let help = self.instead_of(qualifier, name, place);
         self.report.fail_with(
             at,
             "unknown_name",
@@ -139,9 +171,13 @@ impl Checker<'_, '_> {
         )
     }
 
-    fn instead_of(&self, qualifier: &str, column: &str, place: Place) -> String {
+    fn instead_of(&self, qualifier: &str, name: &Name, place: Place) -> String {
         if self.tables.name_of(&self.sources[place.bare].table) == qualifier {
-            return format!("columns of the node's own table are written without it: {column}");
+            let rest = &name.parts()[1..];
+            return format!(
+                "columns of the node's own table are written without it: {}",
+                rest.join(".")
+            );
         }
         let reachable = self.reachable(place);
         let meant = did_you_mean(qualifier, reachable.iter().map(String::as_str));
@@ -149,26 +185,9 @@ impl Checker<'_, '_> {
             .or_else(|| self.tables.as_table(qualifier).filter(|_| place.constants))
             .unwrap_or_else(|| {
                 let names = format!("names here start with {}", reachable.join(", "));
-                let constant = format!("; a constant is written {{ value: \"{qualifier}.{column}\" }}");
+                let constant = format!("; a constant is written {{ value: \"{name}\" }}");
                 names + if place.constants { &constant } else { "" }
             })
-    }
-
-    /// Whether the word is a step of `t.x`: a table that a foreign key names, or a column of a foreign key.
-    fn leads_away(&self, word: &str, from: SourceId) -> bool {
-        let table = &self.sources[from].table;
-        table.foreign_keys.iter().any(|key| {
-            key.table == word
-                || key
-                    .columns
-                    .iter()
-                    .any(|column| table.columns[*column].name == word)
-        })
-    }
-
-    fn through_foreign_key<T>(&mut self, name: &Name, at: Span) -> Option<T> {
-        self.report
-            .not_supported(at, &format!("\"{name}\", a column through a foreign key,"))
     }
 
     fn reachable(&self, place: Place) -> Vec<String> {

@@ -28,7 +28,7 @@ impl Checker<'_, '_> {
         let columns: Vec<_> = id
             .is
             .iter()
-            .map(|name| Some(self.own_column(&name.is, name.at, 0, None, "\"id\"")?.column))
+            .map(|name| Some(self.table_column(&name.is, name.at, 0, "\"id\"")?.column))
             .collect();
         let columns = columns.into_iter().collect::<Option<Vec<_>>>()?;
         if same_set(&columns, &table.primary_key) {

@@ -59,6 +59,7 @@ impl Checker<'_, '_> {
             self.sources[id].joins = self.match_joins(conditions, id, Place::TOP);
         }
         let place = Place {
+            bare: id,
             via: linked.via,
             ..Place::TOP
         };

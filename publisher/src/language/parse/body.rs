@@ -1,61 +1,50 @@
 //! What a body holds: names, objects, and nodes, which are maps with a keyword.
 
+use crate::document::Aggregate;
+use crate::language::name::Name;
 use crate::language::problem::Report;
-use crate::language::syntax::{At, Member, Rows, Value};
-use crate::language::yaml::{Content, Entry, Node, Plain};
+use crate::language::syntax::{At, Gather, Member, Rows, Value};
+use crate::language::yaml::{Content, Entry, Node, Plain, Span};
 
-use super::fields::{Keys, get, list, name, names, wrong};
+use super::fields::{Keys, boolean, get, list, name, names, wrong};
 use super::json::json;
-use super::rows;
+use super::{conditions, rows};
 
 /// A map with one of these is a node.
-const KEYWORDS: [&str; 6] = ["one", "many", "count", "first", "text", "value"];
-const KEYWORDS_LATER: [&str; 10] = [
-    "sum",
-    "avg",
-    "min",
-    "max",
-    "any",
-    "all",
-    "ancestors",
-    "tree",
-    "merge",
-    "sql",
+const KEYWORDS: [&str; 13] = [
+    "one", "many", "count", "sum", "avg", "min", "max", "any", "all", "first", "merge", "text", "value",
 ];
+const KEYWORDS_LATER: [&str; 3] = ["ancestors", "tree", "sql"];
 const OPTIONS: [&str; 11] = [
     "via", "match", "where", "order", "limit", "by", "body", "parent", "start", "distinct", "flat",
 ];
 
-const ONE: Keys = Keys {
-    of: "\"one\"",
-    known: &["one", "via", "match", "where", "order", "body"],
-    later: &[],
-};
-const MANY: Keys = Keys {
-    of: "\"many\"",
-    known: &["many", "via", "match", "where", "order", "limit", "by", "body"],
-    later: &["distinct", "flat"],
-};
-const COUNT: Keys = Keys {
-    of: "\"count\"",
-    known: &["count", "via", "match", "where"],
-    later: &["distinct"],
-};
-const FIRST: Keys = Keys {
-    of: "\"first\"",
-    known: &["first"],
-    later: &[],
-};
-const TEXT: Keys = Keys {
-    of: "\"text\"",
-    known: &["text"],
-    later: &[],
-};
-const VALUE: Keys = Keys {
-    of: "\"value\"",
-    known: &["value"],
-    later: &[],
-};
+const ONE: Keys = keys("\"one\"", &["one", "via", "match", "where", "order", "body"]);
+const MANY: Keys = keys(
+    "\"many\"",
+    &[
+        "many", "via", "match", "where", "order", "limit", "by", "distinct", "flat", "body",
+    ],
+);
+const COUNT: Keys = keys("\"count\"", &["count", "via", "match", "where"]);
+const SUM: Keys = keys("\"sum\"", &["sum", "via", "match", "where"]);
+const AVG: Keys = keys("\"avg\"", &["avg", "via", "match", "where"]);
+const MIN: Keys = keys("\"min\"", &["min", "via", "match", "where"]);
+const MAX: Keys = keys("\"max\"", &["max", "via", "match", "where"]);
+const ANY: Keys = keys("\"any\"", &["any", "via", "match", "where"]);
+const ALL: Keys = keys("\"all\"", &["all", "via", "match", "where"]);
+const FIRST: Keys = keys("\"first\"", &["first"]);
+const MERGE: Keys = keys("\"merge\"", &["merge"]);
+const TEXT: Keys = keys("\"text\"", &["text"]);
+const VALUE: Keys = keys("\"value\"", &["value"]);
+
+const fn keys(of: &'static str, known: &'static [&'static str]) -> Keys {
+    Keys {
+        of,
+        known,
+        later: &[],
+    }
+}
 
 pub fn members(entries: &[Entry], report: &mut Report<'_>) -> Vec<Member> {
     entries
@@ -72,8 +61,8 @@ pub fn members(entries: &[Entry], report: &mut Report<'_>) -> Vec<Member> {
 pub fn value(node: &Node, report: &mut Report<'_>) -> Option<At<Value>> {
     let is = match &node.value {
         Content::Scalar(scalar) if scalar.meaning() == Plain::Text => Value::Name(name(node, "", report)?.is),
-        Content::Scalar(_) => return rows::constant_needs_value(node, report),
-        Content::List(_) => return report.not_supported(node.at, "a list in a body"),
+        Content::Scalar(_) => return conditions::constant_needs_value(node, report),
+        Content::List(items) => Value::List(items.iter().filter_map(|item| value(item, report)).collect()),
         Content::Map(entries) => map_value(node, entries, report)?,
     };
     Some(At { at: node.at, is })
@@ -101,7 +90,14 @@ fn node_value(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Repo
         "one" => ONE,
         "many" => MANY,
         "count" => COUNT,
+        "sum" => SUM,
+        "avg" => AVG,
+        "min" => MIN,
+        "max" => MAX,
+        "any" => ANY,
+        "all" => ALL,
         "first" => FIRST,
+        "merge" => MERGE,
         "text" => TEXT,
         "value" => VALUE,
         later => return report.not_supported(keyword.at, &format!("\"{later}\"")),
@@ -109,12 +105,16 @@ fn node_value(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Repo
     check_options(&keys, &keyword.key, entries, report);
     match keyword.key.as_str() {
         "first" => first(&keyword.value, report),
+        "merge" => merge(&keyword.value, report),
         "text" => Some(Value::Text(name(&keyword.value, "\"text\"", report)?)),
         "value" => json(&keyword.value, report).map(Value::Constant),
         "count" => Some(Value::Count {
             rows: node_rows(keyword, entries, report)?,
         }),
-        _ => node_with_body(keyword, node, entries, report),
+        word => match Aggregate::named(word) {
+            Some(named) => aggregate(named, keyword, entries, report),
+            None => node_with_body(keyword, node, entries, report),
+        },
     }
 }
 
@@ -133,9 +133,7 @@ fn check_options(keys: &Keys, keyword: &str, entries: &[Entry], report: &mut Rep
 
 fn node_with_body(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Report<'_>) -> Option<Value> {
     let rows = node_rows(keyword, entries, report);
-    let by = get(entries, "by")
-        .and_then(|entry| names(&entry.value, "\"by\"", report))
-        .unwrap_or_default();
+    let gather = gather(entries, report);
     let Some(body) = get(entries, "body") else {
         return report.fail(
             node.at,
@@ -147,15 +145,70 @@ fn node_with_body(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut 
     let rows = rows?;
     Some(match keyword.key.as_str() {
         "one" => Value::One { rows, body },
-        _ => Value::Many { rows, body, by },
+        _ => Value::Many { rows, body, gather },
+    })
+}
+
+fn gather(entries: &[Entry], report: &mut Report<'_>) -> Gather {
+    let (flat, distinct) = (flag(entries, "flat", report), flag(entries, "distinct", report));
+    let Some(by) = get(entries, "by") else {
+        return Gather::Array {
+            flat: flat.is_some(),
+            distinct: distinct.is_some(),
+        };
+    };
+    if let Some(at) = flat.or(distinct) {
+        let option = if flat.is_some() { "flat" } else { "distinct" };
+        let message = format!("\"by\" makes objects, and \"{option}\" is for arrays");
+        report.fail::<()>(at, "wrong_shape", message);
+    }
+    Gather::By(names(&by.value, "\"by\"", report).unwrap_or_default())
+}
+
+/// Where an option stands that is true.
+fn flag(entries: &[Entry], option: &str, report: &mut Report<'_>) -> Option<Span> {
+    let entry = get(entries, option)?;
+    let is = boolean(&entry.value, &format!("\"{option}\""), report)?;
+    is.then_some(entry.at)
+}
+
+fn aggregate(
+    aggregate: Aggregate,
+    keyword: &Entry,
+    entries: &[Entry],
+    report: &mut Report<'_>,
+) -> Option<Value> {
+    let name = name(&keyword.value, &format!("\"{}\"", keyword.key), report)?;
+    let Some((table, column)) = name.is.split_last() else {
+        let message = format!("\"{}\" takes a column with its table", keyword.key);
+        let help = format!("write {}: table.{}", keyword.key, name.is);
+        return report.fail_with(name.at, "wrong_shape", message, help);
+    };
+    let column = At {
+        at: name.at,
+        is: column.to_owned(),
+    };
+    let table = At {
+        at: name.at,
+        is: table,
+    };
+    Some(Value::Aggregate {
+        rows: rows_of(Some(table), entries, report)?,
+        aggregate,
+        column,
     })
 }
 
 fn node_rows(keyword: &Entry, entries: &[Entry], report: &mut Report<'_>) -> Option<Rows> {
     let table = rows::table(&keyword.value, &keyword.key, report);
+    rows_of(table, entries, report)
+}
+
+/// `None`: the problem of the table is noted already; those of the options are now.
+fn rows_of(table: Option<At<Name>>, entries: &[Entry], report: &mut Report<'_>) -> Option<Rows> {
     let link = rows::link(entries, report);
     let conditions = get(entries, "where")
-        .map(|entry| rows::filters(&entry.value, report))
+        .map(|entry| conditions::filters(&entry.value, report))
         .unwrap_or_default();
     let order = get(entries, "order")
         .map(|entry| rows::order(&entry.value, report))
@@ -170,6 +223,16 @@ fn node_rows(keyword: &Entry, entries: &[Entry], report: &mut Report<'_>) -> Opt
     })
 }
 
+fn merge(node: &Node, report: &mut Report<'_>) -> Option<Value> {
+    let items = list(node, "\"merge\"", report)?;
+    if items.is_empty() {
+        return report.fail(node.at, "wrong_shape", "\"merge\" is empty");
+    }
+    Some(Value::Merge(
+        items.iter().filter_map(|item| value(item, report)).collect(),
+    ))
+}
+
 fn first(node: &Node, report: &mut Report<'_>) -> Option<Value> {
     let items = list(node, "\"first\"", report)?;
     if items.is_empty() {
@@ -178,7 +241,7 @@ fn first(node: &Node, report: &mut Report<'_>) -> Option<Value> {
     let values = items.iter().filter_map(|item| {
         let value = value(item, report)?;
         match value.is {
-            Value::Object(_) => wrong(
+            Value::Object(_) | Value::List(_) => wrong(
                 item,
                 "an entry of \"first\"",
                 "a column, a constant or a node",

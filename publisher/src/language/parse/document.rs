@@ -9,10 +9,10 @@ use crate::language::syntax::{At, Declaration, Member, Scope};
 use crate::language::template::{self, Piece};
 use crate::language::yaml::{Content, Entry, Node, Span};
 
-use super::body;
 use super::fields::{Keys, boolean, get, map, name, names, scalar, text, whole_number};
 use super::rows;
 use super::targets::targets;
+use super::{body, conditions};
 
 const DOCUMENT: Keys = Keys {
     of: "a document",
@@ -65,7 +65,7 @@ pub fn declaration(tree: &Node, report: &mut Report<'_>) -> Option<Declaration> 
             .unwrap_or_default(),
         key: required(entries, "key", tree.at, report).and_then(|node| key(node, report)),
         conditions: get(entries, "where")
-            .map(|entry| rows::filters(&entry.value, report))
+            .map(|entry| conditions::filters(&entry.value, report))
             .unwrap_or_default(),
         body: required(entries, "body", tree.at, report)
             .map(|node| whole_body(node, report))
@@ -166,7 +166,7 @@ fn scope(entry: &Entry, report: &mut Report<'_>) -> Option<Scope> {
     };
     let link = rows::link(options, report);
     let conditions = get(options, "where")
-        .map(|entry| rows::filters(&entry.value, report))
+        .map(|entry| conditions::filters(&entry.value, report))
         .unwrap_or_default();
     let optional = get(options, "optional").and_then(|entry| boolean(&entry.value, "\"optional\"", report));
     Some(Scope {

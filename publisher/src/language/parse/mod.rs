@@ -5,6 +5,7 @@
 //! option of a node: [`rows`].
 
 mod body;
+mod conditions;
 mod document;
 mod fields;
 mod json;

@@ -6,11 +6,11 @@ use super::*;
 use pubsync_schema::shape::Template;
 
 /// Body and sources of a document over `product`.
-fn check_product(text: &str, expected_body: &str, expected_sources: &str) {
+pub(super) fn check_product(text: &str, expected_body: &str, expected_sources: &str) {
     check_document("product", text, expected_body, expected_sources);
 }
 
-fn check_document(root: &str, text: &str, expected_body: &str, expected_sources: &str) {
+pub(super) fn check_document(root: &str, text: &str, expected_body: &str, expected_sources: &str) {
     let document = good(&document(root, text));
     assert_eq!(body(&document), expected_body, "{text}");
     let all = sources(&document);

@@ -24,6 +24,16 @@ fn of_targets() {
     check_cases(include_str!("mistakes_of_targets.txt"));
 }
 
+#[test]
+fn of_values() {
+    check_cases(include_str!("mistakes_of_values.txt"));
+}
+
+#[test]
+fn of_rows() {
+    check_cases(include_str!("mistakes_of_rows.txt"));
+}
+
 fn check_cases(cases: &str) {
     for case in cases.split("### ").skip(1) {
         let (title, rest) = case.split_once('\n').unwrap();

@@ -5,8 +5,10 @@ mod constructs;
 mod folder;
 mod mistakes;
 mod render;
+mod rows;
 mod spans;
 mod targets;
+mod values;
 
 use super::{Problem, SourceFile, check, key_pattern};
 use crate::document::Document;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::document::{ColumnRef, Document, Filter, KeySegment, Operand, Role, Source, Test, Value};
+use crate::document::{ColumnRef, Document, Filter, Gather, KeySegment, Operand, Role, Source, Test, Value};
 
 /// One line for each source: `2 scope store via 1: id = 1.store_id`.
 pub fn sources(document: &Document) -> String {
@@ -63,6 +63,7 @@ fn role(role: &Role) -> String {
             )
         }
         Role::Via { parent } => format!("via from {parent}:"),
+        Role::Lookup { parent } => format!("lookup from {parent}:"),
         Role::Node {
             parent,
             via: junction,
@@ -82,8 +83,19 @@ fn filter(document: &Document, filter: &Filter) -> String {
     let left = column(document, filter.column);
     match &filter.test {
         Test::IsNull => format!("{left} is null"),
+        Test::IsNotNull => format!("{left} is not null"),
         Test::Equals(right) => format!("{left} = {}", operand(document, right)),
+        Test::OneOf(rights) => format!("{left} one of {}", operands(document, rights)),
+        Test::NoneOf(rights) => format!("{left} none of {}", operands(document, rights)),
+        Test::Compares(comparison, right) => {
+            format!("{left} {comparison:?} {}", operand(document, right))
+        }
     }
+}
+
+fn operands(document: &Document, operands: &[Operand]) -> String {
+    let operands: Vec<_> = operands.iter().map(|item| operand(document, item)).collect();
+    format!("({})", operands.join(", "))
 }
 
 fn operand(document: &Document, operand: &Operand) -> String {
@@ -128,17 +140,32 @@ fn value(document: &Document, it: &Value) -> String {
         Value::Constant(json) => format!("value {json}"),
         Value::Object(members) => object(document, members),
         Value::One { source, body } => format!("one {source} {}", value(document, body)),
-        Value::Many { source, body, by } => {
-            let by: Vec<_> = by
-                .iter()
-                .map(|it| format!(" by {}", column(document, *it)))
-                .collect();
-            format!("many {source}{} {}", by.concat(), value(document, body))
+        Value::Many { source, body, gather } => {
+            let gather = match gather {
+                Gather::By(by) => by
+                    .iter()
+                    .map(|it| format!(" by {}", column(document, *it)))
+                    .collect(),
+                Gather::Array { flat, distinct } => {
+                    let word = |is: bool, word: &'static str| if is { word } else { "" };
+                    format!("{}{}", word(*flat, " flat"), word(*distinct, " distinct"))
+                }
+            };
+            format!("many {source}{gather} {}", value(document, body))
         }
+        Value::Aggregate {
+            source,
+            aggregate,
+            column: it,
+        } => format!("{} {source} {}", aggregate.keyword(), column(document, *it)),
+        Value::List(it) => format!("[{}]", values(document, it)),
+        Value::Merge(it) => format!("merge [{}]", values(document, it)),
         Value::Count { source } => format!("count {source}"),
-        Value::First(values) => {
-            let values: Vec<_> = values.iter().map(|it| value(document, it)).collect();
-            format!("first [{}]", values.join(", "))
-        }
+        Value::First(it) => format!("first [{}]", values(document, it)),
     }
+}
+
+fn values(document: &Document, values: &[Value]) -> String {
+    let values: Vec<_> = values.iter().map(|it| value(document, it)).collect();
+    values.join(", ")
 }

@@ -1,6 +1,6 @@
 //! Names and descriptions of products, in two languages.
 
-use super::random::Random;
+use crate::random::Random;
 
 /// Letters after which a description ends with its sentence: about 500 in the mean.
 const DESCRIPTION: usize = 460;
@@ -127,4 +127,124 @@ pub fn description(random: &mut Random, language: Language) -> String {
         out.push(' ');
     }
     out
+}
+
+/// German for [`DEPARTMENTS`].
+pub const ABTEILUNGEN: [&str; 8] = [
+    "Draußen",
+    "Küche",
+    "Büro",
+    "Garten",
+    "Bad",
+    "Wohnzimmer",
+    "Werkstatt",
+    "Reise",
+];
+
+/// German for [`SHELVES`].
+pub const REGALE: [&str; 4] = ["Neu", "Klassiker", "Zubehör", "Pflege & Reparatur"];
+
+/// German for [`COLOURS`].
+pub const FARBEN: [&str; 8] = [
+    "schwarz",
+    "weiß",
+    "sand",
+    "waldgrün",
+    "marine",
+    "eiche",
+    "ziegelrot",
+    "schiefer",
+];
+
+/// German for [`MATERIALS`].
+pub const STOFFE: [&str; 6] = ["Stahl", "Buche", "Leinen", "Wolle", "Steinzeug", "Aluminium"];
+
+pub const SIZES: [&str; 5] = ["S", "M", "L", "XL", "XXL"];
+
+/// For addresses and codes: small letters and digits, everything else becomes one `-`.
+#[must_use]
+pub fn slug(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars().flat_map(char::to_lowercase) {
+        match c {
+            'ä' => out.push_str("ae"),
+            'ö' => out.push_str("oe"),
+            'ü' => out.push_str("ue"),
+            'ß' => out.push_str("ss"),
+            c if c.is_ascii_alphanumeric() => out.push(c),
+            _ if !out.ends_with('-') => out.push('-'),
+            _ => {}
+        }
+    }
+    out.trim_matches('-').to_owned()
+}
+
+/// A category of the tree that all sets share: one on top, departments below it, shelves below those. Ids from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Category {
+    pub id: u32,
+    pub parent: Option<u32>,
+    pub position: u32,
+    pub english: String,
+    pub german: String,
+    /// `all`, `all/garden`, `all/garden/new`.
+    pub path: String,
+}
+
+/// The tree, from the top down.
+#[must_use]
+pub fn categories() -> Vec<Category> {
+    let mut all = vec![Category {
+        id: 1,
+        parent: None,
+        position: 1,
+        english: "All".to_owned(),
+        german: "Alles".to_owned(),
+        path: "all".to_owned(),
+    }];
+    let departments = DEPARTMENTS.len() as u32;
+    for ((position, english), german) in (1..).zip(DEPARTMENTS).zip(ABTEILUNGEN) {
+        all.push(Category {
+            id: 1 + position,
+            parent: Some(1),
+            position,
+            english: english.to_owned(),
+            german: german.to_owned(),
+            path: format!("all/{}", slug(english)),
+        });
+    }
+    for department in 0..departments {
+        for ((position, english), german) in (1..).zip(SHELVES).zip(REGALE) {
+            let above = &all[(1 + department) as usize];
+            all.push(Category {
+                id: 1 + departments + department * SHELVES.len() as u32 + position,
+                parent: Some(above.id),
+                position,
+                english: format!("{}: {english}", above.english),
+                german: format!("{}: {german}", above.german),
+                path: format!("{}/{}", above.path, slug(english)),
+            });
+        }
+    }
+    all
+}
+
+/// The ids of the categories that products stand in: the shelves.
+#[must_use]
+pub fn shelf(number: u32) -> u32 {
+    let above = 1 + DEPARTMENTS.len() as u32;
+    above + 1 + number % SHELF_COUNT
+}
+
+pub const SHELF_COUNT: u32 = (DEPARTMENTS.len() * SHELVES.len()) as u32;
+
+/// How many variants a product has: one in most cases, 1.4 in the mean, at most 11.
+pub fn variants(random: &mut Random) -> u32 {
+    match random.below(1_000) {
+        0..800 => 1,
+        800..920 => 2,
+        920..970 => 3,
+        970..995 => 4 + random.below(3),
+        _ => 7 + random.below(5),
+    }
 }

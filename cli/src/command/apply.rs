@@ -1,0 +1,122 @@
+//! `check`, `plan` and `apply`: from document files to what is installed.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use pubsync_publisher::language::{self, SourceFile};
+use pubsync_publisher::operate::apply::{self, Apply, Report};
+
+use super::plan::{planned, triggers};
+use crate::config::Config;
+use crate::fail::Fail;
+use crate::terminal::print;
+use crate::wiring::{self, FEW, Wired};
+
+fn files(config: &Config) -> Result<Vec<SourceFile>, Fail> {
+    language::load_folder(&config.documents)
+        .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))
+}
+
+pub async fn check(config: Config, json: bool) -> Result<(), Fail> {
+    let files = files(&config)?;
+    let wired = wiring::wire(config, FEW).await?;
+    let targets: Vec<&str> = wired.targets.keys().map(String::as_str).collect();
+    let (_, documents) = apply::check(&wired.store, &files, &targets).await?;
+    let names: Vec<&str> = documents.iter().map(|d| d.name.as_str()).collect();
+    print(json, &serde_json::json!({ "documents": names }), || {
+        format!("{} documents are right: {}", names.len(), names.join(", "))
+    });
+    Ok(())
+}
+
+/// What `plan` shows, and how it ends.
+pub struct Showing {
+    pub sql: bool,
+    /// Exit 1 where something would be done.
+    pub exit_code: bool,
+}
+
+pub async fn plan(config: Config, showing: Showing, json: bool) -> Result<(), Fail> {
+    let files = files(&config)?;
+    let wired = wiring::wire(config, FEW).await?;
+    let url = wired.config.database.url();
+    let plan = work(&wired, &url, &files).plan().await?;
+    let plan = if showing.sql { plan } else { plan.without_sql() };
+    print(json, &plan, || planned(&plan));
+    if showing.exit_code && !plan.is_empty() {
+        return Err(Fail::Differences("`pubsync apply` would change this".to_owned()));
+    }
+    Ok(())
+}
+
+pub async fn apply(config: Config, yes: bool, json: bool) -> Result<(), Fail> {
+    if !yes && !std::io::stdin().is_terminal() {
+        return Err(Fail::Usage(
+            "apply asks before it changes anything: give --yes where nobody can answer".to_owned(),
+        ));
+    }
+    let files = files(&config)?;
+    let wired = wiring::wire(config, FEW).await?;
+    let url = wired.config.database.url();
+    let work = work(&wired, &url, &files);
+    let plan = work.plan().await?;
+    if !json {
+        eprintln!("{}", planned(&plan.clone().without_sql()));
+    }
+    // Where nothing is to do there is nothing to ask: what a service lost by itself is made again.
+    let report = if yes || plan.is_empty() {
+        work.run().await?
+    } else if agreed(&wired)? {
+        work.run_agreed(&plan).await?
+    } else {
+        return Err(Fail::Usage("nothing was changed".to_owned()));
+    };
+    print(json, &report, || applied(&report));
+    Ok(())
+}
+
+/// Applies documents through what is wired.
+///
+/// # Errors
+/// See [`apply::ApplyError`].
+pub async fn apply_files(wired: &Wired, files: &[SourceFile]) -> Result<Report, Fail> {
+    let url = wired.config.database.url();
+    Ok(work(wired, &url, files).run().await?)
+}
+
+fn work<'a>(wired: &'a Wired, url: &'a str, files: &'a [SourceFile]) -> Apply<'a> {
+    Apply {
+        store: &wired.store,
+        url,
+        broker: &*wired.broker,
+        targets: &wired.targets,
+        files,
+    }
+}
+
+fn agreed(wired: &Wired) -> Result<bool, Fail> {
+    eprint!("\nDo this in {}? [y/N] ", wired.store.address);
+    let unreadable = |e: std::io::Error| Fail::Usage(format!("the answer cannot be read: {e}"));
+    std::io::stderr().flush().map_err(unreadable)?;
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(unreadable)?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}
+
+fn applied(report: &Report) -> String {
+    let list = |what: &str, names: &[String]| match names {
+        [] => String::new(),
+        names => format!("{what}: {}\n", names.join(", ")),
+    };
+    let done = [
+        list("rebuilding", &report.rebuilt),
+        list("resynchronizing", &report.resynchronized),
+        list("removed", &report.removed),
+        triggers("installed on", &report.triggers.installed),
+        triggers("replaced on", &report.triggers.replaced),
+        triggers("removed from", &report.triggers.removed),
+    ]
+    .concat();
+    let nothing = if done.is_empty() { "nothing to do" } else { "" };
+    let text = format!("{done}{}{nothing}", list("unchanged", &report.unchanged));
+    text.trim_end().to_owned()
+}

@@ -1,0 +1,206 @@
+//! The last step of `apply`, in one transaction: raises numbers, queues rebuilds and resyncs, and takes away what
+//! nobody will do any more.
+
+use pubsync_schema::definition::{self, Definition};
+use pubsync_schema::ledger::{self, NewEntry};
+use pubsync_schema::names::Lane;
+use pubsync_schema::pause::{self, Subject};
+use pubsync_schema::run;
+use pubsync_schema::store::{Store, rows_parameter};
+use pubsync_schema::wire::{PublishWork, Selection};
+use pubsync_synchronizer::resync;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
+
+use super::apply::{Apply, ApplyError, Report};
+use super::compare;
+use super::plan::{ChangeKind, DocumentChange, Plan};
+use super::wanted::Wanted;
+
+impl Apply<'_> {
+    /// Compares again inside the transaction, and does just that; what was `agreed` must be the same.
+    pub(super) async fn define(
+        &self,
+        wanted: &[Wanted],
+        agreed: Option<&Plan>,
+    ) -> Result<Report, ApplyError> {
+        let txn = self.store.begin().await?;
+        let standing = self.standing(&txn).await?;
+        let changes = compare::documents(wanted, &standing, self.targets);
+        if agreed.is_some_and(|plan| plan.documents != changes) {
+            return Err(ApplyError::Changed);
+        }
+        let mut report = Report::default();
+        let mut entries = Vec::new();
+        for change in &changes {
+            let new = wanted
+                .iter()
+                .find(|one| one.definition.document == change.document);
+            match new {
+                Some(new) => {
+                    let old = standing.definitions.get(&change.document);
+                    let number = self.number(&txn, change, &new.definition, old).await?;
+                    entries.extend(self.queue(&txn, change, &new.definition, number).await?);
+                    report.note(change);
+                }
+                None => report.removed.push(change.document.clone()),
+            }
+        }
+        definition::remove(&txn, self.store, &report.removed).await?;
+        self.drop_work(&txn, &report.removed).await?;
+        ledger::insert(&txn, self.store, &entries).await?;
+        txn.commit().await?;
+        Ok(report)
+    }
+
+    /// Stores the definition where it differs. What stood still gets a new number too, so that workers that could not
+    /// compile it look again.
+    async fn number(
+        &self,
+        txn: &DatabaseTransaction,
+        change: &DocumentChange,
+        new: &Definition,
+        old: Option<&Definition>,
+    ) -> Result<i64, DbErr> {
+        match (change.change, old) {
+            (ChangeKind::Unchanged, Some(old)) => Ok(old.number),
+            _ => definition::raise(txn, self.store, new).await,
+        }
+    }
+
+    async fn queue(
+        &self,
+        txn: &DatabaseTransaction,
+        change: &DocumentChange,
+        definition: &Definition,
+        number: i64,
+    ) -> Result<Vec<NewEntry>, DbErr> {
+        let (store, document) = (self.store, &change.document);
+        let mut entries = Vec::new();
+        if change.rebuild {
+            self.forget_failures(txn, document).await?;
+            pause::end(txn, store, &Subject::Document(document.clone())).await?;
+            entries.push(rebuild(txn, store, definition, number).await?);
+        }
+        for target in &change.left {
+            self.drop_target_work(txn, document, target).await?;
+        }
+        for target in &change.resync {
+            entries.push(
+                resync::start(
+                    txn,
+                    store,
+                    &definition.shape,
+                    number,
+                    target,
+                    Selection::default(),
+                )
+                .await?,
+            );
+        }
+        Ok(entries)
+    }
+
+    /// What was on its way for documents that are declared no more: nobody would ever settle it.
+    async fn drop_work(&self, txn: &DatabaseTransaction, removed: &[String]) -> Result<(), DbErr> {
+        let (store, names) = (self.store, self.store.dialect().rows(1, 1, "n"));
+        for table in ["ledger", "failure"] {
+            let table = store.names.table(table);
+            let sql = format!("DELETE FROM {table} WHERE document IN (SELECT c0 FROM {names})");
+            let parameter = rows_parameter(removed.iter().map(|d| [Some(d.clone())]));
+            txn.execute_raw(store.sql(sql, [parameter])).await?;
+        }
+        for document in removed {
+            pause::end(txn, store, &Subject::Document(document.clone())).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for a target that a document goes to no more: no synchronizer looks after it.
+    async fn drop_target_work(
+        &self,
+        txn: &DatabaseTransaction,
+        document: &str,
+        target: &str,
+    ) -> Result<(), DbErr> {
+        for table in ["ledger", "failure"] {
+            let table = self.store.names.table(table);
+            let sql = format!("DELETE FROM {table} WHERE document = $1 AND target = $2");
+            txn.execute_raw(self.store.sql(sql, [document.into(), target.into()]))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// What blocked the document as a whole is answered by this definition.
+    async fn forget_failures(&self, txn: &DatabaseTransaction, document: &str) -> Result<(), DbErr> {
+        let sql = format!(
+            "DELETE FROM {} WHERE document = $1 AND root IS NULL AND key IS NULL AND stage IN ('capture', 'publish')",
+            self.store.names.table("failure")
+        );
+        txn.execute_raw(self.store.sql(sql, [document.into()])).await?;
+        Ok(())
+    }
+}
+
+/// A ledger row that asks for all roots of a document, with a run that counts them.
+///
+/// # Errors
+/// Of the database.
+pub async fn rebuild(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    definition: &Definition,
+    number: i64,
+) -> Result<NewEntry, DbErr> {
+    let run = run::begin(txn, store, "publish", &definition.document, None).await?;
+    publish_entry(
+        store,
+        definition,
+        number,
+        &PublishWork::All { after: None },
+        1,
+        Some(run),
+    )
+    .await
+}
+
+/// A ledger row of publish work on the bulk lane, as of now.
+///
+/// # Errors
+/// Of the database.
+pub async fn publish_entry(
+    store: &Store,
+    definition: &Definition,
+    number: i64,
+    work: &PublishWork,
+    items: usize,
+    run: Option<i64>,
+) -> Result<NewEntry, DbErr> {
+    Ok(NewEntry {
+        queue: store.names.publish_queue(&definition.shape.queue, Lane::Bulk),
+        document: definition.document.clone(),
+        target: None,
+        lane: Lane::Bulk,
+        payload: serde_json::to_string(work).map_err(|e| DbErr::Json(e.to_string()))?,
+        items: items as i64,
+        definition: number,
+        run,
+        changed_at: store.now().await?,
+        attempts: 0,
+        trace: None,
+        claimed: false,
+    })
+}
+
+impl Report {
+    fn note(&mut self, change: &DocumentChange) {
+        let list = if change.rebuild {
+            &mut self.rebuilt
+        } else {
+            &mut self.unchanged
+        };
+        list.push(change.document.clone());
+        let arrow = |target: &String| format!("{} → {target}", change.document);
+        self.resynchronized.extend(change.resync.iter().map(arrow));
+    }
+}

@@ -1,0 +1,191 @@
+//! `plan`: what `apply` would change, and why. Looks at everything, changes nothing.
+
+use std::collections::BTreeMap;
+
+use pubsync_schema::definition::{self, Definition};
+use pubsync_schema::inventory;
+use pubsync_schema::pause::{self, Pause};
+use sea_orm::ConnectionTrait;
+use serde::Serialize;
+
+use super::apply::{Apply, ApplyError};
+use super::compare;
+use super::wanted::{self, Wanted};
+use crate::capture;
+
+/// All that differs between what is declared and what stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Migrations of pubsync's own tables that have not run.
+    pub migrations: Vec<String>,
+    /// Tables of documents that are made, by their bare names.
+    pub tables: Vec<String>,
+    /// Queues that no document needed before.
+    pub queues: Vec<String>,
+    pub triggers: Vec<capture::Change>,
+    /// Every document that is declared, in the order of their files, and then those that no longer are.
+    pub documents: Vec<DocumentChange>,
+}
+
+/// What becomes of one document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DocumentChange {
+    pub document: String,
+    /// The file that declares it; none where it is declared no more.
+    pub file: Option<String>,
+    pub change: ChangeKind,
+    /// Built again from the source, as a whole.
+    pub rebuild: bool,
+    pub why: Vec<Why>,
+    /// Lines of the declaration that differ from what stands, as a unified diff.
+    pub diff: Option<String>,
+    /// Targets that get all rows of the mirror again.
+    pub resync: Vec<String>,
+    /// Targets that it goes to no more. What they hold stays.
+    pub left: Vec<String>,
+    /// Fields of the index mapping, where the document goes to a target that has one.
+    pub mapping: Vec<FieldChange>,
+    /// All SELECTs and reverse paths, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<Statement>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    New,
+    /// It gets a new number.
+    Changed,
+    /// It is declared no more.
+    Removed,
+    Unchanged,
+}
+
+/// Why a document is built again, or gets a new number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Why {
+    /// Nothing of it stands yet.
+    New,
+    /// Its declaration says something else.
+    Declaration,
+    /// A column that it uses has another type.
+    ColumnType { column: String, was: String, is: String },
+    /// It uses other columns than before, though its declaration is the same.
+    Columns,
+    /// It stood still, and may have missed changes.
+    Paused { because: String },
+    /// This version of pubsync reads it by other SQL.
+    Statements,
+    /// The configuration has other targets than before.
+    Targets,
+    /// This version of pubsync keeps it in another form.
+    Form,
+}
+
+/// A field of an index mapping, by its path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldChange {
+    pub field: String,
+    /// The mapping that stands.
+    pub was: Option<String>,
+    pub is: Option<String>,
+}
+
+/// A statement, and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Statement {
+    pub name: String,
+    pub sql: String,
+}
+
+impl From<(String, &str)> for Statement {
+    fn from((name, sql): (String, &str)) -> Self {
+        Self {
+            name,
+            sql: sql.to_owned(),
+        }
+    }
+}
+
+impl Plan {
+    /// Whether `apply` would change nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.migrations.is_empty()
+            && self.tables.is_empty()
+            && self.queues.is_empty()
+            && self.triggers.is_empty()
+            && self.documents.iter().all(DocumentChange::is_nothing)
+    }
+
+    /// Leaves the SQL of triggers and documents out.
+    #[must_use]
+    pub fn without_sql(mut self) -> Self {
+        self.triggers.iter_mut().for_each(|change| change.sql.clear());
+        self.documents
+            .iter_mut()
+            .for_each(|change| change.statements.clear());
+        self
+    }
+}
+
+impl DocumentChange {
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.change == ChangeKind::Unchanged && self.resync.is_empty() && self.left.is_empty()
+    }
+}
+
+/// What stands, of what a plan compares.
+pub(super) struct Standing {
+    pub definitions: BTreeMap<String, Definition>,
+    /// Of documents.
+    pub pauses: Vec<Pause>,
+}
+
+impl Apply<'_> {
+    /// Finds out what [`Apply::run`] would do.
+    ///
+    /// # Errors
+    /// See [`ApplyError`].
+    pub async fn plan(&self) -> Result<Plan, ApplyError> {
+        let wanted = self.wanted().await?;
+        self.compare(&wanted).await
+    }
+
+    pub(super) async fn compare(&self, wanted: &[Wanted]) -> Result<Plan, ApplyError> {
+        let (store, conn) = (self.store, &self.store.read);
+        let tables = inventory::tables(conn, store).await?;
+        // Where a table of these is missing, nothing is stored.
+        let standing = if tables.contains("definition") && tables.contains("pause") {
+            self.standing(conn).await?
+        } else {
+            Standing {
+                definitions: BTreeMap::new(),
+                pauses: Vec::new(),
+            }
+        };
+        let documents = wanted.iter().map(|one| one.definition.document.as_str());
+        let mut queues = wanted::queues(&store.names, wanted.iter().map(|one| &one.definition.shape));
+        let stood = wanted::queues(&store.names, standing.definitions.values().map(|d| &d.shape));
+        queues.retain(|queue| !stood.contains(queue));
+        let captures = wanted::captures(wanted);
+        Ok(Plan {
+            migrations: inventory::pending_migrations(conn, store, &tables).await?,
+            tables: inventory::missing_document_tables(&tables, documents),
+            queues,
+            triggers: capture::plan(conn, &store.names, &captures).await?,
+            documents: compare::documents(wanted, &standing, self.targets),
+        })
+    }
+
+    pub(super) async fn standing(&self, conn: &impl ConnectionTrait) -> Result<Standing, ApplyError> {
+        let definitions = definition::all(conn, self.store).await?;
+        let by_name = |d: Definition| (d.document.clone(), d);
+        Ok(Standing {
+            definitions: definitions.into_iter().map(by_name).collect(),
+            pauses: pause::current(conn, self.store).await?,
+        })
+    }
+}

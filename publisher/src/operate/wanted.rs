@@ -1,0 +1,132 @@
+//! What the documents ask for: from files to definitions, and to what is captured for all of them.
+
+use std::collections::BTreeMap;
+
+use pubsync_schema::definition::Definition;
+use pubsync_schema::names::{Lane, Names};
+use pubsync_schema::shape::{Binding, Shape};
+
+use super::plan::Statement;
+use crate::capture::Capture;
+use crate::catalogue::Catalogue;
+use crate::document::Document;
+use crate::language::{self, SourceFile};
+use crate::plan::{DocumentPlan, TableUse};
+
+/// A document as it is declared now.
+pub struct Wanted {
+    /// Number 0: it gets one when it is stored.
+    pub definition: Definition,
+    /// The file that declares it.
+    pub file: String,
+    /// By the catalogue's name of the table.
+    pub uses: BTreeMap<String, TableUse>,
+    /// All SELECTs and reverse paths.
+    pub statements: Vec<Statement>,
+}
+
+/// Documents and the files that they came from, in the same order. `targets` are the configured ones.
+pub fn wanted(
+    documents: Vec<Document>,
+    files: &[SourceFile],
+    catalogue: &Catalogue,
+    names: &Names,
+    targets: &[&str],
+) -> Vec<Wanted> {
+    let one = |(document, file): (Document, &SourceFile)| {
+        let plan = DocumentPlan::new(document, catalogue, names);
+        Wanted {
+            definition: definition(&plan, &file.text, targets),
+            file: file.name.clone(),
+            statements: plan.statements().into_iter().map(Statement::from).collect(),
+            uses: plan.uses,
+        }
+    };
+    documents.into_iter().zip(files).map(one).collect()
+}
+
+fn definition(plan: &DocumentPlan, yaml: &str, targets: &[&str]) -> Definition {
+    let document = &plan.document;
+    let bindings: BTreeMap<String, Binding> = match &document.targets {
+        Some(list) => list.iter().cloned().collect(),
+        None => targets
+            .iter()
+            .map(|name| ((*name).to_owned(), Binding::default()))
+            .collect(),
+    };
+    let columns = columns(&plan.uses);
+    Definition {
+        document: document.name.clone(),
+        number: 0,
+        fingerprint: fingerprint(plan, yaml, &columns),
+        yaml: yaml.to_owned(),
+        shape: Shape {
+            document: document.name.clone(),
+            queue: document.queue.clone().unwrap_or_else(|| document.name.clone()),
+            key: language::key_pattern(document),
+            targets: bindings,
+            sync: document.sync,
+            inline_limit: document.inline_limit,
+            mapping: plan.mapping.clone(),
+            columns,
+        },
+    }
+}
+
+/// Types of used columns, as `table.column`.
+fn columns(uses: &BTreeMap<String, TableUse>) -> BTreeMap<String, String> {
+    let of_table = |(table, used): (&String, &TableUse)| {
+        let typed = |&column: &usize| {
+            let column = &used.table.columns[column];
+            (format!("{table}.{}", column.name), column.sql_type.clone())
+        };
+        used.watched.iter().map(typed).collect::<Vec<_>>()
+    };
+    uses.iter().flat_map(of_table).collect()
+}
+
+/// Of everything that the result depends on: the declaration, the SQL, and the types of the columns, which say what a
+/// value becomes in JSON.
+fn fingerprint(plan: &DocumentPlan, yaml: &str, columns: &BTreeMap<String, String>) -> String {
+    let mut text = yaml.to_owned();
+    for (name, sql) in plan.statements() {
+        text.push_str(&name);
+        text.push_str(sql);
+    }
+    for (name, sql_type) in columns {
+        text.push_str(name);
+        text.push_str(sql_type);
+    }
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
+}
+
+/// What to capture, merged over all documents.
+pub fn captures(wanted: &[Wanted]) -> Vec<Capture> {
+    let mut merged: BTreeMap<&str, Capture> = BTreeMap::new();
+    for (name, used) in wanted.iter().flat_map(|one| &one.uses) {
+        let capture = merged.entry(name).or_insert_with(|| Capture {
+            table: used.table.clone(),
+            name: name.clone(),
+            watched: Default::default(),
+            carried: Default::default(),
+        });
+        capture.watched.extend(&used.watched);
+        capture.carried.extend(&used.carried);
+    }
+    merged.into_values().collect()
+}
+
+/// The queues of these documents, each once, in order.
+pub fn queues<'a>(names: &Names, shapes: impl IntoIterator<Item = &'a Shape>) -> Vec<String> {
+    let mut queues = Vec::new();
+    for shape in shapes {
+        for lane in [Lane::Live, Lane::Bulk] {
+            queues.push(names.publish_queue(&shape.queue, lane));
+            let sync = |target: &String| names.sync_queue(target, &shape.queue, lane);
+            queues.extend(shape.targets.keys().map(sync));
+        }
+    }
+    queues.sort_unstable();
+    queues.dedup();
+    queues
+}

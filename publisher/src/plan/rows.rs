@@ -1,0 +1,170 @@
+//! The rows of a SELECT: FROM, WHERE and ORDER BY.
+
+use pubsync_schema::dialect::Dialect;
+
+use super::slots::{Slots, alias, qualified};
+use super::{Outer, dialect};
+use crate::document::{ColumnRef, Comparison, Document, Filter, Join, Operand, Role, Source, SourceId, Test};
+
+/// SQL of one SELECT: columns of its own rows by their alias, outer values by their place in the batch.
+pub(super) struct Expressions<'a> {
+    pub dialect: Dialect,
+    pub document: &'a Document,
+    pub outer: &'a [Outer],
+}
+
+impl Expressions<'_> {
+    pub fn from(&self, source: SourceId) -> String {
+        let mut sql = format!("FROM {}", self.dialect.rows(1, self.outer.len() + 1, "q"));
+        let mut conditions = Vec::new();
+        for part in self.parts(source) {
+            let Source {
+                table,
+                joins,
+                filters,
+                ..
+            } = &self.document.sources[part];
+            let on: Vec<String> = joins.iter().map(|join| self.join(part, join)).collect();
+            let on = if on.is_empty() {
+                "TRUE".to_owned()
+            } else {
+                on.join(" AND ")
+            };
+            let name = dialect::table(self.dialect, table);
+            sql += &format!(" {} {name} {} ON {on}", dialect::join(self.dialect), alias(part));
+            conditions.extend(filters.iter().map(|filter| self.filter(filter)));
+        }
+        sql + &self.lookups(source) + &where_clause(&conditions)
+    }
+
+    /// The junctions, then the rows that they lead to.
+    fn parts(&self, source: SourceId) -> impl Iterator<Item = SourceId> {
+        self.document.junctions(source).into_iter().chain([source])
+    }
+
+    /// Rows that foreign keys of the SELECT's own rows name; one at most, so they take and add no row.
+    pub fn lookups(&self, source: SourceId) -> String {
+        let lookup = |(id, lookup): (SourceId, &Source)| {
+            let on: Vec<String> = lookup.joins.iter().map(|join| self.join(id, join)).collect();
+            let table = dialect::table(self.dialect, &lookup.table);
+            format!(" LEFT JOIN {table} {} ON {}", alias(id), on.join(" AND "))
+        };
+        let sources = self.document.sources.iter().enumerate();
+        sources
+            .filter(|(id, other)| {
+                matches!(other.role, Role::Lookup { .. }) && self.document.owner(*id) == source
+            })
+            .map(lookup)
+            .collect()
+    }
+
+    fn join(&self, source: SourceId, join: &Join) -> String {
+        let column = ColumnRef {
+            source,
+            column: join.column,
+        };
+        format!("{} = {}", self.column(column), self.operand(&join.to, column))
+    }
+
+    /// Declared order, then the primary key, then the junction's; all used columns where there is no key.
+    pub fn order(&self, source: SourceId, slots: &Slots<'_>) -> Vec<String> {
+        let mut terms = Vec::new();
+        let mut seen = Vec::new();
+        for order in &self.document.sources[source].order {
+            let direction = if order.descending { "DESC" } else { "ASC" };
+            terms.push(format!("{} {direction} NULLS LAST", self.column(order.column)));
+            seen.push(order.column);
+        }
+        for part in self.parts(source).collect::<Vec<_>>().into_iter().rev() {
+            let key = &self.document.sources[part].table.primary_key;
+            for &column in key {
+                let column = ColumnRef { source: part, column };
+                if !seen.contains(&column) {
+                    terms.push(self.column(column));
+                }
+            }
+            if key.is_empty() {
+                let used = slots.used(source).iter();
+                let used = used.filter(|column| self.holder(column.source) == part && !seen.contains(column));
+                terms.extend(used.map(|&column| {
+                    let text = dialect::text(
+                        self.dialect,
+                        &self.column(column),
+                        self.document.column_of(column),
+                    );
+                    format!("{text} {}", self.dialect.bytewise())
+                }));
+            }
+        }
+        terms
+    }
+
+    /// The source whose row's foreign keys lead here, over however many.
+    fn holder(&self, source: SourceId) -> SourceId {
+        match self.document.sources[source].role {
+            Role::Lookup { parent } => self.holder(parent),
+            _ => source,
+        }
+    }
+
+    pub fn filter(&self, filter: &Filter) -> String {
+        let column = self.column(filter.column);
+        let operand = |operand| self.operand(operand, filter.column);
+        match &filter.test {
+            Test::IsNull => format!("{column} IS NULL"),
+            Test::IsNotNull => format!("{column} IS NOT NULL"),
+            Test::Equals(right) => format!("{column} = {}", operand(right)),
+            Test::OneOf(rights) => {
+                let rights: Vec<_> = rights.iter().map(operand).collect();
+                format!("{column} IN ({})", rights.join(", "))
+            }
+            Test::NoneOf(rights) => {
+                let distinct = rights
+                    .iter()
+                    .map(|right| format!("{column} IS DISTINCT FROM {}", operand(right)));
+                distinct.collect::<Vec<_>>().join(" AND ")
+            }
+            Test::Compares(comparison, right) => {
+                format!("{column} {} {}", sign(*comparison), operand(right))
+            }
+        }
+    }
+
+    /// `meets`: the column that a constant takes its type from.
+    fn operand(&self, operand: &Operand, meets: ColumnRef) -> String {
+        match operand {
+            Operand::Column(column) => self.column(*column),
+            Operand::Constant(constant) => {
+                dialect::constant(self.dialect, &constant.0, self.document.column_of(meets))
+            }
+        }
+    }
+
+    pub fn column(&self, column: ColumnRef) -> String {
+        match self.outer.iter().position(|outer| outer.slot.column == column) {
+            Some(i) => dialect::cast(
+                self.dialect,
+                &format!("q.c{}", i + 1),
+                self.document.column_of(column),
+            ),
+            None => qualified(self.dialect, self.document, column),
+        }
+    }
+}
+
+pub(super) fn where_clause(conditions: &[String]) -> String {
+    if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
+    }
+}
+
+fn sign(comparison: Comparison) -> &'static str {
+    match comparison {
+        Comparison::Greater => ">",
+        Comparison::GreaterOrEqual => ">=",
+        Comparison::Less => "<",
+        Comparison::LessOrEqual => "<=",
+    }
+}
