@@ -1,7 +1,6 @@
 //! What every target must do, run on all of them: Redis, OpenSearch and SQLite for real. `make test` starts the services and
 //! names them in the environment. What only one target can show stands in its own file.
 
-mod indexes;
 mod local;
 mod opensearch;
 mod redis;

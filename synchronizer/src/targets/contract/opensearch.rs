@@ -1,5 +1,7 @@
 //! What only OpenSearch shows: indexes, mappings, shards, and replies that refuse a whole request.
 
+mod indexes;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -24,7 +26,7 @@ fn target(url: &str, prefix: &str) -> OpenSearchTarget {
 }
 
 /// A plain request to the real service; its JSON.
-pub async fn ask(method: Method, path: &str, body: Option<Value>) -> Value {
+async fn ask(method: Method, path: &str, body: Option<Value>) -> Value {
     let client = OpenSearch::new(Transport::single_node(&service("PUBSYNC_TEST_OPENSEARCH")).unwrap());
     let body = body.map(JsonBody::new);
     let reply = client
@@ -36,7 +38,7 @@ pub async fn ask(method: Method, path: &str, body: Option<Value>) -> Value {
 }
 
 /// The real service with a prefix of its own: the target, and the alias of products.
-pub async fn with_index<F: Future<Output = ()>>(test: impl FnOnce(OpenSearchTarget, String) -> F) {
+async fn with_index<F: Future<Output = ()>>(test: impl FnOnce(OpenSearchTarget, String) -> F) {
     let (url, prefix) = (service("PUBSYNC_TEST_OPENSEARCH"), unique());
     let alias = format!("{prefix}product");
     let clean = async {

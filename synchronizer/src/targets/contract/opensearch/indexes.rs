@@ -4,8 +4,8 @@ use ::opensearch::http::Method;
 use pubsync_schema::shape::{Collection, KeyPart, Template};
 use serde_json::{Value, json};
 
-use super::opensearch::{ask, with_index};
-use super::{collection, delete, put, scan, value};
+use super::super::{collection, value};
+use super::{ask, delete, products, put, scan, with_index};
 use crate::target::{Accept, Outcome, Target, TargetError, Write};
 use crate::targets::opensearch::OpenSearchTarget;
 
@@ -242,7 +242,7 @@ async fn an_alias_on_an_index_of_others_is_refused() {
     with_index(|target, alias| async move {
         let body = json!({ "aliases": { &alias: {} } });
         ask(Method::Put, &format!("{alias}-theirs"), Some(body)).await;
-        let error = target.prepare(&[super::products()]).await.unwrap_err();
+        let error = target.prepare(&[products()]).await.unwrap_err();
         let expected = format!(
             "alias {alias} stands on index {alias}-theirs, which pubsync did not make: take the alias away, or give the \
              document another index"
