@@ -303,6 +303,7 @@ fn put(row: &Row) -> Put<'_> {
     Put {
         key: &row.key,
         root: row.root.as_deref().unwrap_or_default(),
+        kind: row.kind,
         body: &row.body,
         hash: &row.hash,
     }

@@ -23,6 +23,8 @@ pub struct Document {
     /// Columns of the root that are its id: the primary key, or `id:`.
     pub root_id: Vec<usize>,
     pub key: Vec<KeySegment>,
+    /// Templates of keys that lead to the document.
+    pub aliases: Vec<Vec<KeySegment>>,
     /// The document's own `where`, over root columns.
     pub filters: Vec<Filter>,
     /// Always an object.
@@ -204,6 +206,33 @@ pub enum Value {
     List(Vec<Value>),
     /// Objects merged or arrays appended; nulls do not count.
     Merge(Vec<Value>),
+    /// `{ sql: … }`
+    Sql(Expression),
+}
+
+/// An expression of the database over columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expression {
+    pub pieces: Vec<Piece>,
+    /// Where it stands in the file, both from 1: only the database can say whether it is right.
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Expression {
+    pub fn columns(&self) -> impl Iterator<Item = ColumnRef> + '_ {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Column(column) => Some(*column),
+            Piece::Text(_) => None,
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// Brackets and quotes are closed, no statement ends here, and no table is read.
+    Text(String),
+    Column(ColumnRef),
 }
 
 /// How the rows of `many` become one value.

@@ -14,6 +14,7 @@ use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
+use crate::capture;
 use crate::publish::Publish;
 use crate::publish::consumer::Consumer;
 use crate::registry::Registry;
@@ -65,6 +66,11 @@ pub async fn start(street: &Street, roles: &BTreeSet<Role>, shutdown: &Shutdown)
             shutdown.spawn(relay.clone().send(shutdown.taking().clone()));
             shutdown.spawn(relay.run(shutdown.taking().clone()));
             shutdown.spawn(sweeper::sweep(street.clone(), shutdown.taking().clone()));
+            shutdown.spawn(capture::watch::watch(
+                street.clone(),
+                registry.clone(),
+                shutdown.taking().clone(),
+            ));
             shutdown.spawn(measure::measure(street.clone(), shutdown.taking().clone()));
         }
         if roles.contains(&Role::Publisher) {

@@ -144,6 +144,30 @@ pub async fn clear_roots(
     Ok(())
 }
 
+/// Roots that could not be written because another one held one of these keys.
+pub async fn waiting_for(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    keys: &[String],
+) -> Result<Vec<String>, DbErr> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT DISTINCT root FROM {} WHERE stage = 'publish' AND document = $1 AND root IS NOT NULL \
+         AND class IN ('key conflict', 'alias conflict') AND {} ORDER BY root",
+        store.names.table("failure"),
+        store.dialect().is_among("key", 2)
+    );
+    let keys = texts(store.dialect(), keys);
+    txn.query_all_raw(store.sql(sql, [document.into(), keys]))
+        .await?
+        .iter()
+        .map(|row| row.try_get("", "root"))
+        .collect()
+}
+
 /// Takes sync failures of these keys away: the target has them.
 pub async fn clear_keys(
     conn: &impl ConnectionTrait,

@@ -25,7 +25,7 @@ pub struct OutboxRow {
 pub enum OutboxKind {
     /// A list of `wire::RowChange`.
     Rows,
-    /// The table was emptied.
+    /// Any row may have changed: the table was emptied, or rows came or went without a trigger.
     Truncate,
     /// The trigger could not do its work: `{"error", "state", "operation"}`.
     Broken,

@@ -62,6 +62,16 @@ impl Definitions {
             .cloned()
     }
 
+    /// Whether aliases of the document go to the target.
+    #[must_use]
+    pub fn shows_aliases(&self, document: &str, target: &str) -> bool {
+        self.current
+            .borrow()
+            .iter()
+            .find(|d| d.document == document)
+            .is_none_or(|d| d.shape.shows_aliases(target))
+    }
+
     /// Sees every change; the first value counts as seen.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Arc<Vec<Definition>>> {

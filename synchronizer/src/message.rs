@@ -132,6 +132,7 @@ pub async fn compose(
     store: &Store,
     entries: Vec<Entry>,
     inline_limit: impl Fn(&str) -> usize,
+    shows_aliases: impl Fn(&str, &str) -> bool,
 ) -> Result<(Vec<Outgoing>, Vec<Unmakeable>), DbErr> {
     let mut wanted: HashMap<&str, Vec<String>> = HashMap::new();
     let works: Vec<Option<Result<SyncWork, serde_json::Error>>> = entries
@@ -157,7 +158,10 @@ pub async fn compose(
         let made = match work {
             None => publish(&envelope(&entry), &entry.payload),
             Some(Err(error)) => Err(error),
-            Some(Ok(work)) => sync(&entry, work, &rows, inline_limit(&entry.document)),
+            Some(Ok(work)) => {
+                let aliases = shows_aliases(&entry.document, entry.target.as_deref().unwrap_or_default());
+                sync(&entry, work, &rows, aliases, inline_limit(&entry.document))
+            }
         };
         match made {
             Ok(body) => out.push(Outgoing {
@@ -189,6 +193,7 @@ fn sync(
     entry: &Entry,
     work: SyncWork,
     rows: &HashMap<(String, String), mirror::Row>,
+    aliases: bool,
     limit: usize,
 ) -> Result<Vec<u8>, serde_json::Error> {
     let target = entry.target.as_deref().unwrap_or_default();
@@ -196,7 +201,7 @@ fn sync(
         SyncWork::Items { items: keys, force } => {
             let states: Vec<State> = keys
                 .into_iter()
-                .map(|key| state_of_now(rows.get(&(entry.document.clone(), key.key.clone())), key))
+                .map(|key| state_of_now(rows.get(&(entry.document.clone(), key.key.clone())), key, aliases))
                 .collect();
             items(&envelope(entry), target, force, &states, limit)
         }
@@ -212,14 +217,14 @@ fn sync(
 }
 
 /// The mirror's row of now for a key; no row means that the key was buried and purged: a delete at the revision that
-/// the message knew.
+/// the message knew. To a target without `aliases` an alias is a tombstone: its key may have been a document's before.
 #[must_use]
-pub fn state_of_now(row: Option<&mirror::Row>, known: SyncKey) -> State {
+pub fn state_of_now(row: Option<&mirror::Row>, known: SyncKey, aliases: bool) -> State {
     match row {
         Some(row) => State {
             key: known.key,
             revision: row.revision,
-            body: (!row.deleted).then(|| row.body.clone()),
+            body: row.shown(aliases).map(str::to_owned),
         },
         None => State {
             key: known.key,

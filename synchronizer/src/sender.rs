@@ -203,7 +203,8 @@ pub async fn send_unclaimed(street: &Street) -> Result<usize, SendError> {
         return Ok(0);
     }
     let limits = |document: &str| inline_limit(street, document);
-    let (window, unmakeable) = message::compose(&street.store, entries, limits).await?;
+    let aliases = |document: &str, target: &str| street.definitions.shows_aliases(document, target);
+    let (window, unmakeable) = message::compose(&street.store, entries, limits, aliases).await?;
     for Unmakeable { entry, error } in unmakeable {
         give_up(
             street,

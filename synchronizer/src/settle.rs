@@ -63,12 +63,13 @@ impl Batch {
         }
         let rows = mirror::by_keys(&street.store.write, &street.store, &self.document, &keys).await?;
         let rows: HashMap<&str, &mirror::Row> = rows.iter().map(|r| (r.key.as_str(), r)).collect();
+        let aliases = street.definitions.shows_aliases(&self.document, &self.target);
         for state in self.states.iter_mut().filter(|s| only(s)) {
             let known = SyncKey {
                 key: state.key.clone(),
                 revision: state.revision,
             };
-            *state = state_of_now(rows.get(state.key.as_str()).copied(), known);
+            *state = state_of_now(rows.get(state.key.as_str()).copied(), known, aliases);
         }
         Ok(())
     }

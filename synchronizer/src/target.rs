@@ -87,6 +87,11 @@ pub trait Target: Send + Sync {
     /// The name in the configuration.
     fn name(&self) -> &str;
 
+    /// Whether aliases go there: what is read by key holds them, in what is searched they would be hits.
+    fn holds_aliases(&self) -> bool {
+        true
+    }
+
     /// Whether it types the fields of documents, so that a change of their mapping concerns it.
     fn has_mapping(&self) -> bool {
         false

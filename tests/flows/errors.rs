@@ -157,7 +157,7 @@ async fn configurations_that_are_wrong() {
     let output = world.with_config("none.yaml", 3, &["status"]).await;
     assert_eq!(
         told(output),
-        "pubsync: none.yaml: no such file; name another with --config; examples/shop/pubsync.yaml is one to begin with\n"
+        "pubsync: none.yaml: no such file; name another with --config, or write a first one with `pubsync init --database URL TABLE`\n"
     );
     world.configure(|config| config.replace("documents: documents", "documents: nowhere"));
     let output = world.pubsync_exits(3, &["check"]).await;

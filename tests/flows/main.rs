@@ -3,6 +3,7 @@
 // A test fails by panicking, also in its own functions.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod beginning;
 mod chinook;
 mod convergence;
 mod demo;

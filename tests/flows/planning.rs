@@ -348,3 +348,23 @@ async fn apply_shows_the_plan_and_asks() {
     assert!(!output.stdout.contains("Do this"), "{}", output.stdout);
     assert!(output.stdout.contains("nothing to do"), "{}", output.stdout);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn graph_draws_tables_documents_and_targets() {
+    for world in both().await {
+        let text = world.pubsync(&["graph"]).await.stdout;
+        assert!(
+            text.starts_with(
+                "brand\n  → brand as root (id, name)\n  → product as brand (id, name)\nproduct\n"
+            ),
+            "{text}"
+        );
+        let drawn = world.pubsync(&["graph", "--format", "dot"]).await.stdout;
+        assert!(drawn.contains("  t1 -> d2 [label=\"brand\"];\n"), "{drawn}");
+        let drawn = world.pubsync(&["graph", "--format", "mermaid"]).await.stdout;
+        assert!(drawn.contains("  t1 -->|\"brand\"| d2\n"), "{drawn}");
+        let output = world.pubsync(&["graph", "--json"]).await;
+        let graph: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!(graph["edges"][1]["roles"], json!(["brand"]), "{graph}");
+    }
+}

@@ -11,7 +11,7 @@ use crate::fail::Fail;
 use crate::terminal::print;
 use crate::wiring::{self, FEW, Wired};
 
-fn files(config: &Config) -> Result<Vec<SourceFile>, Fail> {
+pub fn files(config: &Config) -> Result<Vec<SourceFile>, Fail> {
     language::load_folder(&config.documents)
         .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))
 }

@@ -1,6 +1,8 @@
 //! The command line: parses, calls the library, prints.
 
 pub(crate) mod apply;
+mod graph;
+mod init;
 mod operate;
 mod plan;
 mod run;
@@ -57,6 +59,11 @@ enum Command {
         #[arg(long, default_value_t = 2000)]
         products: u32,
     },
+    /// Write first documents from the tables, and a configuration where none is; overwrites nothing
+    #[command(
+        after_help = "Examples:\n  pubsync init --database postgres://app@localhost/shop product brand\n  pubsync init --all"
+    )]
+    Init(InitArgs),
     /// Validate configuration and documents against the database; changes nothing
     Check,
     /// Show what `apply` would change, and why; changes nothing
@@ -67,6 +74,12 @@ enum Command {
         /// Exit 1 where there is something to do
         #[arg(long)]
         exit_code: bool,
+    },
+    /// Draw which tables and columns make which documents, and where these go
+    #[command(after_help = "Example: pubsync graph --format dot | dot -Tsvg > graph.svg")]
+    Graph {
+        #[arg(long, default_value = "text")]
+        format: GraphFormat,
     },
     /// Make database, broker and targets what the documents say, and queue the rebuild of what changed
     Apply {
@@ -141,6 +154,26 @@ enum Command {
 enum ConfigCommand {
     /// As it is understood, without secrets
     Show,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum GraphFormat {
+    Text,
+    Mermaid,
+    Dot,
+}
+
+#[derive(Debug, Args)]
+struct InitArgs {
+    /// Tables, by the names that documents use
+    #[arg(value_name = "TABLE", required_unless_present = "all", conflicts_with = "all")]
+    tables: Vec<String>,
+    /// All tables that documents could be about: no junctions, no mere details of other tables' rows
+    #[arg(long)]
+    all: bool,
+    /// Write a configuration for this database, where none is
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -226,14 +259,18 @@ async fn dispatch(cli: Cli) -> Result<(), Fail> {
     if let Command::Demo { folder, products } = &cli.command {
         return crate::demo::demo(folder, *products, cli.json).await;
     }
+    if let Command::Init(arguments) = cli.command {
+        return init::init(cli.config.as_deref(), arguments, cli.json).await;
+    }
     let config = Config::load(cli.config.as_deref())
         .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))?;
     match cli.command {
-        Command::Demo { .. } => Ok(()),
+        Command::Demo { .. } | Command::Init(_) => Ok(()),
         Command::Check => apply::check(config, cli.json).await,
         Command::Plan { sql, exit_code } => {
             apply::plan(config, apply::Showing { sql, exit_code }, cli.json).await
         }
+        Command::Graph { format } => graph::graph(config, format, cli.json).await,
         Command::Apply { yes } => apply::apply(config, yes, cli.json).await,
         Command::Run(args) => run::run(config, args).await,
         Command::Publish {

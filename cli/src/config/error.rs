@@ -11,7 +11,7 @@ use super::suggest;
 /// Exit code 3. Never holds a value of the configuration: it could be a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("{}: no such file; name another with --config; examples/shop/pubsync.yaml is one to begin with", path.display())]
+    #[error("{}: no such file; name another with --config, or write a first one with `pubsync init --database URL TABLE`", path.display())]
     Missing { path: PathBuf },
     #[error("{}: cannot be read", path.display())]
     Unreadable { path: PathBuf, source: io::Error },

@@ -107,6 +107,14 @@ impl Config {
         Self::load_with(path, &Environment::of_process())
     }
 
+    /// The file that [`Self::load`] reads.
+    #[must_use]
+    pub fn path(path: Option<&Path>) -> PathBuf {
+        let environment = Environment::of_process();
+        let named = path.or(environment.config_file());
+        named.unwrap_or(Path::new(Self::FILE)).to_owned()
+    }
+
     /// As [`Self::load`], with these environment variables and no others.
     ///
     /// # Errors

@@ -311,7 +311,7 @@ fn a_missing_file_says_what_to_do() {
         Config::load_with(Some(Path::new("/nowhere/pubsync.yaml")), &Environment::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "/nowhere/pubsync.yaml: no such file; name another with --config; examples/shop/pubsync.yaml is one to begin with"
+        "/nowhere/pubsync.yaml: no such file; name another with --config, or write a first one with `pubsync init --database URL TABLE`"
     );
 }
 

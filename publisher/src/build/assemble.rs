@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use pubsync_schema::shape::encode_key_value;
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::decimal::mean;
 use super::json::write_string;
@@ -18,6 +17,9 @@ use crate::plan::{ColumnForm, DocumentPlan, Fold, KeyPiece, Slot, Template};
 pub(super) type Fault = (&'static str, String);
 
 type Outcome = Result<BuiltDocument, DocumentFailure>;
+
+/// A document and the aliases that lead to it.
+type WithAliases = (Outcome, Vec<Outcome>);
 
 /// All documents of one root.
 pub(super) fn documents(plan: &DocumentPlan, loaded: &Loaded, root: &Row) -> Vec<Outcome> {
@@ -35,10 +37,10 @@ pub(super) fn documents(plan: &DocumentPlan, loaded: &Loaded, root: &Row) -> Vec
 }
 
 /// Two documents with one key are one failure: neither is the right one.
-fn one_for_each_key(documents: Vec<Outcome>) -> Vec<Outcome> {
+fn one_for_each_key(documents: Vec<WithAliases>) -> Vec<Outcome> {
     let mut places: HashMap<String, usize> = HashMap::new();
-    let mut kept: Vec<Outcome> = Vec::with_capacity(documents.len());
-    for document in documents {
+    let mut kept: Vec<WithAliases> = Vec::with_capacity(documents.len());
+    for (document, aliases) in documents {
         let key = match &document {
             Ok(built) => Some(&built.key),
             Err(failure) => failure.key.as_ref(),
@@ -46,30 +48,33 @@ fn one_for_each_key(documents: Vec<Outcome>) -> Vec<Outcome> {
         match key.map(|key| places.entry(key.clone())) {
             Some(Entry::Occupied(taken)) => {
                 let message = "several combinations of scope rows give this key".to_owned();
-                kept[*taken.get()] = Err(DocumentFailure {
+                let failure = DocumentFailure {
                     key: Some(taken.key().clone()),
                     class: "key",
                     message,
-                });
+                };
+                kept[*taken.get()] = (Err(failure), Vec::new());
             }
             entry => {
                 if let Some(Entry::Vacant(free)) = entry {
                     free.insert(kept.len());
                 }
-                kept.push(document);
+                kept.push((document, aliases));
             }
         }
     }
-    kept
+    kept.into_iter()
+        .flat_map(|(document, aliases)| std::iter::once(document).chain(aliases))
+        .collect()
 }
 
 pub(super) struct Assembly<'a> {
-    plan: &'a DocumentPlan,
+    pub(super) plan: &'a DocumentPlan,
     loaded: &'a Loaded,
     /// Rows that the value being written stands in.
     bound: Bound<'a>,
     scratch: Vec<u8>,
-    documents: Vec<Outcome>,
+    documents: Vec<WithAliases>,
 }
 
 impl<'a> Assembly<'a> {
@@ -90,35 +95,56 @@ impl<'a> Assembly<'a> {
         }
     }
 
-    fn document(&mut self) -> Outcome {
+    /// A document that cannot be built has no aliases here: those that lead to it stay as they are.
+    fn document(&mut self) -> WithAliases {
+        let document = self.body_under_key();
+        let aliases = match &document {
+            Ok(document) => self.aliases(&document.key),
+            Err(_) => Vec::new(),
+        };
+        (document, aliases)
+    }
+
+    fn body_under_key(&mut self) -> Outcome {
         let failed = |key: Option<String>| move |(class, message)| DocumentFailure { key, class, message };
-        let key = self.key().map_err(failed(None))?;
+        let key = self.key(&self.plan.key).map_err(failed(None))?;
+        let key =
+            key.map_err(|null| failed(None)(("key", format!("{null} is null, but stands in the key"))))?;
         let mut body = Vec::with_capacity(1024);
         let written = self
             .write(&self.plan.body, &mut body)
             .and_then(|()| text_of(body));
         let body = written.map_err(failed(Some(key.clone())))?;
-        let hash = format!("{:032x}", xxh3_128(body.as_bytes()));
-        Ok(BuiltDocument { key, body, hash })
+        Ok(BuiltDocument::new(key, body))
     }
 
-    fn key(&mut self) -> Result<String, Fault> {
+    /// A null makes none.
+    fn aliases(&self, of: &str) -> Vec<Outcome> {
+        let alias = |template: &Vec<KeyPiece>| match self.key(template) {
+            Ok(Ok(key)) => Some(Ok(BuiltDocument::alias(key, of))),
+            Ok(Err(_null)) => None,
+            Err((_, message)) => Some(Err(DocumentFailure {
+                key: Some(of.to_owned()),
+                class: "alias",
+                message,
+            })),
+        };
+        self.plan.aliases.iter().filter_map(alias).collect()
+    }
+
+    /// A key or an alias; inside, the name of a column of it that is null.
+    fn key(&self, template: &[KeyPiece]) -> Result<Result<String, String>, Fault> {
         let mut key = String::new();
-        for piece in &self.plan.key {
+        for piece in template {
             match piece {
                 KeyPiece::Literal(text) => key.push_str(text),
                 KeyPiece::Value { slot, follows } => match self.value(slot)? {
                     Some(value) => encode_key_value(&value.into_text(), *follows, &mut key),
-                    None => {
-                        return Err((
-                            "key",
-                            format!("{} is null, but stands in the key", self.name(slot.column)),
-                        ));
-                    }
+                    None => return Ok(Err(self.name(slot.column))),
                 },
             }
         }
-        Ok(key)
+        Ok(Ok(key))
     }
 
     pub(super) fn write(&mut self, template: &'a Template, out: &mut Vec<u8>) -> Result<(), Fault> {
@@ -143,6 +169,7 @@ impl<'a> Assembly<'a> {
             Template::First(alternatives) => self.first(alternatives, out)?,
             Template::List(values) => self.list(values, out)?,
             Template::Merge(values) => self.merge(values, out)?,
+            Template::Expression { step } => self.expression(*step, out)?,
         }
         fits(out)
     }

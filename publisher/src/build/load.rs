@@ -115,7 +115,7 @@ async fn run(
     for parameter in collected.batch.queries {
         let answer = texts(conn, &step.sql, vec![close(parameter).into()], step.width + 1).await;
         for mut row in answer.map_err(|source| BuildError {
-            select: plan.document.label(step.source),
+            select: plan.label(step),
             source,
         })? {
             if let Some(list) = number(&mut row).and_then(|number| rows.get_mut(number)) {

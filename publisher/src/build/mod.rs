@@ -2,6 +2,7 @@
 
 mod assemble;
 mod decimal;
+mod expression;
 mod gather;
 pub(crate) mod json;
 mod load;
@@ -21,26 +22,91 @@ pub const MAX_BODY: usize = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
     pub root: String,
-    /// Empty: the root does not exist, or `where` leaves it out. A failure is not absence.
+    /// Aliases too. Empty: the root does not exist, or `where` leaves it out. A failure is not absence.
     pub documents: Vec<Result<BuiltDocument, DocumentFailure>>,
+}
+
+impl Built {
+    #[must_use]
+    pub fn new(root: impl Into<String>, documents: Vec<Result<BuiltDocument, DocumentFailure>>) -> Self {
+        Self {
+            root: root.into(),
+            documents,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuiltDocument {
     pub key: String,
+    pub kind: Kind,
     /// A JSON object on one line.
     pub body: String,
     /// XXH3, 128 bits, of the body: 32 hexadecimal digits.
     pub hash: String,
 }
 
+/// What stands under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    Document,
+    /// Leads to the key of a document of the same root.
+    Alias {
+        of: String,
+    },
+}
+
+impl BuiltDocument {
+    /// `body`: a JSON object on one line.
+    #[must_use]
+    pub fn new(key: String, body: String) -> Self {
+        let (kind, hash) = (Kind::Document, hash(body.as_bytes()));
+        Self {
+            key,
+            kind,
+            body,
+            hash,
+        }
+    }
+
+    /// A key that leads to the document with the key `of`.
+    #[must_use]
+    pub fn alias(key: String, of: &str) -> Self {
+        let body = pointer(of);
+        Self {
+            key,
+            hash: hash(body.as_bytes()),
+            kind: Kind::Alias { of: of.to_owned() },
+            body,
+        }
+    }
+}
+
+/// The hash of the body of an alias that leads to this key.
+#[must_use]
+pub fn pointer_hash(of: &str) -> String {
+    hash(pointer(of).as_bytes())
+}
+
+fn pointer(of: &str) -> String {
+    let mut body = b"{\"key\":".to_vec();
+    json::write_string(&mut body, of);
+    body.push(b'}');
+    String::from_utf8_lossy(&body).into_owned()
+}
+
+fn hash(bytes: &[u8]) -> String {
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes))
+}
+
 /// A document that exists and cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{class}: {message}")]
 pub struct DocumentFailure {
-    /// `None`: it could not be told, so no row of the root may count as gone.
+    /// `None`: it could not be told, so no row of the root may count as gone. Aliases of a document whose key is named
+    /// here stay, too.
     pub key: Option<String>,
-    /// `key`, `value`, `size` or `root` (the id is none of this document).
+    /// `key`, `alias`, `value`, `size` or `root` (the id is none of this document).
     pub class: &'static str,
     pub message: String,
 }
@@ -80,10 +146,7 @@ pub async fn build(
             (Some(_), None) => Vec::new(),
             (None, _) => vec![Err(no_id(plan, root))],
         };
-        Built {
-            root: root.clone(),
-            documents,
-        }
+        Built::new(root.as_str(), documents)
     };
     Ok(roots.iter().enumerate().map(documents).collect())
 }

@@ -6,7 +6,9 @@
 //! - one outbox row holds at most [`CHANGES_PER_ROW`] changes;
 //! - a trigger does not fail the application's statement because a column was dropped or renamed under it: the
 //!   outbox gets a row of kind `broken` (docs/adr/0001-trigger-errors.md);
-//! - triggers change only under a lock that waits for open writers, so nothing commits uncaptured behind `apply`.
+//! - triggers change only under a lock that waits for open writers, so nothing commits uncaptured behind `apply`;
+//! - triggers that were lost, and partitions that came or went, are noticed ([`repair`]): the triggers are set, and
+//!   the outbox gets a row of kind `truncate`, which rebuilds the documents over the table.
 //!
 //! SQL text stands in `postgres` and `sqlite`; to support another database, add its module and its arms below.
 
@@ -15,6 +17,7 @@ mod postgres;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,11 +26,12 @@ use std::sync::Arc;
 use pubsync_schema::dialect::Dialect;
 use pubsync_schema::names::Names;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use crate::catalogue::Table;
+use crate::plan::TableUse;
 pub use lock::{LockRetry, is_lock_conflict, with_lock_retry};
 
 /// Most changes that one outbox row holds (PostgreSQL; SQLite writes one row a change).
@@ -105,6 +109,16 @@ pub enum Error {
         #[source]
         source: DbErr,
     },
+    #[error(
+        "table {table} has the partition {partition}, which is a foreign table: what is written there fires no trigger \
+         here, so documents over {table} would grow stale; detach the partition, or leave the table out of the documents"
+    )]
+    Foreign { table: String, partition: String },
+    #[error(
+        "row-level security of table {table} hides rows from role {role}: documents over them would be withdrawn. Give \
+         the role all rows (ALTER ROLE {role} BYPASSRLS, or NO FORCE ROW LEVEL SECURITY where it owns the table)"
+    )]
+    RowSecurity { table: String, role: String },
 }
 
 /// Makes the installed triggers those that `captures` need: installs what is missing, replaces what differs, removes
@@ -120,15 +134,8 @@ pub async fn reconcile(
     retry: &LockRetry,
 ) -> Result<Report, Error> {
     let steps = steps(db, names, captures).await?;
-    for step in &steps {
-        match step {
-            Step::Keep(_) => {}
-            Step::Install(capture) | Step::Replace(capture) => {
-                let script = script(names, capture);
-                change(db, &capture.name, &script.statements, retry).await?;
-            }
-            Step::Remove(table) => change(db, &table.to_string(), &removal(names, table), retry).await?,
-        }
+    for step in steps.iter().filter(|step| step.kind != StepKind::Keep) {
+        change(db, &step.table, &step.statements, retry).await?;
     }
     if names.dialect() == Dialect::Postgres {
         postgres::drop_unused_functions(db, names)
@@ -148,27 +155,38 @@ pub async fn plan<C: ConnectionTrait>(
     captures: &[Capture],
 ) -> Result<Vec<Change>, Error> {
     let steps = steps(db, names, captures).await?;
-    let change = |step| match step {
-        Step::Install(capture) => Some(Change::of(ChangeKind::Install, names, capture)),
-        Step::Replace(capture) => Some(Change::of(ChangeKind::Replace, names, capture)),
-        Step::Keep(_) => None,
-        Step::Remove(table) => Some(Change {
-            table: table.to_string(),
-            kind: ChangeKind::Remove,
-            sql: removal(names, &table),
-        }),
+    let change = |step: Step| {
+        let kind = match step.kind {
+            StepKind::Keep => return None,
+            StepKind::Install => ChangeKind::Install,
+            StepKind::Replace => ChangeKind::Replace,
+            StepKind::Remove | StepKind::RemovePart => ChangeKind::Remove,
+        };
+        Some(Change {
+            kind,
+            table: step.table,
+            sql: step.statements,
+        })
     };
     Ok(steps.into_iter().filter_map(change).collect())
 }
 
-/// Installs (or replaces) the triggers of one table in the caller's transaction. On PostgreSQL it first takes SHARE
-/// ROW EXCLUSIVE with a short lock timeout, so it may fail with a lock conflict: run the whole transaction under
-/// [`with_lock_retry`]. On SQLite begin the transaction IMMEDIATE.
+/// Sets right what happened under the triggers since they were made: partitions came or went, another table has the
+/// name now, triggers were dropped or switched off. What could not be seen meanwhile is asked for as a rebuild of the documents
+/// over the table, in the transaction that sets the triggers. `captures` are those of the definitions in force. Gives the tables.
 ///
 /// # Errors
-/// What the database says; [`is_lock_conflict`] tells which errors are worth another attempt.
-pub async fn install(txn: &DatabaseTransaction, names: &Names, capture: &Capture) -> Result<(), DbErr> {
-    execute_all(txn, &script(names, capture).statements).await
+/// As [`reconcile`].
+pub async fn repair(
+    db: &DatabaseConnection,
+    names: &Names,
+    captures: &[Capture],
+    retry: &LockRetry,
+) -> Result<Vec<String>, Error> {
+    match names.dialect() {
+        Dialect::Postgres => postgres::repair(db, names, captures, retry).await,
+        Dialect::Sqlite => sqlite::repair(db, names, captures, retry).await,
+    }
 }
 
 /// Fingerprint of the generated text by table, for all tables with capture triggers. The fingerprint is empty where
@@ -204,64 +222,45 @@ pub async fn install_functions<C: ConnectionTrait>(db: &C, names: &Names) -> Res
     Ok(())
 }
 
-/// All that captures one table.
-struct Script {
-    /// Of the whole generated text.
-    fingerprint: String,
-    /// In order, in one transaction; they also replace an older version.
+/// What one table needs.
+struct Step {
+    kind: StepKind,
+    /// As reports name it.
+    table: String,
+    /// In order, in one transaction.
     statements: Vec<String>,
 }
 
-enum Step<'a> {
-    Install(&'a Capture),
-    Replace(&'a Capture),
-    Keep(&'a Capture),
-    Remove(TableName),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StepKind {
+    Install,
+    Replace,
+    Keep,
+    Remove,
+    /// Of a partition, whose table is told already.
+    RemovePart,
 }
 
-async fn steps<'a, C: ConnectionTrait>(
-    db: &C,
-    names: &Names,
-    captures: &'a [Capture],
-) -> Result<Vec<Step<'a>>, Error> {
-    let mut present = installed(db, names).await?;
-    let mut steps: Vec<_> = captures
-        .iter()
-        .map(|capture| match present.remove(&TableName::of(&capture.table)) {
-            None => Step::Install(capture),
-            Some(fingerprint) if fingerprint == script(names, capture).fingerprint => Step::Keep(capture),
-            Some(_) => Step::Replace(capture),
-        })
-        .collect();
-    steps.extend(present.into_keys().map(Step::Remove));
-    Ok(steps)
+async fn steps<C: ConnectionTrait>(db: &C, names: &Names, captures: &[Capture]) -> Result<Vec<Step>, Error> {
+    match names.dialect() {
+        Dialect::Postgres => postgres::steps(db, names, captures).await,
+        Dialect::Sqlite => sqlite::steps(db, names, captures).await.map_err(Error::Read),
+    }
 }
 
-fn report(steps: &[Step<'_>]) -> Report {
+fn report(steps: &[Step]) -> Report {
     let mut report = Report::default();
     for step in steps {
-        match step {
-            Step::Install(capture) => report.installed.push(capture.name.clone()),
-            Step::Replace(capture) => report.replaced.push(capture.name.clone()),
-            Step::Keep(capture) => report.unchanged.push(capture.name.clone()),
-            Step::Remove(table) => report.removed.push(table.to_string()),
+        let table = step.table.clone();
+        match step.kind {
+            StepKind::Install => report.installed.push(table),
+            StepKind::Replace => report.replaced.push(table),
+            StepKind::Keep => report.unchanged.push(table),
+            StepKind::Remove => report.removed.push(table),
+            StepKind::RemovePart => {}
         }
     }
     report
-}
-
-fn script(names: &Names, capture: &Capture) -> Script {
-    match names.dialect() {
-        Dialect::Postgres => postgres::script(names, capture),
-        Dialect::Sqlite => sqlite::script(names, capture),
-    }
-}
-
-fn removal(names: &Names, table: &TableName) -> Vec<String> {
-    match names.dialect() {
-        Dialect::Postgres => postgres::removal(names, table),
-        Dialect::Sqlite => sqlite::removal(names, table),
-    }
 }
 
 async fn change(
@@ -271,26 +270,27 @@ async fn change(
     retry: &LockRetry,
 ) -> Result<(), Error> {
     with_lock_retry(retry, || async {
-        let immediate = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        let txn = db.begin_with_options(immediate).await?;
+        let txn = begin(db).await?;
         execute_all(&txn, statements).await?;
         txn.commit().await
     })
     .await
-    .map_err(|source| match is_lock_conflict(&source) {
-        true => Error::Locked {
-            table: table.to_owned(),
-            attempts: retry.attempts,
-            source,
+    .map_err(|source| Error::of_change(table, retry, source))
+}
+
+/// READ COMMITTED whatever the server's default is: under a lock the catalogue of now is asked for.
+async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let options = match db.get_database_backend() {
+        DbBackend::Sqlite => TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
         },
-        false => Error::Change {
-            table: table.to_owned(),
-            source,
+        _ => TransactionOptions {
+            isolation_level: Some(IsolationLevel::ReadCommitted),
+            ..TransactionOptions::default()
         },
-    })
+    };
+    db.begin_with_options(options).await
 }
 
 async fn execute_all(txn: &DatabaseTransaction, statements: &[String]) -> Result<(), DbErr> {
@@ -315,12 +315,32 @@ async fn texts<C: ConnectionTrait>(
         .collect()
 }
 
-impl Change {
-    fn of(kind: ChangeKind, names: &Names, capture: &Capture) -> Self {
-        Self {
-            table: capture.name.clone(),
-            kind,
-            sql: script(names, capture).statements,
+/// What to capture, merged over all documents.
+pub fn merged<'a>(uses: impl IntoIterator<Item = (&'a String, &'a TableUse)>) -> Vec<Capture> {
+    let mut merged: BTreeMap<&str, Capture> = BTreeMap::new();
+    for (name, used) in uses {
+        let capture = merged.entry(name).or_insert_with(|| Capture {
+            table: used.table.clone(),
+            name: name.clone(),
+            watched: BTreeSet::new(),
+            carried: BTreeSet::new(),
+        });
+        capture.watched.extend(&used.watched);
+        capture.carried.extend(&used.carried);
+    }
+    merged.into_values().collect()
+}
+
+impl Error {
+    fn of_change(table: &str, retry: &LockRetry, source: DbErr) -> Self {
+        let table = table.to_owned();
+        match is_lock_conflict(&source) {
+            true => Self::Locked {
+                table,
+                attempts: retry.attempts,
+                source,
+            },
+            false => Self::Change { table, source },
         }
     }
 }

@@ -6,6 +6,7 @@
 //! docs/documents.md.
 
 mod check;
+mod expression;
 mod folder;
 mod name;
 mod parse;
@@ -15,7 +16,7 @@ mod syntax;
 mod template;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests;
+pub(crate) mod tests;
 mod yaml;
 
 use pubsync_schema::shape::{KeyPart, KeyPattern};
@@ -24,6 +25,7 @@ use crate::catalogue::Catalogue;
 use crate::document::{ColumnRef, Document, KeySegment, Role, Source};
 
 pub use folder::{FolderError, load_folder};
+pub(crate) use name::quoted_where_needed;
 pub use problem::Problem;
 
 /// A document file.
@@ -50,11 +52,25 @@ pub fn check<T: AsRef<str>>(
 /// The document's key template with names in place of its columns.
 #[must_use]
 pub fn key_pattern(document: &Document) -> KeyPattern {
+    pattern(document, &document.key)
+}
+
+/// The same of its aliases.
+#[must_use]
+pub fn alias_patterns(document: &Document) -> Vec<KeyPattern> {
+    document
+        .aliases
+        .iter()
+        .map(|alias| pattern(document, alias))
+        .collect()
+}
+
+fn pattern(document: &Document, template: &[KeySegment]) -> KeyPattern {
     let part = |segment: &KeySegment| match segment {
         KeySegment::Literal(text) => KeyPart::Literal(text.clone()),
         KeySegment::Column(column) => KeyPart::Value(qualified(&document.sources, *column)),
     };
-    KeyPattern(document.key.iter().map(part).collect())
+    KeyPattern(template.iter().map(part).collect())
 }
 
 /// A column as a template, or any place at the top of a document, reaches it: `root.id`, `store.code`.

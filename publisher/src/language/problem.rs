@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::SourceFile;
 use super::yaml::Span;
 
 /// One thing that a document says wrong.
@@ -45,6 +46,12 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
+    /// A problem that shows only beyond the language, at a place of a checked file; line and column from 1.
+    #[must_use]
+    pub fn at(file: &SourceFile, line: usize, column: usize, code: &'static str, message: String) -> Self {
+        Report::new(&file.name, &file.text).problem(Span { line, column }, code, message, None)
+    }
+
     fn write_source(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let margin = " ".repeat(self.line.to_string().len());
         // Tabs stay tabs, so that the caret stands right whatever their width.
@@ -97,23 +104,22 @@ impl<'a> Report<'a> {
         message: impl Into<String>,
         help: impl Into<Option<String>>,
     ) -> Option<T> {
-        let source_line = self
-            .lines
-            .get(at.line - 1)
-            .copied()
-            .unwrap_or_default()
-            .trim_end()
-            .to_owned();
-        self.problems.push(Problem {
+        let problem = self.problem(at, code, message.into(), help.into());
+        self.problems.push(problem);
+        None
+    }
+
+    fn problem(&self, at: Span, code: &'static str, message: String, help: Option<String>) -> Problem {
+        let source_line = self.lines.get(at.line - 1).copied().unwrap_or_default();
+        Problem {
             file: self.file.to_owned(),
             line: at.line,
             column: at.column,
-            message: message.into(),
-            help: help.into(),
+            message,
+            help,
             code,
-            source_line,
-        });
-        None
+            source_line: source_line.trim_end().to_owned(),
+        }
     }
 
     /// A construct of the second step.

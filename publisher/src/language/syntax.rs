@@ -5,6 +5,7 @@ use pubsync_schema::shape::SyncMode;
 
 use crate::document::Comparison;
 
+use super::expression::Expression;
 use super::name::Name;
 use super::template::Piece;
 use super::yaml::{Scalar, Span};
@@ -25,6 +26,7 @@ pub struct Declaration {
     pub id: Option<At<Vec<At<Name>>>>,
     pub scopes: Vec<Scope>,
     pub key: Option<At<Vec<Piece>>>,
+    pub aliases: Vec<At<Vec<Piece>>>,
     pub conditions: Vec<Condition>,
     pub body: Vec<Member>,
     pub targets: Option<Vec<TargetUse>>,
@@ -133,6 +135,7 @@ pub enum Value {
     First(Vec<At<Value>>),
     List(Vec<At<Value>>),
     Merge(Vec<At<Value>>),
+    Sql(At<Expression>),
 }
 
 /// What `by`, `flat` and `distinct` say.

@@ -24,7 +24,7 @@ pub fn parse(text: &str) -> Result<Vec<Piece>, String> {
             }
             '}' => return Err("a single \"}\": a brace is written \"}}\"".to_owned()),
             '{' => {
-                let (name, after) = placeholder(after)?;
+                let (name, after) = placeholder(after, "a template")?;
                 if let Some(Piece::Column(before)) = pieces.last() {
                     return Err(format!(
                         "{{{before}}} and {{{name}}} stand side by side: put a separator between them"
@@ -50,7 +50,7 @@ fn push_literal(pieces: &mut Vec<Piece>, c: char) {
 }
 
 /// The name up to the closing brace, and what follows it. A brace inside quotes belongs to the name.
-fn placeholder(text: &str) -> Result<(Name, &str), String> {
+pub(super) fn placeholder<'a>(text: &'a str, of: &str) -> Result<(Name, &'a str), String> {
     let mut quoted = false;
     for (i, c) in text.char_indices() {
         match c {
@@ -60,7 +60,9 @@ fn placeholder(text: &str) -> Result<(Name, &str), String> {
             _ => {}
         }
     }
-    Err("a placeholder is not closed: a brace is written \"{{\"".to_owned())
+    Err(format!(
+        "a placeholder in {of} is not closed: a brace is written \"{{{{\""
+    ))
 }
 
 #[cfg(test)]
@@ -98,8 +100,14 @@ mod tests {
     fn broken_templates_say_why() {
         for (text, message) in [
             ("a}", "a single \"}\": a brace is written \"}}\""),
-            ("a{id", "a placeholder is not closed: a brace is written \"{{\""),
-            ("{a{b}", "a placeholder is not closed: a brace is written \"{{\""),
+            (
+                "a{id",
+                "a placeholder in a template is not closed: a brace is written \"{{\"",
+            ),
+            (
+                "{a{b}",
+                "a placeholder in a template is not closed: a brace is written \"{{\"",
+            ),
             (
                 "{a}{b.c}",
                 "{a} and {b.c} stand side by side: put a separator between them",

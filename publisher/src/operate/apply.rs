@@ -11,6 +11,7 @@ use pubsync_synchronizer::target::{Target, TargetError};
 use pubsync_worker::broker::{Broker, BrokerError};
 use sea_orm::DbErr;
 
+use super::expressions;
 use super::plan::Plan;
 use super::wanted::{self, Wanted};
 use crate::capture::{self, LockRetry};
@@ -70,7 +71,12 @@ pub async fn check(
 ) -> Result<(Catalogue, Vec<Document>), ApplyError> {
     let catalogue = catalogue::introspect(&store.read, store.dialect(), store.names.name()).await?;
     let documents = language::check(files, &catalogue, targets).map_err(ApplyError::Documents)?;
-    Ok((catalogue, documents))
+    let problems = expressions::problems(&store.read, &store.names, &catalogue, &documents, files).await?;
+    if problems.is_empty() {
+        Ok((catalogue, documents))
+    } else {
+        Err(ApplyError::Documents(problems))
+    }
 }
 
 impl Apply<'_> {
@@ -98,7 +104,13 @@ impl Apply<'_> {
         let targets: Vec<&str> = self.targets.keys().map(String::as_str).collect();
         let (catalogue, documents) = check(self.store, self.files, &targets).await?;
         let names = &self.store.names;
-        Ok(wanted::wanted(documents, self.files, &catalogue, names, &targets))
+        Ok(wanted::wanted(
+            documents,
+            self.files,
+            &catalogue,
+            names,
+            self.targets,
+        ))
     }
 
     async fn carry_out(&self, wanted: &[Wanted], agreed: Option<&Plan>) -> Result<Report, ApplyError> {

@@ -14,7 +14,7 @@ use super::lines;
 use super::plan::{ChangeKind, DocumentChange, FieldChange, Standing, Why};
 use super::wanted::Wanted;
 
-type Targets = BTreeMap<String, Arc<dyn Target>>;
+pub(super) type Targets = BTreeMap<String, Arc<dyn Target>>;
 
 /// What becomes of every document that is declared or stands.
 pub(super) fn documents(wanted: &[Wanted], standing: &Standing, targets: &Targets) -> Vec<DocumentChange> {

@@ -3,6 +3,9 @@
 pub mod apply;
 mod compare;
 mod define;
+pub(crate) mod expressions;
+pub mod graph;
+pub mod init;
 mod lines;
 pub mod plan;
 pub mod rebuild;

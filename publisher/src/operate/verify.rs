@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pubsync_schema::mirror::{self, Row};
+use pubsync_schema::mirror;
 use pubsync_schema::shape::Collection;
+use pubsync_schema::store::Store;
 use pubsync_synchronizer::street::Street;
 use pubsync_synchronizer::target::{Target, TargetError};
-use sea_orm::DbErr;
+use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::build::{BuildError, Built};
+use crate::publish::difference;
 use crate::publisher::RootPage;
 use crate::registry::Compiled;
 
@@ -135,9 +137,9 @@ async fn source(
         let roots = compiled.publisher.all(&snapshot, page).await?;
         let built = compiled.publisher.build(&snapshot, &roots).await?;
         let known = mirror::of_roots(&snapshot, store, document, &roots).await?;
+        compare(&snapshot, store, document, (&known, built), findings).await?;
         snapshot.rollback().await?;
         report.roots += roots.len() as u64;
-        compare(&known, built, findings);
         progress(report.roots + report.documents);
         if (roots.len() as u64) < PAGE {
             return Ok(());
@@ -146,46 +148,49 @@ async fn source(
     }
 }
 
-fn compare(known: &[mirror::Known], built: Vec<Built>, findings: &mut Findings) {
-    let live: BTreeMap<&str, &mirror::Known> = known
-        .iter()
-        .filter(|k| !k.deleted)
-        .map(|k| (k.key.as_str(), k))
+/// By the eyes of a publisher: what it would write is missing or stale, what it would bury orphaned.
+async fn compare(
+    snapshot: &DatabaseTransaction,
+    store: &Store,
+    document: &str,
+    (known, built): (&[mirror::Known], Vec<Built>),
+    findings: &mut Findings,
+) -> Result<(), DbErr> {
+    let difference = difference::between(known, built);
+    let written = || difference.puts.iter().chain(&difference.aliases);
+    let new: Vec<String> = written()
+        .filter(|put| put.replaces.is_none())
+        .map(|put| put.document.key.clone())
         .collect();
-    let mut answered = BTreeSet::new();
-    let mut spared = BTreeSet::new();
-    for built in built {
-        for document in built.documents {
-            match document {
-                Ok(document) => {
-                    match live.get(document.key.as_str()) {
-                        None => findings.add(None, Kind::Missing, &document.key),
-                        // Another root holds the key: `failures` names both.
-                        Some(row) if row.root.as_ref() != Some(&built.root) => {
-                            findings.add(None, Kind::Failed, &document.key);
-                        }
-                        Some(row) if row.hash != document.hash => {
-                            findings.add(None, Kind::Stale, &document.key)
-                        }
-                        Some(_) => {}
-                    }
-                    answered.insert(document.key);
-                }
-                Err(failure) => {
-                    findings.add(None, Kind::Failed, failure.key.as_deref().unwrap_or(&built.root));
-                    match failure.key {
-                        Some(key) => answered.insert(key),
-                        None => spared.insert(built.root.clone()),
-                    };
-                }
-            }
-        }
+    let holders: BTreeMap<String, String> = match new.is_empty() {
+        true => BTreeMap::new(),
+        false => mirror::holders(snapshot, store, document, &new)
+            .await?
+            .into_iter()
+            .collect(),
+    };
+    for put in written() {
+        let key = &put.document.key;
+        let kind = match holders.get_key_value(key) {
+            _ if put.replaces.is_some() => Kind::Stale,
+            None => Kind::Missing,
+            Some((key, root)) if difference.gone.contains(&(key.clone(), root.clone())) => Kind::Stale,
+            // Another root holds the key: `failures` names both.
+            Some(_) => Kind::Failed,
+        };
+        findings.add(None, kind, key);
     }
-    for (key, row) in live {
-        if !answered.contains(key) && row.root.as_ref().is_none_or(|root| !spared.contains(root)) {
-            findings.add(None, Kind::Orphaned, key);
-        }
+    let moved = |key: &String| written().any(|put| put.document.key == *key);
+    for (key, _) in difference.gone.iter().filter(|(key, _)| !moved(key)) {
+        findings.add(None, Kind::Orphaned, key);
     }
+    for conflict in &difference.conflicting {
+        findings.add(None, Kind::Failed, &conflict.key);
+    }
+    for failed in &difference.failed {
+        findings.add(None, Kind::Failed, failed.key.as_deref().unwrap_or(&failed.root));
+    }
+    Ok(())
 }
 
 /// Every mirror row against what the target holds for its key.
@@ -198,6 +203,9 @@ async fn against_mirror(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), VerifyError> {
     let mut after = String::new();
+    let aliases = street
+        .definitions
+        .shows_aliases(&collection.document, target.name());
     loop {
         let rows = mirror::full_page(
             &street.store.read,
@@ -212,13 +220,12 @@ async fn against_mirror(
         let bodies = target.bodies(collection, &keys).await?;
         for ((row, held), body) in rows.iter().zip(versions).zip(bodies) {
             let held = held.filter(|h| !h.deleted).map(|h| h.revision);
-            let absent = row.deleted || !collection.takes(&row.key);
-            if let Some(kind) = difference(row, absent, held, body.as_deref()) {
+            let shown = row.shown(aliases).filter(|_| collection.takes(&row.key));
+            report.documents += u64::from(shown.is_some());
+            if let Some(kind) = against_target(row.revision, shown, held, body.as_deref()) {
                 findings.add(Some(target.name()), kind, &row.key);
             }
         }
-        let shown = |row: &&Row| !row.deleted && collection.takes(&row.key);
-        report.documents += rows.iter().filter(shown).count() as u64;
         progress(report.roots + report.documents);
         match rows.last() {
             Some(last) if rows.len() as u64 == PAGE => after.clone_from(&last.key),
@@ -227,15 +234,15 @@ async fn against_mirror(
     }
 }
 
-/// `absent`: the target shall not show the key.
-fn difference(row: &Row, absent: bool, held: Option<i64>, body: Option<&str>) -> Option<Kind> {
-    match (absent, held) {
-        (true, None) => None,
-        (true, Some(_)) => Some(Kind::Orphaned),
-        (false, None) => Some(Kind::Missing),
-        (false, Some(revision)) if revision > row.revision => Some(Kind::Ahead),
-        (false, Some(revision)) if revision < row.revision => Some(Kind::Stale),
-        (false, Some(_)) => (body != Some(row.body.as_str())).then_some(Kind::Stale),
+/// `shown`: what readers of the target should see; `held` and `body`: what it has.
+fn against_target(revision: i64, shown: Option<&str>, held: Option<i64>, body: Option<&str>) -> Option<Kind> {
+    match (shown, held) {
+        (None, None) => None,
+        (None, Some(_)) => Some(Kind::Orphaned),
+        (Some(_), None) => Some(Kind::Missing),
+        (Some(_), Some(held)) if held > revision => Some(Kind::Ahead),
+        (Some(_), Some(held)) if held < revision => Some(Kind::Stale),
+        (Some(_), Some(_)) => (body != shown).then_some(Kind::Stale),
     }
 }
 

@@ -6,8 +6,9 @@ use pubsync_schema::definition::Definition;
 use pubsync_schema::names::{Lane, Names};
 use pubsync_schema::shape::{Binding, Shape};
 
+use super::compare::Targets;
 use super::plan::Statement;
-use crate::capture::Capture;
+use crate::capture::{self, Capture};
 use crate::catalogue::Catalogue;
 use crate::document::Document;
 use crate::language::{self, SourceFile};
@@ -31,7 +32,7 @@ pub fn wanted(
     files: &[SourceFile],
     catalogue: &Catalogue,
     names: &Names,
-    targets: &[&str],
+    targets: &Targets,
 ) -> Vec<Wanted> {
     let one = |(document, file): (Document, &SourceFile)| {
         let plan = DocumentPlan::new(document, catalogue, names);
@@ -45,15 +46,18 @@ pub fn wanted(
     documents.into_iter().zip(files).map(one).collect()
 }
 
-fn definition(plan: &DocumentPlan, yaml: &str, targets: &[&str]) -> Definition {
+fn definition(plan: &DocumentPlan, yaml: &str, targets: &Targets) -> Definition {
     let document = &plan.document;
-    let bindings: BTreeMap<String, Binding> = match &document.targets {
+    let mut bindings: BTreeMap<String, Binding> = match &document.targets {
         Some(list) => list.iter().cloned().collect(),
         None => targets
-            .iter()
-            .map(|name| ((*name).to_owned(), Binding::default()))
+            .keys()
+            .map(|name| (name.clone(), Binding::default()))
             .collect(),
     };
+    for (name, binding) in &mut bindings {
+        binding.aliases = targets.get(name).is_some_and(|target| target.holds_aliases());
+    }
     let columns = columns(&plan.uses);
     Definition {
         document: document.name.clone(),
@@ -64,6 +68,7 @@ fn definition(plan: &DocumentPlan, yaml: &str, targets: &[&str]) -> Definition {
             document: document.name.clone(),
             queue: document.queue.clone().unwrap_or_else(|| document.name.clone()),
             key: language::key_pattern(document),
+            aliases: language::alias_patterns(document),
             targets: bindings,
             sync: document.sync,
             inline_limit: document.inline_limit,
@@ -102,18 +107,7 @@ fn fingerprint(plan: &DocumentPlan, yaml: &str, columns: &BTreeMap<String, Strin
 
 /// What to capture, merged over all documents.
 pub fn captures(wanted: &[Wanted]) -> Vec<Capture> {
-    let mut merged: BTreeMap<&str, Capture> = BTreeMap::new();
-    for (name, used) in wanted.iter().flat_map(|one| &one.uses) {
-        let capture = merged.entry(name).or_insert_with(|| Capture {
-            table: used.table.clone(),
-            name: name.clone(),
-            watched: Default::default(),
-            carried: Default::default(),
-        });
-        capture.watched.extend(&used.watched);
-        capture.carried.extend(&used.carried);
-    }
-    merged.into_values().collect()
+    capture::merged(wanted.iter().flat_map(|one| &one.uses))
 }
 
 /// The queues of these documents, each once, in order.

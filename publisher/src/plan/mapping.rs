@@ -16,7 +16,7 @@ fn properties(document: &Document, members: &[(String, Value)]) -> Json {
     Json::Object(members.iter().filter_map(typed).collect::<Map<_, _>>())
 }
 
-/// `None` where nothing is known, as of a constant null: the field stays out of the index.
+/// `None` where nothing is known, as of a constant null or an expression: the field stays out of the index.
 fn field(document: &Document, value: &Value) -> Option<Json> {
     match value {
         Value::Column(column) => Some(of_kind(&document.column_of(*column).kind)),
@@ -40,6 +40,7 @@ fn field(document: &Document, value: &Value) -> Option<Json> {
             _ => of_kind(&document.column_of(*column).kind),
         }),
         Value::First(values) | Value::List(values) => values.iter().find_map(|one| field(document, one)),
+        Value::Sql(_) => None,
         Value::Merge(values) => merged(values.iter().filter_map(|one| field(document, one))),
     }
 }

@@ -8,6 +8,7 @@
 
 mod aggregate;
 pub mod dialect;
+mod expression;
 mod mapping;
 mod reverse;
 mod rows;
@@ -25,6 +26,7 @@ use crate::catalogue::Catalogue;
 use crate::document::{ColumnRef, Document, SourceId};
 
 pub use aggregate::Fold;
+pub use expression::ExpressionUse;
 pub use mapping::mapping;
 pub use reverse::{AllRoots, ReversePath};
 pub use slots::Slot;
@@ -39,9 +41,12 @@ pub struct DocumentPlan {
     /// Roots that exist and pass the document's `where`.
     pub root: RootSelect,
     /// One per scope and node, in an order in which outer values are always known. By source; `None` for the root and
-    /// what is read with others.
+    /// what is read with others. Then one for each expression.
     pub steps: Vec<Option<Step>>,
+    /// In the order of their steps.
+    pub expressions: Vec<ExpressionUse>,
     pub key: Vec<KeyPiece>,
+    pub aliases: Vec<Vec<KeyPiece>>,
     pub body: Template,
     /// By the catalogue's name of the table.
     pub uses: BTreeMap<String, TableUse>,
@@ -66,6 +71,7 @@ pub struct RootSelect {
 /// columns, in row order within an instance.
 #[derive(Debug)]
 pub struct Step {
+    /// Its place in [`DocumentPlan::steps`]: the source, where it is of one.
     pub source: SourceId,
     pub sql: String,
     /// How many columns stand after the number.
@@ -106,7 +112,12 @@ impl DocumentPlan {
         let dialect = names.dialect();
         let mut slots = slots::Slots::new(dialect, &document);
         let body = template::body(&document, &mut slots);
-        let key = template::key(&document, &mut slots);
+        let key = template::key(&document.key, &mut slots);
+        let aliases = document
+            .aliases
+            .iter()
+            .map(|alias| template::key(alias, &mut slots))
+            .collect();
         let id = document
             .root_id
             .iter()
@@ -114,12 +125,15 @@ impl DocumentPlan {
             .collect();
         let needs = select::needs(&document, &mut slots);
         let root = select::root(dialect, &document, &slots, id);
-        let steps = select::steps(dialect, &document, &slots, needs);
+        let mut steps = select::steps(dialect, &document, &slots, needs);
+        let expressions = select::expressions(&document, &mut steps, slots.into_expressions());
         let uses = uses(&document, catalogue);
         Self {
             root,
             steps,
+            expressions,
             key,
+            aliases,
             body,
             reverse: reverse::paths(names, &document, catalogue, &uses),
             all_roots: reverse::all_roots(&document, names),
@@ -127,6 +141,15 @@ impl DocumentPlan {
             uses,
             dialect,
             document,
+        }
+    }
+
+    /// What a step reads, for people.
+    #[must_use]
+    pub fn label(&self, step: &Step) -> String {
+        match self.expressions.iter().find(|used| used.step == step.source) {
+            Some(used) => format!("expression {}", used.text),
+            None => self.document.label(step.source),
         }
     }
 
@@ -138,7 +161,7 @@ impl DocumentPlan {
             self.root.sql.as_str(),
         )];
         for step in self.steps.iter().flatten() {
-            all.push((self.document.label(step.source), &step.sql));
+            all.push((self.label(step), &step.sql));
         }
         for (table, path) in &self.reverse {
             all.push((format!("roots of changed rows of {table}"), &path.sql));

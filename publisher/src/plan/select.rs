@@ -5,7 +5,7 @@ use pubsync_schema::dialect::Dialect;
 use super::aggregate::folded;
 use super::rows::{Expressions, where_clause};
 use super::slots::{Slot, Slots};
-use super::{Outer, RootSelect, Step, Walk, dialect};
+use super::{ExpressionUse, Outer, RootSelect, Step, Walk, dialect, expression};
 use crate::document::{ColumnRef, Document, Operand, Role, SourceId};
 
 /// What a step needs from rows of earlier sources.
@@ -126,7 +126,7 @@ pub(super) fn steps(
     } in needs
     {
         let folded = folded[source].as_deref();
-        let walk = walk(&steps, &outer);
+        let walk = walk(document, &steps, &outer);
         let sql = Expressions {
             dialect,
             document,
@@ -146,14 +146,44 @@ pub(super) fn steps(
     steps
 }
 
-fn walk(steps: &[Option<Step>], outer: &[Outer]) -> Walk {
+/// Adds the steps of expressions behind those of sources.
+pub(super) fn expressions(
+    document: &Document,
+    steps: &mut Vec<Option<Step>>,
+    needs: Vec<expression::Needs>,
+) -> Vec<ExpressionUse> {
+    let mut uses = Vec::new();
+    for needs in needs {
+        uses.push(ExpressionUse {
+            step: steps.len(),
+            text: needs.text,
+            line: needs.line,
+            column: needs.column,
+        });
+        steps.push(Some(Step {
+            source: steps.len(),
+            sql: needs.sql,
+            width: 2,
+            walk: walk(document, steps, &needs.outer),
+            outer: needs.outer,
+            at_most: None,
+            distinct: Vec::new(),
+        }));
+    }
+    uses
+}
+
+fn walk(document: &Document, steps: &[Option<Step>], outer: &[Outer]) -> Walk {
+    let always_there =
+        |source: SourceId| !matches!(document.sources[source].role, Role::Scope { optional: true, .. });
+
     let mut sources: Vec<SourceId> = outer.iter().map(|outer| outer.slot.source).collect();
     sources.sort_unstable();
     sources.dedup();
     match sources[..] {
         [] => return Walk::Once,
         [0] => return Walk::Roots,
-        [one] if outer.iter().all(|outer| outer.strict) => return Walk::Rows(one),
+        [one] if always_there(one) || outer.iter().all(|outer| outer.strict) => return Walk::Rows(one),
         _ => {}
     }
     // What a row hangs on must be bound before it.

@@ -2,9 +2,9 @@
 
 use pubsync_schema::dialect::Dialect;
 
-use super::dialect;
+use super::{dialect, expression};
 use crate::catalogue::{Column, ColumnKind};
-use crate::document::{ColumnRef, Document, Role, SourceId};
+use crate::document::{ColumnRef, Document, Expression, Role, SourceId};
 
 /// Where a column's text stands among the rows that were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub(super) struct Slots<'a> {
     /// SQL expressions by source.
     selected: Vec<Vec<String>>,
     used: Vec<Vec<ColumnRef>>,
+    expressions: Vec<expression::Needs>,
 }
 
 impl<'a> Slots<'a> {
@@ -34,6 +35,7 @@ impl<'a> Slots<'a> {
             document,
             selected: vec![Vec::new(); sources],
             used: vec![Vec::new(); sources],
+            expressions: Vec::new(),
         }
     }
 
@@ -72,6 +74,17 @@ impl<'a> Slots<'a> {
             kind: meta.kind.clone(),
             column,
         }
+    }
+
+    /// Gives the step that the expression will have.
+    pub fn expression(&mut self, expression: &Expression) -> SourceId {
+        let needs = expression::needs(self.dialect, self.document, self, expression);
+        self.expressions.push(needs);
+        self.document.sources.len() + self.expressions.len() - 1
+    }
+
+    pub fn into_expressions(self) -> Vec<expression::Needs> {
+        self.expressions
     }
 
     /// What the catalogue says of a column.

@@ -45,6 +45,9 @@ pub enum Template {
     First(Vec<Template>),
     List(Vec<Template>),
     Merge(Vec<Template>),
+    Expression {
+        step: SourceId,
+    },
 }
 
 /// [`Gather`] with its columns resolved.
@@ -69,8 +72,9 @@ pub(super) fn body(document: &Document, slots: &mut Slots<'_>) -> Template {
     object(&document.body, slots)
 }
 
-pub(super) fn key(document: &Document, slots: &mut Slots<'_>) -> Vec<KeyPiece> {
-    let follows = |i: usize| match document.key.get(i + 1) {
+/// Of the key, or of an alias.
+pub(super) fn key(template: &[KeySegment], slots: &mut Slots<'_>) -> Vec<KeyPiece> {
+    let follows = |i: usize| match template.get(i + 1) {
         Some(KeySegment::Literal(text)) => text.chars().next(),
         _ => None,
     };
@@ -81,7 +85,7 @@ pub(super) fn key(document: &Document, slots: &mut Slots<'_>) -> Vec<KeyPiece> {
             follows: follows(i),
         },
     };
-    document.key.iter().enumerate().map(piece).collect()
+    template.iter().enumerate().map(piece).collect()
 }
 
 fn object(members: &[(String, Value)], slots: &mut Slots<'_>) -> Template {
@@ -128,6 +132,9 @@ fn template(value: &Value, slots: &mut Slots<'_>) -> Template {
         Value::First(values) => Template::First(templates(values, slots)),
         Value::List(values) => Template::List(templates(values, slots)),
         Value::Merge(values) => Template::Merge(templates(values, slots)),
+        Value::Sql(expression) => Template::Expression {
+            step: slots.expression(expression),
+        },
     }
 }
 
@@ -152,6 +159,7 @@ pub(super) fn each_value(value: &Value, visit: &mut impl FnMut(&Value)) {
         Value::Column(_)
         | Value::Text(_)
         | Value::Constant(_)
+        | Value::Sql(_)
         | Value::Count { .. }
         | Value::Aggregate { .. } => {}
         Value::Object(members) => members.iter().for_each(|(_, member)| each_value(member, visit)),

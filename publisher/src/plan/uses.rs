@@ -69,7 +69,7 @@ impl Columns<'_> {
             source.order.iter().for_each(|order| self.column(order.column));
         }
         document.filters.iter().for_each(|filter| self.filter(filter));
-        for segment in &document.key {
+        for segment in document.key.iter().chain(document.aliases.iter().flatten()) {
             if let KeySegment::Column(column) = segment {
                 self.column(*column);
             }
@@ -82,6 +82,7 @@ impl Columns<'_> {
                     ..
                 } => by.iter().for_each(|column| self.column(*column)),
                 Value::Aggregate { column, .. } => self.column(*column),
+                Value::Sql(expression) => expression.columns().for_each(|column| self.column(column)),
                 _ => {}
             });
         }

@@ -1,30 +1,37 @@
 //! What the sources give against what the mirror has: pure.
 
+mod claims;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 
-use pubsync_schema::mirror::{Known, Row};
+use pubsync_schema::mirror::{self, Known};
 
-use crate::build::Built;
+use crate::build::{Built, BuiltDocument, DocumentFailure, Kind, pointer_hash};
+use claims::Claims;
 
 /// What must be written.
 #[derive(Debug, Default)]
 pub struct Difference {
     /// New or changed documents; a key stands once.
     pub puts: Vec<Changed>,
+    /// New or changed aliases of documents that are in the mirror or among `puts`.
+    pub aliases: Vec<Changed>,
     /// Live keys, with their roots, that the answer has not: absence means delete.
     pub gone: Vec<(String, String)>,
     pub unchanged: usize,
     pub failed: Vec<Unbuilt>,
-    /// Keys that another live root holds.
+    /// Keys that another live root holds, and aliases that another document holds.
     pub conflicting: Vec<Conflict>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Changed {
-    pub key: String,
     pub root: String,
-    pub body: String,
-    pub hash: String,
+    pub document: BuiltDocument,
+    /// What stands live under the key, of the same root.
+    pub replaces: Option<mirror::Kind>,
 }
 
 #[derive(Debug)]
@@ -39,7 +46,17 @@ pub struct Unbuilt {
 pub struct Conflict {
     pub key: String,
     pub root: String,
-    pub holder: String,
+    /// Of an alias: the key that it was to lead to.
+    pub alias_of: Option<String>,
+    pub holder: Holder,
+}
+
+/// Who has the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    Root(String),
+    /// Of the same root: an alias that leads to the document with this key.
+    AliasOf(String),
 }
 
 /// Compares. Failed is not absent: a key that could not be built keeps its row, and where a failure's key is unknown
@@ -47,42 +64,19 @@ pub struct Conflict {
 pub fn between(known: &[Known], built: Vec<Built>) -> Difference {
     let mut difference = Difference::default();
     let by_key: HashMap<&str, &Known> = known.iter().map(|k| (k.key.as_str(), k)).collect();
-    let mut spared_roots = HashSet::new();
-    let answered = owners(&by_key, &built);
+    let claims = Claims::of(&by_key, &built);
+    let mut spared = Spared::default();
     for built in built {
         for document in built.documents {
             match document {
-                Ok(document) => {
-                    if let Some(owner) = answered.get(&document.key).filter(|owner| **owner != built.root) {
-                        let (key, root, holder) = (document.key, built.root.clone(), owner.clone());
-                        difference.conflicting.push(Conflict { key, root, holder });
-                        continue;
-                    }
-                    let same = by_key.get(document.key.as_str()).is_some_and(|k| {
-                        !k.deleted && k.hash == document.hash && k.root.as_deref() == Some(&built.root)
-                    });
-                    if same {
-                        difference.unchanged += 1;
-                    } else {
-                        let (key, root) = (document.key, built.root.clone());
-                        difference.puts.push(Changed {
-                            key,
-                            root,
-                            body: document.body,
-                            hash: document.hash,
-                        });
-                    }
-                }
+                Ok(document) => difference.compare(&by_key, &claims, &built.root, document),
                 Err(failure) => {
-                    if failure.key.is_none() {
-                        spared_roots.insert(built.root.clone());
-                    }
-                    let (key, class, message) = (failure.key, failure.class, failure.message);
+                    spared.note(&built.root, &failure);
                     difference.failed.push(Unbuilt {
                         root: built.root.clone(),
-                        key,
-                        class,
-                        message,
+                        key: failure.key,
+                        class: failure.class,
+                        message: failure.message,
                     });
                 }
             }
@@ -91,8 +85,7 @@ pub fn between(known: &[Known], built: Vec<Built>) -> Difference {
     for row in known.iter().filter(|k| !k.deleted) {
         let Some(root) = &row.root else { continue };
         // A key that moved to another root of this batch is buried too; its new root digs it out right after.
-        let kept = answered.get(&row.key).is_some_and(|owner| owner == root);
-        if !kept && !spared_roots.contains(root) {
+        if !claims.keeps(&row.key, root) && !spared.has(row, root) {
             difference.gone.push((row.key.clone(), root.clone()));
         }
     }
@@ -100,189 +93,151 @@ pub fn between(known: &[Known], built: Vec<Built>) -> Difference {
     difference
 }
 
-/// Key → the root of this answer that has it. Where two have it, the one that holds it already; else the first.
-fn owners(known: &HashMap<&str, &Known>, built: &[Built]) -> HashMap<String, String> {
-    let mut owners: HashMap<String, String> = HashMap::new();
-    for built in built {
-        let keys = built.documents.iter().filter_map(|document| match document {
-            Ok(document) => Some(&document.key),
-            Err(failure) => failure.key.as_ref(),
-        });
-        for key in keys {
-            let holds = known
-                .get(key.as_str())
-                .is_some_and(|k| !k.deleted && k.root.as_deref() == Some(&built.root));
-            if holds || !owners.contains_key(key) {
-                owners.insert(key.clone(), built.root.clone());
-            }
-        }
+/// Rows that stay because what would replace them could not be built.
+#[derive(Default)]
+struct Spared {
+    roots: HashSet<String>,
+    /// Root, and hash of what leads to a document that failed.
+    aliases: HashSet<(String, String)>,
+}
+
+impl Spared {
+    fn note(&mut self, root: &str, failure: &DocumentFailure) {
+        match &failure.key {
+            None => self.roots.insert(root.to_owned()),
+            Some(key) => self.aliases.insert((root.to_owned(), pointer_hash(key))),
+        };
     }
-    owners
+
+    fn has(&self, row: &Known, root: &str) -> bool {
+        self.roots.contains(root)
+            || row.kind == mirror::Kind::Alias && self.aliases.contains(&(root.to_owned(), row.hash.clone()))
+    }
 }
 
 impl Difference {
-    /// Takes out of `puts` what the mirror did not accept.
-    pub fn conflicts(&mut self, written: &[(String, i64)]) {
-        let written: HashSet<&str> = written.iter().map(|w| w.0.as_str()).collect();
-        let (accepted, refused) = std::mem::take(&mut self.puts)
-            .into_iter()
-            .partition(|p| written.contains(p.key.as_str()));
-        self.puts = accepted;
-        let conflict = |c: Changed| Conflict {
-            key: c.key,
-            root: c.root,
-            holder: String::new(),
+    fn compare(
+        &mut self,
+        known: &HashMap<&str, &Known>,
+        claims: &Claims,
+        root: &str,
+        document: BuiltDocument,
+    ) {
+        let alias_of = match &document.kind {
+            Kind::Document => None,
+            Kind::Alias { of } if claims.lost(of, root) => return,
+            Kind::Alias { of } => Some(of.clone()),
         };
-        self.conflicting
-            .extend::<Vec<Conflict>>(Vec::from_iter(refused).into_iter().map(conflict).collect());
+        if let Some(holder) = claims.stronger(root, &document) {
+            let key = document.key;
+            if !self.conflicting.iter().any(|c| c.key == key && c.root == root) {
+                let root = root.to_owned();
+                self.conflicting.push(Conflict {
+                    key,
+                    root,
+                    alias_of,
+                    holder,
+                });
+            }
+            return;
+        }
+        let row = known.get(document.key.as_str());
+        let row = row.filter(|k| !k.deleted && k.root.as_deref() == Some(root));
+        let kind = match alias_of {
+            None => mirror::Kind::Document,
+            Some(_) => mirror::Kind::Alias,
+        };
+        if row.is_some_and(|row| row.hash == document.hash && row.kind == kind) {
+            self.unchanged += 1;
+            return;
+        }
+        let changed = Changed {
+            root: root.to_owned(),
+            replaces: row.map(|row| row.kind),
+            document,
+        };
+        match kind {
+            mirror::Kind::Document => self.puts.push(changed),
+            mirror::Kind::Alias => self.aliases.push(changed),
+        }
     }
 
-    /// Fills in who holds conflicting keys.
-    pub fn name_holders(&mut self, rows: &[Row]) {
-        for conflict in self.conflicting.iter_mut().filter(|c| c.holder.is_empty()) {
-            let row = rows.iter().find(|r| r.key == conflict.key);
-            conflict.holder = row.and_then(|r| r.root.clone()).unwrap_or_else(|| "?".to_owned());
-        }
+    /// Takes documents out that the mirror did not accept, and the aliases that were to lead to them. `holders`: who has
+    /// the keys. Gives rows of such aliases, with their roots, that are gone: what they led to before is not there any
+    /// more either.
+    pub fn refuse(
+        &mut self,
+        written: &[(String, i64)],
+        holders: &[(String, String)],
+    ) -> Vec<(String, String)> {
+        let refused = refused(&mut self.puts, written);
+        let lost = |alias: &Changed| matches!(&alias.document.kind, Kind::Alias { of } if refused.iter().any(|r| r.document.key == *of));
+        let (dangling, aliases): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.aliases).into_iter().partition(lost);
+        self.aliases = aliases;
+        self.conflict(refused, holders);
+        dangling
+            .into_iter()
+            .filter(|alias| alias.replaces.is_some())
+            .map(|alias| (alias.document.key, alias.root))
+            .collect()
+    }
+
+    /// The same for aliases.
+    pub fn refuse_aliases(&mut self, written: &[(String, i64)], holders: &[(String, String)]) {
+        let refused = refused(&mut self.aliases, written);
+        self.conflict(refused, holders);
+    }
+
+    fn conflict(&mut self, refused: Vec<Changed>, holders: &[(String, String)]) {
+        self.conflicting.extend(refused.into_iter().map(|changed| {
+            let holder = holders.iter().find(|(key, _)| *key == changed.document.key);
+            Conflict {
+                holder: Holder::Root(holder.map_or_else(|| "?".to_owned(), |(_, root)| root.clone())),
+                root: changed.root,
+                alias_of: match changed.document.kind {
+                    Kind::Document => None,
+                    Kind::Alias { of } => Some(of),
+                },
+                key: changed.document.key,
+            }
+        }));
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::build::{BuiltDocument, DocumentFailure};
+fn refused(puts: &mut Vec<Changed>, written: &[(String, i64)]) -> Vec<Changed> {
+    let written: HashSet<&str> = written.iter().map(|w| w.0.as_str()).collect();
+    let (accepted, refused) = std::mem::take(puts)
+        .into_iter()
+        .partition(|put: &Changed| written.contains(put.document.key.as_str()));
+    *puts = accepted;
+    refused
+}
 
-    fn known(key: &str, root: &str, hash: &str, deleted: bool) -> Known {
-        Known {
-            key: key.into(),
-            root: Some(root.into()),
-            hash: hash.into(),
-            revision: 1,
-            deleted,
+impl Conflict {
+    /// The class of the failure, and what it says.
+    pub fn tell(&self) -> (&'static str, String) {
+        let holder = match &self.holder {
+            Holder::Root(root) => format!("root {root}"),
+            Holder::AliasOf(key) => format!("the document {key:?} of the same root"),
+        };
+        match &self.alias_of {
+            None => (
+                "key conflict",
+                format!(
+                    "key {:?} of root {} is held by {holder}: two live roots make the same key; change the key template or \
+                     the data",
+                    self.key, self.root
+                ),
+            ),
+            Some(of) => (
+                "alias conflict",
+                format!(
+                    "alias {:?} of {of:?} (root {}) is held by {holder}: the document is there, its alias is not; change \
+                     the template of the alias or the data",
+                    self.key, self.root
+                ),
+            ),
         }
-    }
-
-    fn doc(key: &str, hash: &str) -> Result<BuiltDocument, DocumentFailure> {
-        Ok(BuiltDocument {
-            key: key.into(),
-            body: "{}".into(),
-            hash: hash.into(),
-        })
-    }
-
-    fn fail(key: Option<&str>) -> Result<BuiltDocument, DocumentFailure> {
-        Err(DocumentFailure {
-            key: key.map(str::to_owned),
-            class: "value",
-            message: "NaN".into(),
-        })
-    }
-
-    #[test]
-    fn unchanged_is_silent_absent_is_deleted_new_is_written() {
-        let before = [
-            known("a", "1", "h", false),
-            known("b", "1", "h", false),
-            known("c", "2", "h", true),
-        ];
-        let after = vec![
-            Built {
-                root: "1".into(),
-                documents: vec![doc("a", "h"), doc("n", "h")],
-            },
-            Built {
-                root: "2".into(),
-                documents: vec![doc("c", "h")],
-            },
-        ];
-        let d = between(&before, after);
-        assert_eq!(d.unchanged, 1);
-        assert_eq!(d.gone, [("b".to_owned(), "1".to_owned())]);
-        let keys: Vec<_> = d.puts.iter().map(|p| p.key.as_str()).collect();
-        assert_eq!(keys, ["n", "c"], "a tombstone with the old hash is dug out again");
-    }
-
-    #[test]
-    fn failed_is_not_absent() {
-        let before = [
-            known("a", "1", "h", false),
-            known("b", "1", "h", false),
-            known("c", "2", "h", false),
-        ];
-        let after = vec![
-            Built {
-                root: "1".into(),
-                documents: vec![fail(Some("a"))],
-            },
-            Built {
-                root: "2".into(),
-                documents: vec![fail(None)],
-            },
-        ];
-        let d = between(&before, after);
-        assert_eq!(
-            d.gone,
-            [("b".to_owned(), "1".to_owned())],
-            "a and c keep their rows"
-        );
-        assert_eq!(d.failed.len(), 2);
-    }
-
-    #[test]
-    fn a_key_that_moves_within_the_batch_is_buried_and_written() {
-        let before = [known("x", "1", "h", false)];
-        let after = vec![
-            Built {
-                root: "1".into(),
-                documents: vec![],
-            },
-            Built {
-                root: "2".into(),
-                documents: vec![doc("x", "h")],
-            },
-        ];
-        let d = between(&before, after);
-        assert_eq!(d.gone, [("x".to_owned(), "1".to_owned())]);
-        assert_eq!(d.puts.len(), 1);
-        assert_eq!(d.puts[0].root, "2");
-    }
-
-    #[test]
-    fn the_holder_of_a_key_keeps_it() {
-        let after = vec![
-            Built {
-                root: "1".into(),
-                documents: vec![doc("x", "h")],
-            },
-            Built {
-                root: "2".into(),
-                documents: vec![doc("x", "g")],
-            },
-        ];
-        let d = between(&[known("x", "2", "g", false)], after);
-        assert_eq!((d.puts.len(), d.gone.len(), d.unchanged), (0, 0, 1));
-        assert_eq!(
-            (d.conflicting[0].root.as_str(), d.conflicting[0].holder.as_str()),
-            ("1", "2")
-        );
-    }
-
-    #[test]
-    fn one_key_of_two_roots_is_a_conflict_of_the_second() {
-        let after = vec![
-            Built {
-                root: "1".into(),
-                documents: vec![doc("x", "h")],
-            },
-            Built {
-                root: "2".into(),
-                documents: vec![doc("x", "g")],
-            },
-        ];
-        let d = between(&[], after);
-        assert_eq!(d.puts.len(), 1);
-        assert_eq!(
-            (d.conflicting[0].root.as_str(), d.conflicting[0].holder.as_str()),
-            ("2", "1")
-        );
     }
 }

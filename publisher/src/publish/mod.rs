@@ -2,18 +2,18 @@
 //! sources give now with the mirror, writes what differs and queues it for every target.
 
 pub mod consumer;
-mod difference;
+pub(crate) mod difference;
 pub mod explode;
 mod queueing;
+mod writing;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use pubsync_schema::failure::{self, NewFailure, Stage};
 use pubsync_schema::fault::{Fault, classify};
-use pubsync_schema::mirror::{self, Put};
+use pubsync_schema::mirror;
 use pubsync_schema::names::Lane;
-use pubsync_schema::{definition, dialect::Dialect, ledger, run};
+use pubsync_schema::{definition, dialect::Dialect, ledger};
 use pubsync_synchronizer::direct::Direct;
 use pubsync_synchronizer::sender::Outbound;
 use pubsync_synchronizer::street::Street;
@@ -22,7 +22,11 @@ use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::build::{BuildError, Built};
 use crate::registry::Compiled;
-use difference::Difference;
+use writing::{Writing, Written};
+
+/// How often a job is done again with the holders of keys that it wants. What is still held then is a failure, which is
+/// queued again as soon as the holder lets go.
+const ROUNDS: usize = 16;
 
 /// What a publisher needs beside the street.
 #[derive(Clone)]
@@ -92,30 +96,73 @@ impl PublishError {
 impl Publish {
     /// Runs one job to its commit, then hands on what it wrote.
     ///
+    /// Where another root holds a key that the job wants, that root joins: all is put back, and done again with both
+    /// locked in order and built from one snapshot. Only a holder that still has the key then is in the way.
+    ///
     /// # Errors
     /// See [`PublishError`]; then nothing has happened.
     pub async fn run(&self, compiled: &Arc<Compiled>, job: &Job) -> Result<Tally, PublishError> {
-        let store = &self.street.store;
         let document = &compiled.definition.document;
         let begun = Instant::now();
+        let (mut roots, mut round) = (job.roots.clone(), 0);
+        let most = roots.len() + 2 * self.street.settings.publisher_batch;
+        loop {
+            round += 1;
+            let joining = round < ROUNDS && roots.len() < most;
+            match self.attempt(compiled, job, &roots, joining).await? {
+                None => {
+                    return Ok(Tally {
+                        duplicate: true,
+                        ..Tally::default()
+                    });
+                }
+                Some(Written::Held(holders)) => {
+                    roots.extend(holders);
+                    roots.sort_unstable();
+                    roots.dedup();
+                }
+                Some(Written::Done(tally, handed)) => {
+                    metrics::published(document, roots.len(), &tally.results(), begun.elapsed());
+                    queueing::hand_over(self, handed).await;
+                    return Ok(tally);
+                }
+            }
+        }
+    }
+
+    /// One transaction; `None`: its ledger rows are gone.
+    async fn attempt(
+        &self,
+        compiled: &Arc<Compiled>,
+        job: &Job,
+        roots: &[String],
+        joining: bool,
+    ) -> Result<Option<Written>, PublishError> {
+        let store = &self.street.store;
+        let document = &compiled.definition.document;
         let txn = store.begin().await?;
         self.check_current(&txn, compiled).await?;
         if !job.ids.is_empty() && ledger::delete(&txn, store, &job.ids).await?.is_empty() {
             txn.rollback().await?;
-            return Ok(Tally {
-                duplicate: true,
-                ..Tally::default()
-            });
+            return Ok(None);
         }
-        metrics::lock_wait(document, mirror::lock_roots(&txn, store, document, &job.roots)).await?;
-        let known = mirror::of_roots(&txn, store, document, &job.roots).await?;
-        let built = self.look(&txn, compiled, &job.roots).await?;
-        let difference = difference::between(&known, built);
-        let (tally, handed) = self.write(&txn, compiled, job, difference).await?;
-        txn.commit().await?;
-        metrics::published(document, job.roots.len(), &tally.results(), begun.elapsed());
-        queueing::hand_over(self, handed).await;
-        Ok(tally)
+        metrics::lock_wait(document, mirror::lock_roots(&txn, store, document, roots)).await?;
+        let known = mirror::of_roots(&txn, store, document, roots).await?;
+        let built = self.look(&txn, compiled, roots).await?;
+        let writing = Writing {
+            publish: self,
+            txn: &txn,
+            compiled,
+            job,
+            roots,
+            joining,
+        };
+        let written = writing.write(difference::between(&known, built)).await?;
+        match &written {
+            Written::Done(..) => txn.commit().await?,
+            Written::Held(_) => txn.rollback().await?,
+        }
+        Ok(Some(written))
     }
 
     async fn check_current(
@@ -148,76 +195,4 @@ impl Publish {
             }
         }
     }
-
-    async fn write(
-        &self,
-        txn: &DatabaseTransaction,
-        compiled: &Compiled,
-        job: &Job,
-        mut difference: Difference,
-    ) -> Result<(Tally, queueing::Handed), PublishError> {
-        let store = &self.street.store;
-        let (document, number) = (&compiled.definition.document, compiled.definition.number);
-        // Buried first: a key that moves between two roots of this batch is free when its new root takes it.
-        let buried = mirror::bury(txn, store, document, number, job.changed_at, &difference.gone).await?;
-        let puts: Vec<Put<'_>> = difference
-            .puts
-            .iter()
-            .map(|d| Put {
-                key: &d.key,
-                root: &d.root,
-                body: &d.body,
-                hash: &d.hash,
-            })
-            .collect();
-        let written = mirror::put(txn, store, document, number, job.changed_at, &puts).await?;
-        drop(puts);
-        if written.len() < difference.puts.len() {
-            difference.conflicts(&written);
-            let keys: Vec<String> = difference.conflicting.iter().map(|c| c.key.clone()).collect();
-            difference.name_holders(&mirror::by_keys(txn, store, document, &keys).await?);
-        }
-        let failures = failures(document, job, &difference);
-        let tally = Tally {
-            changed: written.len(),
-            unchanged: difference.unchanged,
-            deleted: buried.len(),
-            failed: failures.len(),
-            duplicate: false,
-        };
-        failure::clear_roots(txn, store, document, &job.roots, &failures).await?;
-        failure::record(txn, store, &failures).await?;
-        let handed = queueing::queue(self, txn, compiled, job, difference.puts, &written, &buried).await?;
-        if let Some(run) = job.run {
-            run::count(txn, store, run, 0, job.roots.len() as i64, failures.len() as i64).await?;
-        }
-        Ok((tally, handed))
-    }
-}
-
-fn failures(document: &str, job: &Job, difference: &Difference) -> Vec<NewFailure> {
-    let failure = |root: &str, key: Option<&str>, class: &str, error: String| NewFailure {
-        stage: Stage::Publish,
-        document: document.to_owned(),
-        root: Some(root.to_owned()),
-        key: key.map(str::to_owned),
-        target: None,
-        class: class.to_owned(),
-        error,
-        payload: None,
-        revision: None,
-        changed_at: job.changed_at,
-    };
-    let conflicts = difference.conflicting.iter().map(|c| {
-        let error = format!(
-            "key {:?} of root {} is held by root {}: two live roots make the same key; change the key template or the data",
-            c.key, c.root, c.holder
-        );
-        failure(&c.root, Some(&c.key), "key conflict", error)
-    });
-    let failed = difference
-        .failed
-        .iter()
-        .map(|f| failure(&f.root, f.key.as_deref(), f.class, f.message.clone()));
-    conflicts.chain(failed).collect()
 }

@@ -1,22 +1,24 @@
 //! What a publisher wrote, as ledger rows for every target: claimed by this process where it will send or apply them
 //! itself right after the commit, else left for any sender.
 
-use std::collections::HashMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use pubsync_schema::ledger::{self, NewEntry};
+use pubsync_schema::mirror::{self, Buried};
 use pubsync_schema::names::Lane;
-use pubsync_schema::run;
 use pubsync_schema::shape::{Shape, SyncMode};
-use pubsync_schema::wire::{MAX_BYTES, MAX_ITEMS, SyncKey, SyncWork};
+use pubsync_schema::wire::{MAX_BYTES, MAX_ITEMS, PublishWork, SyncKey, SyncWork};
+use pubsync_schema::{failure, run};
 use pubsync_synchronizer::message::{self, Envelope, State};
 use pubsync_synchronizer::sender::inline_limit;
 use pubsync_synchronizer::settle::Batch;
 use pubsync_worker::broker::Outgoing;
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 
 use super::difference::Changed;
+use super::writing::Writing;
 use super::{Job, Publish};
+use crate::build::Kind;
 use crate::registry::Compiled;
 
 /// What this process does itself after the commit.
@@ -34,32 +36,75 @@ enum Way {
     Wait,
 }
 
+/// Queues what waits for keys that this transaction has freed: it need not wait for its next attempt.
+pub async fn wake(writing: &Writing<'_>, written: &[(String, i64)], buried: &[Buried]) -> Result<(), DbErr> {
+    let Writing {
+        publish,
+        txn,
+        compiled,
+        job,
+        ..
+    } = writing;
+    let (store, definition) = (&publish.street.store, &compiled.definition);
+    let taken: HashSet<&str> = written.iter().map(|(key, _)| key.as_str()).collect();
+    let freed: Vec<String> = buried
+        .iter()
+        .map(|buried| buried.key.as_str())
+        .filter(|key| !taken.contains(key))
+        .map(str::to_owned)
+        .collect();
+    let roots = failure::waiting_for(*txn, store, &definition.document, &freed).await?;
+    let mut entries = Vec::new();
+    for chunk in roots.chunks(MAX_ITEMS) {
+        let work = PublishWork::Roots(chunk.to_vec());
+        entries.push(NewEntry {
+            queue: store.names.publish_queue(&definition.shape.queue, job.lane),
+            document: definition.document.clone(),
+            target: None,
+            lane: job.lane,
+            payload: serde_json::to_string(&work).map_err(|e| DbErr::Json(e.to_string()))?,
+            items: chunk.len() as i64,
+            definition: definition.number,
+            run: None,
+            changed_at: job.changed_at,
+            attempts: 0,
+            trace: job.trace.clone(),
+            claimed: false,
+        });
+    }
+    ledger::insert(*txn, store, &entries).await?;
+    Ok(())
+}
+
 /// Inserts the ledger rows of all targets in one statement.
 pub async fn queue(
-    publish: &Publish,
-    txn: &DatabaseTransaction,
-    compiled: &Compiled,
-    job: &Job,
+    writing: &Writing<'_>,
     puts: Vec<Changed>,
     written: &[(String, i64)],
-    buried: &[(String, i64)],
+    buried: &[Buried],
 ) -> Result<Handed, DbErr> {
+    let Writing {
+        publish,
+        txn,
+        compiled,
+        job,
+        ..
+    } = *writing;
     let shape = &compiled.definition.shape;
-    let states = states(puts, written, buried);
-    let (packs, packed) = packs(shape, states);
+    let packs = Packs::of(shape, puts, written, buried);
     let mut entries = Vec::new();
     let mut plan = Vec::new();
-    for (target, range) in packed {
-        let packs = &packs[range.clone()];
+    for target in shape.targets.keys() {
         let queue = publish
             .street
             .store
             .names
             .sync_queue(target, &shape.queue, job.lane);
+        let packs = packs.to(shape, target);
         let way = way(publish, shape, target, &queue, job, packs.len());
-        for (i, pack) in range.zip(packs) {
+        for pack in packs {
             entries.push(entry(compiled, job, target, &queue, pack, way)?);
-            plan.push((target, queue.clone(), i, way));
+            plan.push((target, queue.clone(), pack, way));
         }
     }
     if let Some(run) = job.run {
@@ -69,8 +114,7 @@ pub async fn queue(
     }
     let ids = ledger::insert(txn, &publish.street.store, &entries).await?;
     let mut handed = Handed::default();
-    for ((target, queue, pack, way), id) in plan.into_iter().zip(ids) {
-        let Some(states) = packs.get(pack) else { continue };
+    for ((target, queue, states, way), id) in plan.into_iter().zip(ids) {
         match way {
             Way::Wait => {}
             Way::Direct => handed
@@ -106,8 +150,67 @@ fn way(publish: &Publish, shape: &Shape, target: &str, queue: &str, job: &Job, m
     }
 }
 
-/// New states in key order of writing, tombstones first.
-fn states(puts: Vec<Changed>, written: &[(String, i64)], buried: &[(String, i64)]) -> Vec<State> {
+/// New states, cut into messages: for targets that hold aliases, for those that do not, and for those that take only some
+/// keys.
+struct Packs {
+    whole: Vec<Vec<State>>,
+    /// `None`: the same.
+    documents: Option<Vec<Vec<State>>>,
+    /// By target.
+    narrowed: BTreeMap<String, Vec<Vec<State>>>,
+}
+
+impl Packs {
+    fn of(shape: &Shape, puts: Vec<Changed>, written: &[(String, i64)], buried: &[Buried]) -> Self {
+        let mut packs = Self::shared(shape, puts, written, buried);
+        for target in shape.targets.keys() {
+            let narrow = shape.collection(target).filter(|c| !c.only.is_everything());
+            if let Some(collection) = narrow {
+                let states = packs.to(shape, target).iter().flatten();
+                let taken = states.filter(|state| collection.takes(&state.key)).cloned();
+                let taken = pack(taken.collect());
+                packs.narrowed.insert(target.clone(), taken);
+            }
+        }
+        packs
+    }
+
+    fn shared(shape: &Shape, puts: Vec<Changed>, written: &[(String, i64)], buried: &[Buried]) -> Self {
+        let some = |aliases: bool| shape.targets.values().any(|binding| binding.aliases == aliases);
+        let alias = |put: &Changed| put.document.kind != Kind::Document;
+        let aliases = buried.iter().any(|b| b.kind == mirror::Kind::Alias) || puts.iter().any(alias);
+        if !aliases || !some(false) {
+            return Self {
+                whole: pack(states(puts, written, buried, true)),
+                documents: None,
+                narrowed: BTreeMap::new(),
+            };
+        }
+        let whole = if some(true) {
+            pack(states(puts.clone(), written, buried, true))
+        } else {
+            Vec::new()
+        };
+        Self {
+            whole,
+            documents: Some(pack(states(puts, written, buried, false))),
+            narrowed: BTreeMap::new(),
+        }
+    }
+
+    fn to(&self, shape: &Shape, target: &str) -> &[Vec<State>] {
+        if let Some(narrowed) = self.narrowed.get(target) {
+            return narrowed;
+        }
+        match &self.documents {
+            Some(documents) if !shape.shows_aliases(target) => documents,
+            _ => &self.whole,
+        }
+    }
+}
+
+/// New states in key order of writing, tombstones first. Without `aliases`, a document whose key became an alias is gone.
+fn states(puts: Vec<Changed>, written: &[(String, i64)], buried: &[Buried], aliases: bool) -> Vec<State> {
     let revisions: HashMap<&str, i64> = written
         .iter()
         .map(|(key, revision)| (key.as_str(), *revision))
@@ -115,53 +218,32 @@ fn states(puts: Vec<Changed>, written: &[(String, i64)], buried: &[(String, i64)
     let dug_out = |key: &str| revisions.contains_key(key);
     let mut states: Vec<State> = buried
         .iter()
-        .filter(|(key, _)| !dug_out(key))
-        .map(|(key, revision)| State {
-            key: key.clone(),
-            revision: *revision,
+        .filter(|buried| !dug_out(&buried.key) && (aliases || buried.kind == mirror::Kind::Document))
+        .map(|buried| State {
+            key: buried.key.clone(),
+            revision: buried.revision,
             body: None,
         })
         .collect();
+    // A key that was another root's document, and is an alias now, was buried on the way.
+    let moved: HashSet<&str> = buried
+        .iter()
+        .filter(|buried| buried.kind == mirror::Kind::Document)
+        .map(|buried| buried.key.as_str())
+        .collect();
+    let was_document = |put: &Changed| {
+        put.replaces == Some(mirror::Kind::Document) || moved.contains(put.document.key.as_str())
+    };
     states.extend(puts.into_iter().filter_map(|put| {
-        let revision = *revisions.get(put.key.as_str())?;
-        Some(State {
-            key: put.key,
+        let revision = *revisions.get(put.document.key.as_str())?;
+        let shown = aliases || put.document.kind == Kind::Document;
+        (shown || was_document(&put)).then(|| State {
+            key: put.document.key,
             revision,
-            body: Some(put.body),
+            body: shown.then_some(put.document.body),
         })
     }));
     states
-}
-
-/// What each target gets, as messages that targets without a filter share: they stand first.
-fn packs(shape: &Shape, states: Vec<State>) -> (Vec<Vec<State>>, Vec<(&String, Range<usize>)>) {
-    let mut of_targets = Vec::new();
-    let mut filtered = Vec::new();
-    for target in shape.targets.keys() {
-        let narrow = shape.collection(target).filter(|c| !c.only.is_everything());
-        filtered.push((
-            target,
-            narrow.map(|collection| {
-                let taken = states.iter().filter(|state| collection.takes(&state.key));
-                pack(taken.cloned().collect())
-            }),
-        ));
-    }
-    let mut all = pack(states);
-    let shared = 0..all.len();
-    for (target, own) in filtered {
-        let from = all.len();
-        all.extend(own.iter().flatten().cloned());
-        of_targets.push((
-            target,
-            if own.is_some() {
-                from..all.len()
-            } else {
-                shared.clone()
-            },
-        ));
-    }
-    (all, of_targets)
 }
 
 /// Cuts into messages of at most 100 items and 1 MiB; a larger body travels alone.

@@ -15,6 +15,8 @@ use super::key::{overlap, steps};
 pub struct Binding {
     /// OpenSearch: alias; the document's name where left out. Columns in it stand in every key.
     pub index: Option<Template>,
+    /// Whether the target holds aliases. To one that does not, an alias is a key that is not there.
+    pub aliases: bool,
     pub only: Only,
     /// OpenSearch: merged over the derived mapping.
     pub mapping: Option<Value>,

@@ -13,6 +13,8 @@ use super::{KeyPattern, Only, Template};
 pub struct Collection {
     pub document: String,
     pub key: KeyPattern,
+    /// Of the keys of aliases; empty where the target holds none.
+    pub aliases: Vec<KeyPattern>,
     /// OpenSearch alias.
     pub index: Template,
     pub only: Only,
@@ -36,6 +38,7 @@ impl Collection {
         Self {
             document: document.to_owned(),
             key,
+            aliases: Vec::new(),
             index: Template::text(document),
             only: Only::default(),
             derived: Value::Null,
@@ -51,13 +54,30 @@ impl Collection {
     /// today's, which can only be a tombstone's, is taken so that its delete arrives.
     #[must_use]
     pub fn takes(&self, key: &str) -> bool {
-        self.only.is_everything() || !self.is_own(key) || self.only.passes(|column| self.value(key, column))
+        self.only.is_everything() || !self.owns(key) || self.only.passes(|column| self.value(key, column))
     }
 
-    /// Whether this document could have made the key.
+    /// Whether a key of the target is this document's, or leads to one.
     #[must_use]
-    pub fn is_own(&self, key: &str) -> bool {
-        self.key.matches(key)
+    pub fn owns(&self, key: &str) -> bool {
+        self.patterns().any(|pattern| pattern.matches(key))
+    }
+
+    /// What all keys of this document begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        let mut common = self.key.prefix();
+        for alias in &self.aliases {
+            let same = common
+                .char_indices()
+                .zip(alias.prefix().chars())
+                .take_while(|((_, a), b)| a == b)
+                .map(|((at, a), _)| at + a.len_utf8())
+                .last()
+                .unwrap_or(0);
+            common = &common[..same];
+        }
+        common
     }
 
     /// The mapping of an index: what follows from column types, and what the document says over it.
@@ -74,10 +94,14 @@ impl Collection {
         mappings
     }
 
-    /// The value that a column has in a key.
+    /// The value that a column has in a key, or in an alias.
     #[must_use]
     pub fn value(&self, key: &str, column: &str) -> Option<String> {
-        self.key.value(key, column)
+        self.patterns().find_map(|pattern| pattern.value(key, column))
+    }
+
+    fn patterns(&self) -> impl Iterator<Item = &KeyPattern> {
+        std::iter::once(&self.key).chain(&self.aliases)
     }
 }
 

@@ -20,6 +20,9 @@ pub struct Shape {
     /// Names of queues: the document's own name, or the group that it shares (`queue: group`).
     pub queue: String,
     pub key: KeyPattern,
+    /// Of the keys of aliases.
+    #[serde(default)]
+    pub aliases: Vec<KeyPattern>,
     /// By the target's name in the configuration.
     pub targets: BTreeMap<String, Binding>,
     /// `None`: as the configuration says.
@@ -55,7 +58,18 @@ impl Shape {
             mapping: binding.mapping.clone().unwrap_or_default(),
             settings: binding.settings.clone().unwrap_or_default(),
             routing: binding.routing.clone(),
+            aliases: if binding.aliases {
+                self.aliases.clone()
+            } else {
+                Vec::new()
+            },
             ..Collection::new(&self.document, self.key.clone())
         })
+    }
+
+    /// Whether aliases of this document go to the target; yes where the document does not go there at all.
+    #[must_use]
+    pub fn shows_aliases(&self, target: &str) -> bool {
+        self.targets.get(target).is_none_or(|binding| binding.aliases)
     }
 }

@@ -332,7 +332,7 @@ impl Target for LocalTarget {
         cursor: Option<String>,
         limit: usize,
     ) -> Result<ScanPage, TargetError> {
-        let (prefix, limit) = (of.key.prefix(), limit.max(1));
+        let (prefix, limit) = (of.prefix(), limit.max(1));
         let sql = "
             SELECT key, revision FROM document
             WHERE key > ? AND key >= ? AND deleted = 0 ORDER BY key LIMIT ?";
@@ -348,7 +348,7 @@ impl Target for LocalTarget {
             .last()
             .filter(|(key, _)| rows.len() == limit && key.starts_with(prefix));
         let next = last.map(|(key, _)| key.clone());
-        let keys = rows.into_iter().filter(|(key, _)| of.key.matches(key)).collect();
+        let keys = rows.into_iter().filter(|(key, _)| of.owns(key)).collect();
         Ok(ScanPage { keys, next })
     }
 

@@ -211,6 +211,10 @@ impl Target for OpenSearchTarget {
         &self.name
     }
 
+    fn holds_aliases(&self) -> bool {
+        false
+    }
+
     fn has_mapping(&self) -> bool {
         true
     }
@@ -330,7 +334,7 @@ impl Target for OpenSearchTarget {
             }
         };
         let (hits, next) = scan::page(&self.http, cursor, limit).await?;
-        let own = hits.into_iter().filter(|hit| of.is_own(&hit.id));
+        let own = hits.into_iter().filter(|hit| of.owns(&hit.id));
         let keys = own.map(|hit| (hit.id, hit.version)).collect();
         let next = next.map(|cursor| json!(cursor).to_string());
         Ok(ScanPage { keys, next })

@@ -206,11 +206,11 @@ impl Target for RedisTarget {
             Some((node, at)) => (node, at),
             None => (nodes[0].as_str(), "0"),
         };
-        let glob = self.keys.glob(of.key.prefix());
+        let glob = self.keys.glob(of.prefix());
         let (next, found) = self.client.scan(node, at, &glob, limit.max(1)).await?;
         let names = found.into_iter().filter_map(|name| String::from_utf8(name).ok());
         let keys = names.filter_map(|name| Some(self.keys.key(&name)?.to_owned()));
-        let keys: Vec<String> = keys.filter(|key| of.key.matches(key)).collect();
+        let keys: Vec<String> = keys.filter(|key| of.owns(key)).collect();
         let mut heads = ::redis::pipe();
         for key in &keys {
             heads

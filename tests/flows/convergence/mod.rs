@@ -7,6 +7,7 @@
 //! To add one: name it by its rule (docs/convergence.md), say the interleaving above it, and break the rule's guard in the product once, to see
 //! the test fail.
 
+mod aliases;
 mod definitions;
 mod embedded;
 mod failures;
@@ -19,3 +20,4 @@ mod process;
 mod scene;
 mod second_attempts;
 mod stop;
+mod unannounced;

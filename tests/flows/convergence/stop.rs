@@ -263,3 +263,51 @@ impl Gate {
         open.expect("an open gate");
     }
 }
+
+/// A target that is searched, as OpenSearch is: aliases would be hits.
+pub struct WithoutAliases(pub Arc<dyn Target>);
+
+#[async_trait]
+impl Target for WithoutAliases {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn holds_aliases(&self) -> bool {
+        false
+    }
+
+    async fn prepare(&self, collections: &[Collection]) -> Result<(), TargetError> {
+        self.0.prepare(collections).await
+    }
+
+    async fn apply(
+        &self,
+        to: &Collection,
+        writes: &[Write],
+        accept: Accept,
+    ) -> Result<Vec<Outcome>, TargetError> {
+        self.0.apply(to, writes, accept).await
+    }
+
+    async fn versions(&self, of: &Collection, keys: &[String]) -> Result<Vec<Option<Held>>, TargetError> {
+        self.0.versions(of, keys).await
+    }
+
+    async fn bodies(&self, of: &Collection, keys: &[String]) -> Result<Vec<Option<String>>, TargetError> {
+        self.0.bodies(of, keys).await
+    }
+
+    async fn scan(
+        &self,
+        of: &Collection,
+        cursor: Option<String>,
+        limit: usize,
+    ) -> Result<ScanPage, TargetError> {
+        self.0.scan(of, cursor, limit).await
+    }
+
+    async fn ping(&self) -> Result<(), TargetError> {
+        self.0.ping().await
+    }
+}

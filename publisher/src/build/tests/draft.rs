@@ -22,6 +22,7 @@ impl Draft {
             scopes: vec![],
             root_id: catalogue.tables[root].primary_key.clone(),
             key: vec![],
+            aliases: vec![],
             filters: vec![],
             body: vec![],
             targets: None,

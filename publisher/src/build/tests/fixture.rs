@@ -10,7 +10,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 
 use super::draft::Draft;
 use crate::build::{BuiltDocument, DocumentFailure, build};
-use crate::catalogue::{introspect, texts};
+use crate::catalogue::{Catalogue, introspect, texts};
 use crate::document::Document;
 use crate::language::{SourceFile, check};
 use crate::plan::DocumentPlan;
@@ -114,18 +114,25 @@ impl Fixture {
         DocumentPlan::new(document, &catalogue, &self.names())
     }
 
-    /// The plan of a document as users write it.
-    pub async fn written(&self, text: &str) -> DocumentPlan {
+    /// A document as users write it.
+    pub async fn checked(&self, text: &str) -> (SourceFile, Document, Catalogue) {
         let catalogue = introspect(&self.conn, self.dialect, "pubsync").await.unwrap();
         let file = SourceFile {
             name: "doc.yaml".to_owned(),
             text: text.to_owned(),
         };
-        let documents = check(&[file], &catalogue, &["storage"]).unwrap_or_else(|problems| {
-            let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            panic!("{}\n{text}", shown.join("\n"))
-        });
-        DocumentPlan::new(documents.into_iter().next().unwrap(), &catalogue, &self.names())
+        let documents =
+            check(std::slice::from_ref(&file), &catalogue, &["storage"]).unwrap_or_else(|problems| {
+                let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                panic!("{}\n{text}", shown.join("\n"))
+            });
+        (file, documents.into_iter().next().unwrap(), catalogue)
+    }
+
+    /// The plan of a document as users write it.
+    pub async fn written(&self, text: &str) -> DocumentPlan {
+        let (_, document, catalogue) = self.checked(text).await;
+        DocumentPlan::new(document, &catalogue, &self.names())
     }
 
     /// The plan of a document `doc` with this body over the rows of `root`, whose key is `id`.

@@ -1,9 +1,11 @@
 //! Documents built by hand, against SQLite and PostgreSQL.
 
 mod aggregates;
+mod aliases;
 mod conditions;
 mod documents;
 pub(crate) mod draft;
+mod expressions;
 pub(crate) mod fixture;
 mod gather;
 mod lookups;

@@ -120,6 +120,11 @@ async fn an_upsert_is_an_insert_or_an_update() {
         changes.sort_by_key(ToString::to_string);
         let image = json!({"id": "1", "brand_id": "7"});
         let inserted = json!({"n": {"id": "2", "brand_id": "8"}});
+        if shop.names.dialect() == Dialect::Sqlite {
+            // It might have been a REPLACE.
+            let met = changes.iter().position(|change| *change == json!({"o": image}));
+            changes.remove(met.unwrap());
+        }
         assert_eq!(
             changes,
             [inserted, json!({"o": image, "n": image, "c": ["name"]})]
@@ -281,6 +286,7 @@ async fn a_trigger_that_was_dropped_is_installed_again() {
         })
         .await;
         assert_eq!(shop.capture(&[product(&shop)]).await.replaced, ["product"]);
+        shop.assert_rebuild_of("product").await;
         shop.run("INSERT INTO product VALUES (1, 7, 'a', 1, 'x')").await;
         shop.run("UPDATE product SET name = 'b'").await;
         assert_eq!(shop.changes("product").await.len(), 2);

@@ -4,7 +4,10 @@
 
 mod contract;
 mod cost;
+mod partitions;
 mod postgres;
 mod postgres_schema;
+mod repair;
 mod shop;
 mod sqlite;
+mod subscription;

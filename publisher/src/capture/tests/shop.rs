@@ -13,7 +13,7 @@ use pubsync_schema::names::Names;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use serde_json::Value;
 
-use crate::capture::{Capture, LockRetry, Report, reconcile};
+use crate::capture::{Capture, LockRetry, Report, reconcile, repair};
 use crate::catalogue::{Column, ColumnKind, Table};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -91,13 +91,22 @@ impl Shop {
 
     /// Another session, of another role (its password is its name).
     pub async fn connect_as(&self, role: &str) -> DatabaseConnection {
+        connect(&self.url_as(role)).await
+    }
+
+    pub fn url_as(&self, role: &str) -> String {
         let (server, database) = self.server.as_ref().unwrap();
         let (_, address) = server.split_once('@').unwrap();
-        connect(&with_database(
-            &format!("postgres://{role}:{role}@{address}"),
-            database,
-        ))
-        .await
+        with_database(&format!("postgres://{role}:{role}@{address}"), database)
+    }
+
+    /// Another database on the same server, and its name.
+    pub async fn another_database(&self) -> (DatabaseConnection, String) {
+        let (server, database) = self.server.as_ref().unwrap();
+        let name = format!("{database}_other");
+        self.run(&format!("CREATE DATABASE {name} TEMPLATE template0"))
+            .await;
+        (connect(&with_database(server, &name)).await, name)
     }
 
     /// A role that no other test has, with a login and without any right. Dropped with the database.
@@ -112,6 +121,23 @@ impl Shop {
         reconcile(&self.db, &self.names, captures, &LockRetry::default())
             .await
             .unwrap()
+    }
+
+    /// What whoever looks after the triggers does.
+    pub async fn repair(&self, captures: &[Capture]) -> Vec<String> {
+        repair(&self.db, &self.names, captures, &LockRetry::default())
+            .await
+            .unwrap()
+    }
+
+    /// Asserts that all documents over a table are to be rebuilt, and nothing else happened.
+    pub async fn assert_rebuild_of(&self, table: &str) {
+        let rows = self.outbox().await;
+        let found: Vec<_> = rows
+            .iter()
+            .map(|row| (row.kind.as_str(), row.table.as_str()))
+            .collect();
+        assert_eq!(found, [("truncate", table)]);
     }
 
     /// Takes everything out of the outbox.

@@ -111,18 +111,82 @@ async fn a_renamed_column_is_captured_under_its_old_name_until_the_next_reconcil
 
 /// SQLite fires no delete trigger for rows that REPLACE replaces, unless the session asks for it.
 #[tokio::test]
-async fn replace_gives_the_new_row_and_the_old_one_only_with_recursive_triggers() {
+async fn replace_captures_the_rows_that_it_takes_away() {
     on_sqlite(|shop| async move {
-        with_item(&shop).await;
-        shop.run("INSERT INTO item(id, name) VALUES (1, 'a')").await;
-        shop.outbox().await;
-        shop.run("REPLACE INTO item(id, name) VALUES (1, 'b')").await;
-        assert_eq!(shop.changes("item").await, [json!({"n": {"id": "1"}})]);
-        shop.run("PRAGMA recursive_triggers = ON").await;
-        shop.run("REPLACE INTO item(id, name) VALUES (1, 'c')").await;
+        shop.run(
+            "CREATE TABLE item(id INTEGER PRIMARY KEY, sku TEXT COLLATE NOCASE UNIQUE, a INT, b INT, UNIQUE (a, b))",
+        )
+        .await;
+        let mut item = table(&shop, "item", &["id", "sku", "a", "b"], &["id"]);
+        item.unique = vec![vec![1], vec![2, 3]];
+        shop.capture(&[capture_of(item, &["sku"], &["id"])]).await;
+        let (old, new) = (
+            |id: &str| json!({"o": {"id": id}}),
+            |id: &str| json!({"n": {"id": id}}),
+        );
+        for recursive in [false, true] {
+            shop.run(&format!("PRAGMA recursive_triggers = {recursive}"))
+                .await;
+            shop.run("DELETE FROM item").await;
+            shop.run("INSERT INTO item VALUES (1, 'a', 1, 1), (2, 'b', 1, 2), (3, 'c', 1, 3), (4, 'd', NULL, 4)")
+                .await;
+            shop.outbox().await;
+            // By one statement the rows 1 (its id), 2 (its sku) and 3 (its pair) go.
+            shop.run("REPLACE INTO item VALUES (1, 'B', 1, 3)").await;
+            let mut changes = shop.changes("item").await;
+            changes.sort_by_key(ToString::to_string);
+            changes.dedup();
+            assert_eq!(changes, [new("1"), old("1"), old("2"), old("3")]);
+            shop.run("UPDATE OR REPLACE item SET sku = 'D', a = NULL, b = 4 WHERE id = 1")
+                .await;
+            let changes = shop.changes("item").await;
+            assert_eq!(changes[0], old("4"));
+            assert!(changes.contains(&json!({"o": {"id": "1"}, "n": {"id": "1"}, "c": ["sku"]})));
+            shop.run("UPDATE item SET sku = 'D', a = 9").await;
+            assert_eq!(shop.outbox().await, [], "a row does not take its own place");
+        }
+        shop.run("INSERT INTO item VALUES (7, 'x', 7, 7)").await;
+        assert_eq!(shop.changes("item").await, [new("7")]);
+        shop.run("INSERT INTO item VALUES (7, 'y', 8, 8) ON CONFLICT (id) DO UPDATE SET sku = excluded.sku")
+            .await;
+        let changes = shop.changes("item").await;
+        assert_eq!(changes, [old("7"), json!({"o": {"id": "7"}, "n": {"id": "7"}, "c": ["sku"]})]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tables_without_rowid_and_generated_columns() {
+    on_sqlite(|shop| async move {
+        shop.run(
+            "CREATE TABLE item(a TEXT, b INT, name TEXT, upper_name TEXT AS (upper(name)), \
+             label TEXT AS (a || b) STORED, PRIMARY KEY (a, b)) WITHOUT ROWID",
+        )
+        .await;
+        let item = table(
+            &shop,
+            "item",
+            &["a", "b", "name", "upper_name", "label"],
+            &["a", "b"],
+        );
+        shop.capture(&[capture_of(item, &["upper_name"], &["a", "b", "label"])])
+            .await;
+        shop.run("INSERT INTO item(a, b, name) VALUES ('x', 1, 'n')")
+            .await;
+        let image = json!({"a": "x", "b": "1", "label": "x1"});
+        assert_eq!(shop.changes("item").await, [json!({"n": image})]);
+        shop.run("UPDATE item SET name = 'N'").await;
+        assert_eq!(shop.outbox().await, [], "what is used is the same");
+        shop.run("UPDATE item SET name = 'm'").await;
         assert_eq!(
             shop.changes("item").await,
-            [json!({"o": {"id": "1"}}), json!({"n": {"id": "1"}})]
+            [json!({"o": image, "n": image, "c": ["upper_name"]})]
+        );
+        shop.run("REPLACE INTO item(a, b, name) VALUES ('x', 1, 'q')")
+            .await;
+        assert_eq!(
+            shop.changes("item").await,
+            [json!({"o": image}), json!({"n": image})]
         );
     })
     .await;

@@ -1,12 +1,13 @@
 //! Documents against each other: names, indexes and keys that two of them would share.
 
-use pubsync_schema::shape::{KeyPart, KeyPattern, Template};
+use pubsync_schema::shape::Template;
 
 use crate::language::SourceFile;
 use crate::language::problem::Report;
 use crate::language::syntax::{At, Declaration, TargetUse};
-use crate::language::template::Piece;
 use crate::language::yaml::Span;
+
+use super::collisions::{self, pattern};
 
 /// Problems stand at the later of two documents, and name the file of the earlier one.
 pub fn check(files: &[SourceFile], declarations: &[Option<Declaration>], reports: &mut [Report<'_>]) {
@@ -31,16 +32,7 @@ fn pair(later: &Declaration, earlier: &Declaration, file: &str, report: &mut Rep
     let Some(target) = shared_target(later, earlier) else {
         return;
     };
-    if let (Some(key), Some(other_key)) = (&later.key, &earlier.key)
-        && pattern(&key.is).collides(&pattern(&other_key.is))
-    {
-        let message = format!(
-            "\"{}\" and \"{}\" ({file}) could make the same key{target}",
-            name.is, other.is
-        );
-        let help = "let their keys begin with different text, such as the names of the documents".to_owned();
-        report.fail_with::<()>(key.at, "key_collision", message, help);
-    }
+    collisions::between(later, earlier, file, &target, report);
     shared_indexes(later, earlier, file, report);
 }
 
@@ -54,14 +46,6 @@ fn shared_target(a: &Declaration, b: &Declaration) -> Option<String> {
             .find(|used| b.iter().any(|other| other.name.is == used.name.is))?,
     };
     Some(format!(" on the target \"{}\"", named.name.is))
-}
-
-fn pattern(pieces: &[Piece]) -> KeyPattern {
-    let part = |piece: &Piece| match piece {
-        Piece::Literal(text) => KeyPart::Literal(text.clone()),
-        Piece::Column(name) => KeyPart::Value(name.to_string()),
-    };
-    KeyPattern(pieces.iter().map(part).collect())
 }
 
 /// An index is rebuilt as a whole, so two documents cannot have one.

@@ -61,6 +61,7 @@ impl Checker<'_, '_> {
                 Some(Value::List(values.collect()))
             }
             syntax::Value::Merge(values) => self.merge(values, place),
+            syntax::Value::Sql(expression) => self.expression(expression, place),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::document::{Document, Role, Source, SourceId};
 use crate::language::problem::Report;
 use crate::language::syntax::Declaration;
 
+use super::collisions;
 use super::names::Place;
 use super::tables::Tables;
 use super::targets;
@@ -56,10 +57,19 @@ pub fn check(
     let root_id = checker.root_id(declaration);
     let scopes = checker.scopes(&declaration.scopes);
     let filters = checker.root_filters(&declaration.conditions);
-    let key = declaration.key.as_ref().and_then(|key| checker.key(key, &scopes));
+    let key = declaration
+        .key
+        .as_ref()
+        .and_then(|key| checker.template("key", key, &scopes));
+    let aliases: Vec<_> = declaration
+        .aliases
+        .iter()
+        .filter_map(|alias| checker.template("alias", alias, &scopes))
+        .collect();
+    collisions::within(declaration, checker.report);
     let body = checker.members(&declaration.body, Place::TOP);
     let uses = match (&declaration.targets, &key) {
-        (Some(uses), Some(key)) => Some(checker.bindings(uses, key)),
+        (Some(uses), Some(key)) => Some(checker.bindings(uses, key, &aliases)),
         _ => None,
     };
     Some(Document {
@@ -68,6 +78,7 @@ pub fn check(
         scopes: scopes.iter().map(|scope| scope.source).collect(),
         root_id: root_id?,
         key: key?,
+        aliases,
         filters,
         body,
         targets: uses,

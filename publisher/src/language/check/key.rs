@@ -1,4 +1,4 @@
-//! The key template: its columns, and whether every row that makes a document shows in it.
+//! The templates of key and aliases: their columns, and whether every row that makes a document shows in them.
 
 use crate::document::{KeySegment, Role};
 use crate::language::syntax::At;
@@ -9,7 +9,13 @@ use super::names::Place;
 use super::scopes::CheckedScope;
 
 impl Checker<'_, '_> {
-    pub fn key(&mut self, key: &At<Vec<Piece>>, scopes: &[CheckedScope]) -> Option<Vec<KeySegment>> {
+    /// `what`: `key` or `alias`.
+    pub fn template(
+        &mut self,
+        what: &str,
+        key: &At<Vec<Piece>>,
+        scopes: &[CheckedScope],
+    ) -> Option<Vec<KeySegment>> {
         let segments: Vec<_> = key.is.iter().map(|piece| self.segment(piece, key)).collect();
         let segments = segments.into_iter().collect::<Option<Vec<_>>>()?;
         let holds = |wanted| {
@@ -18,7 +24,8 @@ impl Checker<'_, '_> {
                 .any(|segment| matches!(segment, KeySegment::Column(column) if column.source == wanted))
         };
         if !holds(0) {
-            let message = "the key holds no column of the root, so its documents would share one key";
+            let message =
+                format!("the {what} holds no column of the root, so its documents would share one {what}");
             self.report.fail::<()>(key.at, "key_template", message);
         }
         for scope in scopes
@@ -26,7 +33,7 @@ impl Checker<'_, '_> {
             .filter(|scope| scope.several && !holds(scope.source))
         {
             let message = format!(
-                "the key holds no column of the scope \"{}\", which can give several rows",
+                "the {what} holds no column of the scope \"{}\", which can give several rows",
                 scope.name
             );
             self.report.fail::<()>(key.at, "key_template", message);

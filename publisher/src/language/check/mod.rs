@@ -7,9 +7,11 @@
 mod across;
 mod aggregate;
 mod body;
+mod collisions;
 mod conditions;
 mod constant;
 mod document;
+mod expression;
 mod joins;
 mod key;
 mod lookups;

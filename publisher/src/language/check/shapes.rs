@@ -15,7 +15,7 @@ enum Shape {
     Array,
     /// Text, a number or a boolean.
     Single,
-    /// A JSON column, or alternatives of several shapes.
+    /// A JSON column, an expression, or alternatives of several shapes.
     Unknown,
 }
 
@@ -64,6 +64,7 @@ impl Checker<'_, '_> {
             Value::Text(_) | Value::Count { .. } | Value::Aggregate { .. } => Shape::Single,
             Value::Constant(json) => of_json(json),
             Value::Object(_) => Shape::Object,
+            Value::Sql(_) => Shape::Unknown,
             Value::One { body, .. } => self.shape(body),
             Value::Many {
                 gather: Gather::By(_),

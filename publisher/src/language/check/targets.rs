@@ -33,13 +33,18 @@ pub fn known(uses: &[TargetUse], configured: &[&str], report: &mut Report<'_>) {
 }
 
 impl Checker<'_, '_> {
-    pub fn bindings(&mut self, uses: &[TargetUse], key: &[KeySegment]) -> Vec<(String, Binding)> {
+    pub fn bindings(
+        &mut self,
+        uses: &[TargetUse],
+        key: &[KeySegment],
+        aliases: &[Vec<KeySegment>],
+    ) -> Vec<(String, Binding)> {
         uses.iter()
-            .map(|used| (used.name.is.clone(), self.binding(used, key)))
+            .map(|used| (used.name.is.clone(), self.binding(used, key, aliases)))
             .collect()
     }
 
-    fn binding(&mut self, used: &TargetUse, key: &[KeySegment]) -> Binding {
+    fn binding(&mut self, used: &TargetUse, key: &[KeySegment], aliases: &[Vec<KeySegment>]) -> Binding {
         let mut template = |template: &Option<At<Vec<Piece>>>, what| {
             let template = template.as_ref()?;
             let parts = template.is.iter().map(|piece| match piece {
@@ -54,11 +59,12 @@ impl Checker<'_, '_> {
         let routing = template(&used.routing, "\"routing\"");
         let mut only = Only::default();
         for allowed in &used.only {
-            if let Some((column, values)) = self.allowed(allowed, key) {
+            if let Some((column, values)) = self.allowed(allowed, key, aliases) {
                 only.0.entry(column).or_default().extend(values);
             }
         }
         Binding {
+            aliases: false,
             index,
             only,
             mapping: used.mapping.clone(),
@@ -67,9 +73,21 @@ impl Checker<'_, '_> {
         }
     }
 
-    fn allowed(&mut self, allowed: &Allowed, key: &[KeySegment]) -> Option<(String, BTreeSet<String>)> {
+    fn allowed(
+        &mut self,
+        allowed: &Allowed,
+        key: &[KeySegment],
+        aliases: &[Vec<KeySegment>],
+    ) -> Option<(String, BTreeSet<String>)> {
         let At { at, is: name } = &allowed.column;
         let (column, reference) = self.in_key(name, *at, "\"only\"", key)?;
+        let holds = |alias: &&Vec<KeySegment>| columns(alias).any(|column| column == reference);
+        if !aliases.iter().all(|alias| holds(&alias)) {
+            let message = format!("\"{name}\" does not stand in every alias");
+            let help =
+                "a filter holds for aliases too, so it names columns of the key and of each alias".to_owned();
+            return self.report.fail_with(*at, "not_in_key", message, help);
+        }
         let table = self.table(reference.source);
         let catalogued = &table.columns[reference.column];
         let mut values = BTreeSet::new();
@@ -91,13 +109,7 @@ impl Checker<'_, '_> {
         key: &[KeySegment],
     ) -> Option<(String, ColumnRef)> {
         let found = self.resolve(name, at, Place::KEY)?;
-        let held: Vec<ColumnRef> = key
-            .iter()
-            .filter_map(|segment| match segment {
-                KeySegment::Literal(_) => None,
-                KeySegment::Column(column) => Some(*column),
-            })
-            .collect();
+        let held: Vec<ColumnRef> = columns(key).collect();
         if held.contains(&found) {
             return Some((self.name_in_keys(found), found));
         }
@@ -131,4 +143,11 @@ fn as_in_key(text: &str, column: &Column, sqlite: bool) -> Result<String, String
             constant::noun(&column.kind)
         )),
     }
+}
+
+fn columns(template: &[KeySegment]) -> impl Iterator<Item = ColumnRef> {
+    template.iter().filter_map(|segment| match segment {
+        KeySegment::Literal(_) => None,
+        KeySegment::Column(column) => Some(*column),
+    })
 }

@@ -1,20 +1,22 @@
 //! What a body holds: names, objects, and nodes, which are maps with a keyword.
 
 use crate::document::Aggregate;
+use crate::language::expression;
 use crate::language::name::Name;
 use crate::language::problem::Report;
 use crate::language::syntax::{At, Gather, Member, Rows, Value};
 use crate::language::yaml::{Content, Entry, Node, Plain, Span};
 
-use super::fields::{Keys, boolean, get, list, name, names, wrong};
+use super::fields::{Keys, boolean, get, list, name, names, scalar, wrong};
 use super::json::json;
 use super::{conditions, rows};
 
 /// A map with one of these is a node.
-const KEYWORDS: [&str; 13] = [
-    "one", "many", "count", "sum", "avg", "min", "max", "any", "all", "first", "merge", "text", "value",
+const KEYWORDS: [&str; 14] = [
+    "one", "many", "count", "sum", "avg", "min", "max", "any", "all", "first", "merge", "sql", "text",
+    "value",
 ];
-const KEYWORDS_LATER: [&str; 3] = ["ancestors", "tree", "sql"];
+const KEYWORDS_LATER: [&str; 2] = ["ancestors", "tree"];
 const OPTIONS: [&str; 11] = [
     "via", "match", "where", "order", "limit", "by", "body", "parent", "start", "distinct", "flat",
 ];
@@ -35,6 +37,7 @@ const ANY: Keys = keys("\"any\"", &["any", "via", "match", "where"]);
 const ALL: Keys = keys("\"all\"", &["all", "via", "match", "where"]);
 const FIRST: Keys = keys("\"first\"", &["first"]);
 const MERGE: Keys = keys("\"merge\"", &["merge"]);
+const SQL: Keys = keys("\"sql\"", &["sql"]);
 const TEXT: Keys = keys("\"text\"", &["text"]);
 const VALUE: Keys = keys("\"value\"", &["value"]);
 
@@ -98,6 +101,7 @@ fn node_value(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Repo
         "all" => ALL,
         "first" => FIRST,
         "merge" => MERGE,
+        "sql" => SQL,
         "text" => TEXT,
         "value" => VALUE,
         later => return report.not_supported(keyword.at, &format!("\"{later}\"")),
@@ -106,6 +110,7 @@ fn node_value(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Repo
     match keyword.key.as_str() {
         "first" => first(&keyword.value, report),
         "merge" => merge(&keyword.value, report),
+        "sql" => sql(&keyword.value, report),
         "text" => Some(Value::Text(name(&keyword.value, "\"text\"", report)?)),
         "value" => json(&keyword.value, report).map(Value::Constant),
         "count" => Some(Value::Count {
@@ -221,6 +226,14 @@ fn rows_of(table: Option<At<Name>>, entries: &[Entry], report: &mut Report<'_>) 
         order,
         limit,
     })
+}
+
+fn sql(node: &Node, report: &mut Report<'_>) -> Option<Value> {
+    let text = scalar(node, "\"sql\"", report)?;
+    match expression::parse(&text.text) {
+        Ok(is) => Some(Value::Sql(At { at: node.at, is })),
+        Err(message) => report.fail(node.at, "sql", message),
+    }
 }
 
 fn merge(node: &Node, report: &mut Report<'_>) -> Option<Value> {

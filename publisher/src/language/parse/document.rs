@@ -9,7 +9,7 @@ use crate::language::syntax::{At, Declaration, Member, Scope};
 use crate::language::template::{self, Piece};
 use crate::language::yaml::{Content, Entry, Node, Span};
 
-use super::fields::{Keys, boolean, get, map, name, names, scalar, text, whole_number};
+use super::fields::{Keys, boolean, get, list, map, name, names, scalar, text, whole_number};
 use super::rows;
 use super::targets::targets;
 use super::{body, conditions};
@@ -22,6 +22,7 @@ const DOCUMENT: Keys = Keys {
         "id",
         "each",
         "key",
+        "aliases",
         "where",
         "body",
         "targets",
@@ -29,15 +30,7 @@ const DOCUMENT: Keys = Keys {
         "queue",
         "inline_limit",
     ],
-    later: &[
-        "aliases",
-        "visible",
-        "unhashed",
-        "tombstone",
-        "absent",
-        "capture",
-        "queries",
-    ],
+    later: &["visible", "unhashed", "tombstone", "absent", "capture", "queries"],
 };
 
 const SCOPE: Keys = Keys {
@@ -63,7 +56,10 @@ pub fn declaration(tree: &Node, report: &mut Report<'_>) -> Option<Declaration> 
         scopes: get(entries, "each")
             .map(|entry| scopes(&entry.value, report))
             .unwrap_or_default(),
-        key: required(entries, "key", tree.at, report).and_then(|node| key(node, report)),
+        key: required(entries, "key", tree.at, report).and_then(|node| key(node, "\"key\"", report)),
+        aliases: get(entries, "aliases")
+            .map(|entry| aliases(&entry.value, report))
+            .unwrap_or_default(),
         conditions: get(entries, "where")
             .map(|entry| conditions::filters(&entry.value, report))
             .unwrap_or_default(),
@@ -182,12 +178,24 @@ fn scope(entry: &Entry, report: &mut Report<'_>) -> Option<Scope> {
     })
 }
 
-fn key(node: &Node, report: &mut Report<'_>) -> Option<At<Vec<Piece>>> {
-    let text = text(node, "\"key\"", report)?;
+/// Of a key or an alias.
+fn key(node: &Node, what: &str, report: &mut Report<'_>) -> Option<At<Vec<Piece>>> {
+    let text = text(node, what, report)?;
     match template::parse(&text.is) {
         Ok(is) => Some(At { at: text.at, is }),
         Err(message) => report.fail(text.at, "key_template", message),
     }
+}
+
+fn aliases(node: &Node, report: &mut Report<'_>) -> Vec<At<Vec<Piece>>> {
+    let items = list(node, "\"aliases\"", report).unwrap_or_default();
+    if matches!(&node.value, Content::List(items) if items.is_empty()) {
+        report.fail::<()>(node.at, "wrong_shape", "\"aliases\" is empty");
+    }
+    items
+        .iter()
+        .filter_map(|node| key(node, "an entry of \"aliases\"", report))
+        .collect()
 }
 
 /// Always an object, so no keyword means anything here.

@@ -25,6 +25,11 @@ fn of_targets() {
 }
 
 #[test]
+fn of_documents() {
+    check_cases(include_str!("mistakes_of_documents.txt"));
+}
+
+#[test]
 fn of_values() {
     check_cases(include_str!("mistakes_of_values.txt"));
 }
@@ -80,6 +85,34 @@ fn documents_against_each_other() {
         found,
         [format!(
             "b.yaml:3:6: \"b\" and \"a\" (a.yaml) could make the same key; {help}"
+        )]
+    );
+}
+
+#[test]
+fn aliases_against_other_documents() {
+    let text = |name: &str, aliases: &str| {
+        format!("document: {name}\nroot: product\nkey: \"{name}:{{id}}\"\n{aliases}body: {{ id: id }}\n")
+    };
+    let help = "let their keys begin with different text, such as the names of the documents";
+    let alias = |template: &str| format!("aliases: [\"{template}\"]\n");
+    let found = |a: &str, b: &str| documents(&[&text("a", a), &text("b", b)]).unwrap_err();
+    assert_eq!(
+        found("", &alias("a:{sku}")),
+        [format!(
+            "b.yaml:4:11: an alias of \"b\" and \"a\" (a.yaml) could make the same key; {help}"
+        )]
+    );
+    assert_eq!(
+        found(&alias("b:{sku}"), ""),
+        [format!(
+            "b.yaml:3:6: \"b\" and an alias of \"a\" (a.yaml) could make the same key; {help}"
+        )]
+    );
+    assert_eq!(
+        found(&alias("c:{sku}"), &alias("c:{id}")),
+        [format!(
+            "b.yaml:4:11: an alias of \"b\" and an alias of \"a\" (a.yaml) could make the same key; {help}"
         )]
     );
 }

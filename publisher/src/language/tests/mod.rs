@@ -1,6 +1,6 @@
 //! The language from its text to checked documents: what each construct becomes, and what each mistake is told.
 
-mod catalogue;
+pub(crate) mod catalogue;
 mod constructs;
 mod folder;
 mod mistakes;
@@ -8,6 +8,7 @@ mod render;
 mod rows;
 mod spans;
 mod targets;
+mod top_level;
 mod values;
 
 use super::{Problem, SourceFile, check, key_pattern};

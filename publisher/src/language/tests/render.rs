@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::document::{ColumnRef, Document, Filter, Gather, KeySegment, Operand, Role, Source, Test, Value};
+use crate::document::{
+    ColumnRef, Document, Filter, Gather, KeySegment, Operand, Piece, Role, Source, Test, Value,
+};
 
 /// One line for each source: `2 scope store via 1: id = 1.store_id`.
 pub fn sources(document: &Document) -> String {
@@ -113,11 +115,23 @@ fn column(document: &Document, column: ColumnRef) -> String {
 }
 
 pub fn key(document: &Document) -> String {
+    template(document, &document.key)
+}
+
+pub fn aliases(document: &Document) -> Vec<String> {
+    document
+        .aliases
+        .iter()
+        .map(|alias| template(document, alias))
+        .collect()
+}
+
+fn template(document: &Document, segments: &[KeySegment]) -> String {
     let segment = |segment: &KeySegment| match segment {
         KeySegment::Literal(text) => text.clone(),
         KeySegment::Column(it) => format!("<{}>", column(document, *it)),
     };
-    document.key.iter().map(segment).collect()
+    segments.iter().map(segment).collect()
 }
 
 /// `{id: 0.id, brand: one 1 {name: 1.name}}`
@@ -160,6 +174,13 @@ fn value(document: &Document, it: &Value) -> String {
         } => format!("{} {source} {}", aggregate.keyword(), column(document, *it)),
         Value::List(it) => format!("[{}]", values(document, it)),
         Value::Merge(it) => format!("merge [{}]", values(document, it)),
+        Value::Sql(it) => {
+            let piece = |piece: &Piece| match piece {
+                Piece::Text(text) => text.clone(),
+                Piece::Column(it) => format!("<{}>", column(document, *it)),
+            };
+            format!("sql {}", it.pieces.iter().map(piece).collect::<String>())
+        }
         Value::Count { source } => format!("count {source}"),
         Value::First(it) => format!("first [{}]", values(document, it)),
     }

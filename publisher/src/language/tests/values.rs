@@ -57,3 +57,13 @@ fn lists_merge_flat_and_distinct() {
         "1 node in 0: review on product_id = 0.id\n2 node in 0: review on product_id = 0.id",
     );
 }
+
+#[test]
+fn expressions_name_their_columns() {
+    check_product(
+        "a: { sql: \"lower({sku}) || '{{}}' || {root.name}\" }\nb: { many: review, body: { sql: '{stars} + {parent.id}' } }",
+        "{a: sql lower(<0.sku>) || '{}' || <0.name>, b: many 1 sql <1.stars> + <0.id>}",
+        "1 node in 0: review on product_id = 0.id",
+    );
+    check_product("a: { sql: 5 }", "{a: sql 5}", "");
+}

@@ -1,13 +1,11 @@
 //! OpenSearch: an index for each value of a column, routing, and indexes that take each other's place.
 
-use ::opensearch::http::Method;
 use pubsync_schema::shape::{Collection, KeyPart, Template};
 use serde_json::{Value, json};
 
 use super::super::{collection, value};
-use super::{ask, delete, products, put, scan, with_index};
+use super::{Method, OpenSearchTarget, ask, delete, products, put, scan, with_index};
 use crate::target::{Accept, Outcome, Target, TargetError, Write};
-use crate::targets::opensearch::OpenSearchTarget;
 
 /// Keys `item:<locale>:<id>`, an index for each locale, and the id as routing.
 fn items() -> Collection {

@@ -1,0 +1,70 @@
+//! Looks after the triggers while the relay runs: one process at a time, under a lease, every few seconds.
+
+use std::time::Duration;
+
+use pubsync_schema::lease;
+use pubsync_synchronizer::street::Street;
+use sea_orm::DbErr;
+use tokio_util::sync::CancellationToken;
+
+use super::{Error, LockRetry, merged, repair};
+use crate::registry::Registry;
+
+/// What nobody announces (a partition that is attached) is seen after this time at most.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// Seconds that the lease outlives its holder.
+const LEASE: i64 = 10;
+
+/// Few attempts: the next look follows soon.
+const RETRY: LockRetry = LockRetry {
+    attempts: 3,
+    pause: Duration::from_millis(100),
+    longest_pause: Duration::from_millis(400),
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    #[error(transparent)]
+    Store(#[from] DbErr),
+    #[error(transparent)]
+    Capture(#[from] Error),
+}
+
+/// Looks until stopped.
+pub async fn watch(street: Street, registry: Registry, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(PERIOD))
+        .await
+        .is_some()
+    {
+        if let Err(error) = once(&street, &registry).await {
+            let error = pubsync_schema::fault::chain(&error);
+            tracing::warn!(
+                error,
+                "triggers cannot be looked after now; the next look follows"
+            );
+        }
+    }
+}
+
+/// One look, if the lease is ours. Gives the tables that were set right.
+///
+/// # Errors
+/// Of the database; what was set right before stays so.
+pub async fn once(street: &Street, registry: &Registry) -> Result<Vec<String>, WatchError> {
+    let store = &street.store;
+    if !lease::take(store, "capture", &street.process, LEASE).await? {
+        return Ok(Vec::new());
+    }
+    let documents = registry.all();
+    let captures = merged(documents.values().flat_map(|compiled| &compiled.plan.uses));
+    let repaired = repair(&store.write, &store.names, &captures, &RETRY).await?;
+    for table in &repaired {
+        tracing::warn!(
+            table,
+            "the table's partitions or triggers changed; its triggers are set and its documents are rebuilt"
+        );
+    }
+    Ok(repaired)
+}

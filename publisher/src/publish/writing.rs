@@ -1,0 +1,173 @@
+//! The third part of law 2: what differs goes into the mirror, what could not be done becomes a failure.
+
+use pubsync_schema::failure::{self, NewFailure, Stage};
+use pubsync_schema::mirror::{self, Buried, Put};
+use pubsync_schema::run;
+use sea_orm::{DatabaseTransaction, DbErr};
+
+use super::difference::{Changed, Difference};
+use super::{Job, Publish, Tally, queueing};
+use crate::build::Kind;
+use crate::registry::Compiled;
+
+/// One transaction of a job, its roots locked and looked at.
+pub struct Writing<'a> {
+    pub publish: &'a Publish,
+    pub txn: &'a DatabaseTransaction,
+    pub compiled: &'a Compiled,
+    pub job: &'a Job,
+    /// Those of the job, and holders of keys that joined.
+    pub roots: &'a [String],
+    /// Whether holders of keys may join.
+    pub joining: bool,
+}
+
+/// What came of writing.
+pub enum Written {
+    Done(Tally, queueing::Handed),
+    /// These roots hold keys that the batch wants: all of it must be done again with them, for they may let go.
+    Held(Vec<String>),
+}
+
+impl Writing<'_> {
+    pub async fn write(&self, mut difference: Difference) -> Result<Written, DbErr> {
+        // Buried first: a key that moves between two roots of this batch is free when its new root takes it.
+        let mut buried = self.bury(&difference.gone).await?;
+        let mut written = self.put(&difference.puts).await?;
+        if written.len() < difference.puts.len() {
+            let (holders, joining) = self.holders(&difference.puts, &written).await?;
+            if let Some(joining) = joining {
+                return Ok(Written::Held(joining));
+            }
+            let gone = difference.refuse(&written, &holders);
+            buried.extend(self.bury(&gone).await?);
+        }
+        let aliases = self.put(&difference.aliases).await?;
+        if aliases.len() < difference.aliases.len() {
+            let (holders, joining) = self.holders(&difference.aliases, &aliases).await?;
+            if let Some(joining) = joining {
+                return Ok(Written::Held(joining));
+            }
+            difference.refuse_aliases(&aliases, &holders);
+        }
+        written.extend(aliases);
+        self.finish(difference, &written, buried).await
+    }
+
+    async fn finish(
+        &self,
+        mut difference: Difference,
+        written: &[(String, i64)],
+        buried: Vec<Buried>,
+    ) -> Result<Written, DbErr> {
+        let (txn, store, job) = (self.txn, &self.publish.street.store, self.job);
+        let document = &self.compiled.definition.document;
+        let failures = self.failures(&difference);
+        let tally = Tally {
+            changed: written.len(),
+            unchanged: difference.unchanged,
+            deleted: buried.len(),
+            failed: failures.len(),
+            duplicate: false,
+        };
+        queueing::wake(self, written, &buried).await?;
+        failure::clear_roots(txn, store, document, self.roots, &failures).await?;
+        failure::record(txn, store, &failures).await?;
+        let mut puts = std::mem::take(&mut difference.puts);
+        puts.append(&mut difference.aliases);
+        let handed = queueing::queue(self, puts, written, &buried).await?;
+        if let Some(run) = job.run {
+            run::count(txn, store, run, 0, job.roots.len() as i64, failures.len() as i64).await?;
+        }
+        Ok(Written::Done(tally, handed))
+    }
+
+    async fn bury(&self, gone: &[(String, String)]) -> Result<Vec<Buried>, DbErr> {
+        let definition = &self.compiled.definition;
+        mirror::bury(
+            self.txn,
+            &self.publish.street.store,
+            &definition.document,
+            definition.number,
+            self.job.changed_at,
+            gone,
+        )
+        .await
+    }
+
+    async fn put(&self, changed: &[Changed]) -> Result<Vec<(String, i64)>, DbErr> {
+        let definition = &self.compiled.definition;
+        let puts: Vec<Put<'_>> = changed.iter().map(put).collect();
+        mirror::put(
+            self.txn,
+            &self.publish.street.store,
+            &definition.document,
+            definition.number,
+            self.job.changed_at,
+            &puts,
+        )
+        .await
+    }
+
+    /// Who holds the keys that were not written, and the roots that join for that; `None` where none may.
+    async fn holders(
+        &self,
+        puts: &[Changed],
+        written: &[(String, i64)],
+    ) -> Result<(Vec<(String, String)>, Option<Vec<String>>), DbErr> {
+        let missing = |put: &&Changed| !written.iter().any(|(key, _)| *key == put.document.key);
+        let missing: Vec<String> = puts
+            .iter()
+            .filter(missing)
+            .map(|put| put.document.key.clone())
+            .collect();
+        let document = &self.compiled.definition.document;
+        let holders = mirror::holders(self.txn, &self.publish.street.store, document, &missing).await?;
+        let strangers: Vec<String> = holders
+            .iter()
+            .map(|(_, root)| root)
+            .filter(|root| !self.roots.contains(root))
+            .cloned()
+            .collect();
+        // Whoever is not found any more has let go since.
+        let again = self.joining && (!strangers.is_empty() || holders.len() < missing.len());
+        Ok((holders, again.then_some(strangers)))
+    }
+
+    fn failures(&self, difference: &Difference) -> Vec<NewFailure> {
+        let failure = |root: &str, key: Option<&str>, class: &str, error: String| NewFailure {
+            stage: Stage::Publish,
+            document: self.compiled.definition.document.clone(),
+            root: Some(root.to_owned()),
+            key: key.map(str::to_owned),
+            target: None,
+            class: class.to_owned(),
+            error,
+            payload: None,
+            revision: None,
+            changed_at: self.job.changed_at,
+        };
+        let conflicts = difference.conflicting.iter().map(|conflict| {
+            let (class, error) = conflict.tell();
+            failure(&conflict.root, Some(&conflict.key), class, error)
+        });
+        let failed = difference
+            .failed
+            .iter()
+            .map(|f| failure(&f.root, f.key.as_deref(), f.class, f.message.clone()));
+        conflicts.chain(failed).collect()
+    }
+}
+
+fn put(changed: &Changed) -> Put<'_> {
+    Put {
+        key: &changed.document.key,
+        root: &changed.root,
+        kind: match changed.document.kind {
+            Kind::Document => mirror::Kind::Document,
+            Kind::Alias { .. } => mirror::Kind::Alias,
+        },
+        body: &changed.document.body,
+        hash: &changed.document.hash,
+    }
+}

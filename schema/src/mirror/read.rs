@@ -1,0 +1,233 @@
+//! Rows of now, by root, by key and in pages.
+
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+
+use super::{Kind, Known, Row, written};
+use crate::store::{Store, rows_parameter, texts};
+
+/// All mirror rows of these roots, tombstones included.
+pub async fn of_roots(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    roots: &[String],
+) -> Result<Vec<Known>, DbErr> {
+    let (mirror, dialect) = (store.names.mirror(document), store.dialect());
+    let sql = dialect.among(
+        &mirror,
+        "key, root, kind, hash, revision, deleted_at",
+        "root",
+        1,
+        "",
+    );
+    let rows = conn
+        .query_all_raw(store.sql(sql, [texts(dialect, roots)]))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Known {
+                key: row.try_get("", "key")?,
+                root: row.try_get("", "root")?,
+                kind: Kind::of(row)?,
+                hash: row.try_get("", "hash")?,
+                revision: row.try_get("", "revision")?,
+                deleted: row.try_get::<Option<i64>>("", "deleted_at")?.is_some(),
+            })
+        })
+        .collect()
+}
+
+/// Which of these keys stand live.
+pub async fn live(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    keys: &[String],
+) -> Result<Vec<String>, DbErr> {
+    keys_where(conn, store, document, keys, "deleted_at IS NULL").await
+}
+
+/// Which of these keys stand live, with the roots that hold them.
+pub async fn holders(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    keys: &[String],
+) -> Result<Vec<(String, String)>, DbErr> {
+    let sql = format!(
+        "SELECT key, root FROM {} WHERE deleted_at IS NULL AND root IS NOT NULL AND {}",
+        store.names.mirror(document),
+        store.dialect().is_among("key", 1)
+    );
+    let rows = conn
+        .query_all_raw(store.sql(sql, [texts(store.dialect(), keys)]))
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("", "key")?, row.try_get("", "root")?)))
+        .collect()
+}
+
+/// Which of these keys have a row, tombstones included.
+pub async fn existing(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    keys: &[String],
+) -> Result<Vec<String>, DbErr> {
+    keys_where(conn, store, document, keys, "true").await
+}
+
+async fn keys_where(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    keys: &[String],
+    condition: &str,
+) -> Result<Vec<String>, DbErr> {
+    let (mirror, dialect) = (store.names.mirror(document), store.dialect());
+    let sql = format!(
+        "SELECT key FROM {mirror} WHERE {condition} AND {}",
+        dialect.is_among("key", 1)
+    );
+    let rows = conn.query_all_raw(store.sql(sql, [texts(dialect, keys)])).await?;
+    rows.iter().map(|row| row.try_get("", "key")).collect()
+}
+
+/// Rows of now for these keys; absent keys are left out.
+pub async fn by_keys(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    keys: &[String],
+) -> Result<Vec<Row>, DbErr> {
+    let (mirror, dialect) = (store.names.mirror(document), store.dialect());
+    let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let sql = dialect.among(
+        &mirror,
+        "key, root, kind, body, hash, revision, deleted_at",
+        "key",
+        1,
+        "",
+    );
+    let rows = conn
+        .query_all_raw(store.sql(sql, [texts(dialect, &keys)]))
+        .await?;
+    rows.iter().map(row).collect()
+}
+
+/// A page of rows in key order after `after`, tombstones included: of all roots or of these, changed since then.
+pub async fn page(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    page: &Page<'_>,
+) -> Result<Vec<(String, i64)>, DbErr> {
+    let mirror = store.names.mirror(document);
+    let mut values: Vec<Value> = vec![
+        page.after.unwrap_or_default().into(),
+        page.since.unwrap_or(i64::MIN).into(),
+    ];
+    let mut filter = String::new();
+    if let Some(roots) = page.roots {
+        values.push(rows_parameter(roots.iter().map(|r| [Some(r.clone())])));
+        filter = format!(
+            " AND root IN (SELECT c0 FROM {})",
+            store.dialect().rows(3, 1, "r")
+        );
+    }
+    let sql = format!(
+        "SELECT key, revision FROM {mirror} WHERE key > $1 AND changed_at >= $2{filter} ORDER BY key LIMIT {}",
+        page.limit
+    );
+    written(conn.query_all_raw(store.sql(sql, values)).await?)
+}
+
+/// Where a walk over a mirror stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    pub after: Option<&'a str>,
+    /// Microseconds.
+    pub since: Option<i64>,
+    pub roots: Option<&'a [String]>,
+    pub limit: u64,
+}
+
+/// A page of rows with bodies, in key order: for `verify`.
+pub async fn full_page(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    after: &str,
+    limit: u64,
+) -> Result<Vec<Row>, DbErr> {
+    let sql = format!(
+        "SELECT key, root, kind, body, hash, revision, deleted_at FROM {} WHERE key > $1 ORDER BY key LIMIT {limit}",
+        store.names.mirror(document)
+    );
+    conn.query_all_raw(store.sql(sql, [after.into()]))
+        .await?
+        .iter()
+        .map(row)
+        .collect()
+}
+
+/// A row with a revision above a known one.
+#[derive(Debug, Clone)]
+pub struct Touched {
+    pub key: String,
+    pub root: Option<String>,
+    pub revision: i64,
+    pub deleted: bool,
+}
+
+/// All rows with a higher revision than this, in key order. Meant for small mirrors: it holds them all.
+pub async fn touched(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    above: i64,
+) -> Result<Vec<Touched>, DbErr> {
+    let sql = format!(
+        "SELECT key, root, revision, deleted_at FROM {} WHERE revision > $1 ORDER BY key",
+        store.names.mirror(document)
+    );
+    let rows = conn.query_all_raw(store.sql(sql, [above.into()])).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Touched {
+                key: row.try_get("", "key")?,
+                root: row.try_get("", "root")?,
+                revision: row.try_get("", "revision")?,
+                deleted: row.try_get::<Option<i64>>("", "deleted_at")?.is_some(),
+            })
+        })
+        .collect()
+}
+
+/// Live rows and tombstones of a document.
+pub async fn counts(conn: &impl ConnectionTrait, store: &Store, document: &str) -> Result<(i64, i64), DbErr> {
+    let sql = format!(
+        "SELECT count(*) AS total, count(deleted_at) AS dead FROM {}",
+        store.names.mirror(document)
+    );
+    let row = conn
+        .query_one_raw(store.sql(sql, []))
+        .await?
+        .ok_or_else(|| DbErr::RecordNotFound(document.to_owned()))?;
+    let (total, dead): (i64, i64) = (row.try_get("", "total")?, row.try_get("", "dead")?);
+    Ok((total - dead, dead))
+}
+
+fn row(row: &QueryResult) -> Result<Row, DbErr> {
+    Ok(Row {
+        key: row.try_get("", "key")?,
+        root: row.try_get("", "root")?,
+        kind: Kind::of(row)?,
+        body: row.try_get("", "body")?,
+        hash: row.try_get("", "hash")?,
+        revision: row.try_get("", "revision")?,
+        deleted: row.try_get::<Option<i64>>("", "deleted_at")?.is_some(),
+    })
+}
