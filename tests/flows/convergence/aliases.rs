@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pubsync_publisher::operate::verify;
+use pubsync_schema::wire::Selection;
 use pubsync_synchronizer::resync;
 
 use super::process::Process;

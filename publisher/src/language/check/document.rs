@@ -31,6 +31,14 @@ pub enum ScopeState {
     Broken,
 }
 
+/// What a declaration says wrong whatever the tables are.
+pub fn check_alone(declaration: &Declaration, configured: &[&str], report: &mut Report<'_>) {
+    if let Some(uses) = &declaration.targets {
+        targets::known(uses, configured, report);
+    }
+    collisions::within(declaration, report);
+}
+
 /// `None` where a problem keeps the document from being one; all problems go into the report.
 pub fn check(
     declaration: &Declaration,
@@ -38,9 +46,7 @@ pub fn check(
     configured: &[&str],
     report: &mut Report<'_>,
 ) -> Option<Document> {
-    if let Some(uses) = &declaration.targets {
-        targets::known(uses, configured, report);
-    }
+    check_alone(declaration, configured, report);
     let root = tables.table(declaration.root.as_ref()?, report)?;
     let scopes = declaration
         .scopes
@@ -66,7 +72,6 @@ pub fn check(
         .iter()
         .filter_map(|alias| checker.template("alias", alias, &scopes))
         .collect();
-    collisions::within(declaration, checker.report);
     let body = checker.members(&declaration.body, Place::TOP);
     let uses = match (&declaration.targets, &key) {
         (Some(uses), Some(key)) => Some(checker.bindings(uses, key, &aliases)),
