@@ -13,6 +13,7 @@ mod constant;
 mod document;
 mod exists;
 mod expression;
+mod hops;
 mod joins;
 mod key;
 mod lookups;
