@@ -49,6 +49,14 @@ pub fn check<T: AsRef<str>>(
     check::check(files, catalogue, &targets)
 }
 
+/// As [`check`], without a database: what the files alone can tell. Shapes, keywords, key templates, targets, and what
+/// two documents would share; no name of a table or column.
+#[must_use]
+pub fn check_alone<T: AsRef<str>>(files: &[SourceFile], targets: &[T]) -> Vec<Problem> {
+    let targets: Vec<&str> = targets.iter().map(AsRef::as_ref).collect();
+    check::check_alone(files, &targets)
+}
+
 /// The document's key template with names in place of its columns.
 #[must_use]
 pub fn key_pattern(document: &Document) -> KeyPattern {
@@ -79,7 +87,7 @@ pub fn name_of(document: &Document, column: ColumnRef) -> String {
     let qualifier = match &document.sources[column.source].role {
         Role::Root => "root",
         Role::Scope { name, .. } => name,
-        Role::Via { .. } | Role::Lookup { .. } | Role::Node { .. } => {
+        Role::Via { .. } | Role::Lookup { .. } | Role::Exists { .. } | Role::Node { .. } => {
             &document.sources[column.source].table.name
         }
     };

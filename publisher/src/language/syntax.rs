@@ -61,12 +61,20 @@ pub enum Link {
 }
 
 #[derive(Debug, Clone)]
-pub struct Via {
+pub enum Via {
+    /// With one foreign key to each side.
+    Junction(Hop),
+    /// From the current row on, each along one foreign key in either direction; never empty.
+    Hops(Vec<Hop>),
+}
+
+#[derive(Debug, Clone)]
+pub struct Hop {
     pub at: Span,
     pub table: At<Name>,
-    /// Columns of the junction that point at the current row.
+    /// Columns that meet the row before: of a junction, those that point at the current row.
     pub from: Option<Vec<At<Name>>>,
-    /// Columns of the junction that point at the joined row.
+    /// Columns that meet the row after: of a junction, those that point at the joined row.
     pub to: Option<Vec<At<Name>>>,
 }
 
@@ -79,9 +87,24 @@ pub struct Equality {
 
 /// An entry of `where`, or one test of an entry that has several.
 #[derive(Debug, Clone)]
-pub struct Condition {
-    pub column: At<Name>,
-    pub test: At<Test>,
+pub enum Condition {
+    Column {
+        column: At<Name>,
+        test: At<Test>,
+    },
+    /// `exists`; not `wanted`: `missing`.
+    Exists {
+        rows: Existing,
+        wanted: bool,
+    },
+}
+
+/// The rows of `exists` and `missing`.
+#[derive(Debug, Clone)]
+pub struct Existing {
+    pub table: At<Name>,
+    pub link: Link,
+    pub conditions: Vec<Condition>,
 }
 
 #[derive(Debug, Clone)]

@@ -33,6 +33,14 @@ pub enum ScopeState {
     Broken,
 }
 
+/// What a declaration says wrong whatever the tables are.
+pub fn check_alone(declaration: &Declaration, targets: &[&str], report: &mut Report<'_>) {
+    for used in declaration.targets.iter().flatten() {
+        known_target(used, targets, report);
+    }
+    collisions::within(declaration, report);
+}
+
 /// `None` where a problem keeps the document from being one; all problems go into the report.
 pub fn check(
     declaration: &Declaration,
@@ -40,10 +48,8 @@ pub fn check(
     targets: &[&str],
     report: &mut Report<'_>,
 ) -> Option<Document> {
-    let uses = declaration
-        .targets
-        .as_ref()
-        .map(|uses| bindings(uses, targets, report));
+    check_alone(declaration, targets, report);
+    let uses = declaration.targets.as_ref().map(|uses| bindings(uses));
     let root = tables.table(declaration.root.as_ref()?, report)?;
     let scopes = declaration
         .scopes
@@ -69,7 +75,6 @@ pub fn check(
         .iter()
         .filter_map(|alias| checker.template("alias", alias, &scopes))
         .collect();
-    collisions::within(declaration, checker.report);
     let body = checker.members(&declaration.body, Place::TOP);
     Some(Document {
         name: declaration.name.as_ref()?.is.clone(),
@@ -98,23 +103,18 @@ pub fn source(table: Arc<Table>, role: Role) -> Source {
     }
 }
 
-fn bindings(uses: &[TargetUse], configured: &[&str], report: &mut Report<'_>) -> Vec<(String, Binding)> {
-    for TargetUse {
-        name: At { at, is: name },
-        ..
-    } in uses
-    {
-        if !configured.contains(&name.as_str()) {
-            let help = did_you_mean(name, configured.iter().copied())
-                .unwrap_or_else(|| format!("configured are: {}", configured.join(", ")));
-            report.fail_with::<()>(
-                *at,
-                "unknown_target",
-                format!("no target \"{name}\" is configured"),
-                help,
-            );
-        }
+fn known_target(used: &TargetUse, configured: &[&str], report: &mut Report<'_>) {
+    let At { at, is: name } = &used.name;
+    if configured.contains(&name.as_str()) {
+        return;
     }
+    let help = did_you_mean(name, configured.iter().copied())
+        .unwrap_or_else(|| format!("configured are: {}", configured.join(", ")));
+    let message = format!("no target \"{name}\" is configured");
+    report.fail_with::<()>(*at, "unknown_target", message, help);
+}
+
+fn bindings(uses: &[TargetUse]) -> Vec<(String, Binding)> {
     let binding = |used: &TargetUse| Binding {
         index: used.index.as_ref().map(|index| index.is.clone()),
         ..Binding::default()

@@ -10,7 +10,7 @@ mod spans;
 mod top_level;
 mod values;
 
-use super::{Problem, SourceFile, check, key_pattern};
+use super::{Problem, SourceFile, check, check_alone, key_pattern};
 use crate::document::Document;
 use catalogue::shop;
 
