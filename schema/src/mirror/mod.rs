@@ -7,7 +7,9 @@ mod write;
 use sea_orm::{DbErr, QueryResult};
 
 pub use locks::{Locked, lock_roots, note_roots};
-pub use read::{Counts, Page, Touched, by_keys, counts, existing, full_page, holders, live, of_roots, page, touched};
+pub use read::{
+    Counts, Page, Touched, by_keys, counts, existing, full_page, holders, live, of_roots, page, touched,
+};
 pub use write::{Buried, Put, bury, bury_orphans, put, raise, renumber};
 
 /// What a row is.

@@ -248,7 +248,11 @@ fn conflicts_name_both() {
 
 #[test]
 fn a_root_that_is_kept_leaves_its_rows() {
-    let before = [known("a", "1", "h", false), pointer("x", "1", "a"), known("b", "2", "h", false)];
+    let before = [
+        known("a", "1", "h", false),
+        pointer("x", "1", "a"),
+        known("b", "2", "h", false),
+    ];
     let kept = Built {
         kept: true,
         ..Built::new("1", vec![])
