@@ -13,6 +13,7 @@ mod constant;
 mod document;
 mod exists;
 mod expression;
+mod hops;
 mod joins;
 mod key;
 mod lookups;
@@ -22,6 +23,7 @@ mod root;
 mod scopes;
 mod shapes;
 mod tables;
+mod targets;
 
 use crate::catalogue::Catalogue;
 use crate::document::Document;

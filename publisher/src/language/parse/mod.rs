@@ -11,6 +11,7 @@ mod fields;
 mod json;
 mod recursion;
 mod rows;
+mod targets;
 
 use super::problem::Report;
 use super::syntax::Declaration;
