@@ -15,6 +15,7 @@ mod planning;
 mod random;
 mod shop;
 mod shutdown;
+mod targets;
 mod telemetry;
 mod tidy;
 mod troubles;
