@@ -13,6 +13,7 @@ mod hops;
 mod lookups;
 mod measure;
 mod nodes;
+mod queries;
 mod reverse;
 mod scopes;
 mod values;

@@ -9,6 +9,7 @@ use crate::language::syntax::Declaration;
 
 use super::collisions;
 use super::names::Place;
+use super::queries::Known;
 use super::tables::Tables;
 use super::targets;
 
@@ -20,6 +21,7 @@ pub struct Checker<'a, 'r> {
     pub sources: Vec<Source>,
     /// All that are declared, in their order.
     pub scopes: Vec<(String, ScopeState)>,
+    pub queries: Vec<Known>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +60,9 @@ pub fn check(
         report,
         sources: vec![source(root, Role::Root)],
         scopes,
+        queries: Vec::new(),
     };
+    checker.queries(&declaration.queries);
 
     let root_id = checker.root_id(declaration);
     let scopes = checker.scopes(&declaration.scopes);
@@ -96,6 +100,7 @@ pub fn check(
 pub fn source(table: Arc<Table>, role: Role) -> Source {
     Source {
         table,
+        query: None,
         role,
         joins: Vec::new(),
         filters: Vec::new(),
