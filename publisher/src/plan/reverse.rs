@@ -11,6 +11,7 @@ use pubsync_schema::dialect::Dialect;
 use pubsync_schema::names::Names;
 
 use super::expression::argument;
+use super::recursion::closure;
 use super::rows::where_clause;
 use super::slots::{qualified, rows_of};
 use super::{TableUse, dialect};
@@ -195,9 +196,11 @@ impl Images<'_> {
     fn branch(&self, source: SourceId, start: Start<'_>, chain: Option<&[SourceId]>) -> String {
         let rows = self.dialect.rows(1, self.carried.len(), "q");
         let bytewise = self.dialect.bytewise();
-        let conditions = match start {
-            Start::Row => self.constants(source, true),
-            Start::Depends(..) => Vec::new(),
+        let recursive = |source: SourceId| self.document.sources[source].recursion.as_ref();
+        let mut conditions = match (start, recursive(source)) {
+            (Start::Row, None) => self.constants(source, true),
+            // They choose the first rows, and the image may be of any; of a query it is no row.
+            _ => Vec::new(),
         };
         let Some(chain) = chain else {
             let any = format!("EXISTS (SELECT 1 FROM {rows}{})", where_clause(&conditions));
@@ -207,15 +210,18 @@ impl Images<'_> {
         if source == 0 {
             return format!("SELECT ({}) {bytewise} AS root FROM {rows}", self.image_root());
         }
-        let mut sql = format!(
-            "SELECT {} {bytewise} AS root FROM {rows}",
-            root_id(self.dialect, self.document)
-        );
+        let (mut from, mut image) = (rows, Some(source));
         if let Start::Depends(query, depends) = start
             && self.dialect == Dialect::Postgres
         {
             let ids = ids(query).join(", ");
-            sql += &format!(" CROSS JOIN LATERAL ({}) d({ids})", self.depends(depends));
+            from += &format!(" CROSS JOIN LATERAL ({}) d({ids})", self.depends(depends));
+        }
+        if let Some(recursion) = recursive(source) {
+            let seed = |column: ColumnRef| self.place(column.column);
+            from = closure(self.dialect, self.document, source, recursion, seed, &from);
+            image = None;
+            conditions = self.constants(source, false);
         }
         let mut below = source;
         for &above in chain {
@@ -223,22 +229,37 @@ impl Images<'_> {
                 Start::Depends(query, depends) if below == source => {
                     self.meet_query(source, above, query, depends)
                 }
-                _ => self.meet(below, above, source),
+                _ => self.meet(below, above, image),
             };
-            on.extend(self.constants(above, false));
-            sql += &format!(
+            if recursive(above).is_none() {
+                on.extend(self.constants(above, false));
+            }
+            from += &format!(
                 " {} {} ON {}",
                 dialect::join(self.dialect),
                 rows_of(self.dialect, self.document, above),
                 on.join(" AND ")
             );
+            if let Some(recursion) = recursive(above) {
+                let seed = |column| {
+                    let value = qualified(self.dialect, self.document, column);
+                    dialect::text(self.dialect, &value, self.document.column_of(column))
+                };
+                from += &where_clause(&conditions);
+                from = closure(self.dialect, self.document, above, recursion, seed, &from);
+                conditions = self.constants(above, false);
+            }
             below = above;
         }
-        sql + &where_clause(&conditions)
+        let root = root_id(self.dialect, self.document);
+        format!(
+            "SELECT {root} {bytewise} AS root FROM {from}{}",
+            where_clause(&conditions)
+        )
     }
 
-    /// The joins of `below` that name `above`; `image` is the source whose row the image is.
-    fn meet(&self, below: SourceId, above: SourceId, image: SourceId) -> Vec<String> {
+    /// The joins of `below` that name `above`; `image` is the source whose row the image is, as long as it is read.
+    fn meet(&self, below: SourceId, above: SourceId, image: Option<SourceId>) -> Vec<String> {
         let joins = self.document.sources[below].joins.iter();
         joins
             .filter_map(|join| match join.to {
@@ -247,7 +268,7 @@ impl Images<'_> {
                         source: below,
                         column: join.column,
                     };
-                    let from = if below == image {
+                    let from = if Some(below) == image {
                         self.image(from)
                     } else {
                         qualified(self.dialect, self.document, from)

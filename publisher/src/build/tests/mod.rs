@@ -14,6 +14,8 @@ mod lookups;
 mod measure;
 mod nodes;
 mod queries;
+mod recursion;
+mod recursion_reverse;
 mod reverse;
 mod scopes;
 mod values;

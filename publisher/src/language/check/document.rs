@@ -22,6 +22,8 @@ pub struct Checker<'a, 'r> {
     /// All that are declared, in their order.
     pub scopes: Vec<(String, ScopeState)>,
     pub queries: Vec<Known>,
+    /// The member of the body that is looked at.
+    pub member: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +63,7 @@ pub fn check(
         sources: vec![source(root, Role::Root)],
         scopes,
         queries: Vec::new(),
+        member: String::new(),
     };
     checker.queries(&declaration.queries);
 
@@ -106,5 +109,6 @@ pub fn source(table: Arc<Table>, role: Role) -> Source {
         filters: Vec::new(),
         order: Vec::new(),
         limit: None,
+        recursion: None,
     }
 }

@@ -19,6 +19,7 @@ mod key;
 mod lookups;
 mod names;
 mod queries;
+mod recursion;
 mod root;
 mod scopes;
 mod shapes;

@@ -10,6 +10,7 @@ mod document;
 mod fields;
 mod json;
 mod queries;
+mod recursion;
 mod rows;
 mod targets;
 
