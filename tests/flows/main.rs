@@ -9,6 +9,7 @@ mod convergence;
 mod demo;
 mod direct;
 mod errors;
+mod examples;
 mod fanout;
 mod planning;
 mod shop;
