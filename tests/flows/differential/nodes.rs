@@ -94,6 +94,8 @@ impl Author<'_> {
                 let b = b.replacen(&format!("m{}", self.members), "m1", 1);
                 Some(format!("{{ merge: [{a}, {b}] }}"))
             }
+            "ancestors" => self.ancestors(spot, depth),
+            "tree" => self.tree(spot, depth),
             "sql" => self
                 .expression(spot)
                 .map(|sql| format!("{{ sql: {} }}", text(&sql))),
