@@ -85,6 +85,12 @@ pub enum Role {
     Lookup {
         parent: SourceId,
     },
+    /// Rows of which a condition asks whether there is one; `parent` is the source of the row that the condition is
+    /// about, `via` the junction. Nothing of them is read.
+    Exists {
+        parent: SourceId,
+        via: Option<SourceId>,
+    },
     /// Rows of a construct in the body; `parent` is the source of the enclosing row, `via` its junction.
     Node {
         parent: SourceId,
@@ -109,11 +115,18 @@ pub enum Operand {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Constant(pub String);
 
-/// A condition on a column.
+/// A condition of `where`.
 #[derive(Debug, Clone)]
-pub struct Filter {
-    pub column: ColumnRef,
-    pub test: Test,
+pub enum Filter {
+    Column {
+        column: ColumnRef,
+        test: Test,
+    },
+    /// A row of this source, whose role is [`Role::Exists`], must stand; or none, where it is not `wanted`.
+    Exists {
+        source: SourceId,
+        wanted: bool,
+    },
 }
 
 /// What a column must be. Null passes `IsNull` and `NoneOf` only.

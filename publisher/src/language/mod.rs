@@ -79,7 +79,7 @@ pub fn name_of(document: &Document, column: ColumnRef) -> String {
     let qualifier = match &document.sources[column.source].role {
         Role::Root => "root",
         Role::Scope { name, .. } => name,
-        Role::Via { .. } | Role::Lookup { .. } | Role::Node { .. } => {
+        Role::Via { .. } | Role::Lookup { .. } | Role::Exists { .. } | Role::Node { .. } => {
             &document.sources[column.source].table.name
         }
     };

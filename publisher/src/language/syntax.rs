@@ -79,9 +79,24 @@ pub struct Equality {
 
 /// An entry of `where`, or one test of an entry that has several.
 #[derive(Debug, Clone)]
-pub struct Condition {
-    pub column: At<Name>,
-    pub test: At<Test>,
+pub enum Condition {
+    Column {
+        column: At<Name>,
+        test: At<Test>,
+    },
+    /// `exists`; not `wanted`: `missing`.
+    Exists {
+        rows: Existing,
+        wanted: bool,
+    },
+}
+
+/// The rows of `exists` and `missing`.
+#[derive(Debug, Clone)]
+pub struct Existing {
+    pub table: At<Name>,
+    pub link: Link,
+    pub conditions: Vec<Condition>,
 }
 
 #[derive(Debug, Clone)]

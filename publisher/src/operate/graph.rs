@@ -106,7 +106,8 @@ fn role(document: &Document, source: SourceId) -> String {
     match &document.sources[source].role {
         Role::Root => "root".to_owned(),
         Role::Scope { name, .. } => format!("each {name}"),
-        Role::Via { .. } => format!("junction to {}", table_of(document, document.owner(source))),
+        Role::Via { .. } => format!("junction to {}", table_of(document, document.joined_to(source))),
+        Role::Exists { parent, .. } => format!("condition of {}", role(document, *parent)),
         Role::Lookup { parent } => format!("{}.{}", table_of(document, *parent), table_of(document, source)),
         Role::Node { parent, .. } => {
             let table = table_of(document, source);

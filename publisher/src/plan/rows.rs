@@ -4,7 +4,7 @@ use pubsync_schema::dialect::Dialect;
 
 use super::slots::{Slots, alias, qualified};
 use super::{Outer, dialect};
-use crate::document::{ColumnRef, Comparison, Document, Filter, Join, Operand, Role, Source, SourceId, Test};
+use crate::document::{ColumnRef, Comparison, Document, Filter, Join, Operand, Role, SourceId, Test};
 
 /// SQL of one SELECT: columns of its own rows by their alias, outer values by their place in the batch.
 pub(super) struct Expressions<'a> {
@@ -16,25 +16,56 @@ pub(super) struct Expressions<'a> {
 impl Expressions<'_> {
     pub fn from(&self, source: SourceId) -> String {
         let mut sql = format!("FROM {}", self.dialect.rows(1, self.outer.len() + 1, "q"));
-        let mut conditions = Vec::new();
         for part in self.parts(source) {
-            let Source {
-                table,
-                joins,
-                filters,
-                ..
-            } = &self.document.sources[part];
-            let on: Vec<String> = joins.iter().map(|join| self.join(part, join)).collect();
+            let on = self.joins(part);
             let on = if on.is_empty() {
                 "TRUE".to_owned()
             } else {
                 on.join(" AND ")
             };
-            let name = dialect::table(self.dialect, table);
-            sql += &format!(" {} {name} {} ON {on}", dialect::join(self.dialect), alias(part));
-            conditions.extend(filters.iter().map(|filter| self.filter(filter)));
+            sql += &format!(" {} {} ON {on}", dialect::join(self.dialect), self.table(part));
         }
+        sql + &self.lookups(source) + &where_clause(&self.filters(source))
+    }
+
+    /// The rows of a condition, from the first junction on, for the row that it is about.
+    fn existing(&self, source: SourceId) -> String {
+        let mut sql = String::new();
+        let mut conditions = Vec::new();
+        for part in self.parts(source) {
+            let on = self.joins(part);
+            if sql.is_empty() {
+                sql = format!("SELECT 1 FROM {}", self.table(part));
+                conditions = on;
+            } else {
+                sql += &format!(
+                    " {} {} ON {}",
+                    dialect::join(self.dialect),
+                    self.table(part),
+                    on.join(" AND ")
+                );
+            }
+        }
+        conditions.extend(self.filters(source));
         sql + &self.lookups(source) + &where_clause(&conditions)
+    }
+
+    fn table(&self, source: SourceId) -> String {
+        let table = dialect::table(self.dialect, &self.document.sources[source].table);
+        format!("{table} {}", alias(source))
+    }
+
+    fn joins(&self, source: SourceId) -> Vec<String> {
+        let joins = self.document.sources[source].joins.iter();
+        joins.map(|join| self.join(source, join)).collect()
+    }
+
+    /// Of the rows and their junctions.
+    fn filters(&self, source: SourceId) -> Vec<String> {
+        let filters = self
+            .parts(source)
+            .flat_map(|part| &self.document.sources[part].filters);
+        filters.map(|filter| self.filter(filter)).collect()
     }
 
     /// The junctions, then the rows that they lead to.
@@ -44,17 +75,18 @@ impl Expressions<'_> {
 
     /// Rows that foreign keys of the SELECT's own rows name; one at most, so they take and add no row.
     pub fn lookups(&self, source: SourceId) -> String {
-        let lookup = |(id, lookup): (SourceId, &Source)| {
-            let on: Vec<String> = lookup.joins.iter().map(|join| self.join(id, join)).collect();
-            let table = dialect::table(self.dialect, &lookup.table);
-            format!(" LEFT JOIN {table} {} ON {}", alias(id), on.join(" AND "))
-        };
-        let sources = self.document.sources.iter().enumerate();
-        sources
-            .filter(|(id, other)| {
-                matches!(other.role, Role::Lookup { .. }) && self.document.owner(*id) == source
+        let lookups = (0..self.document.sources.len()).filter(|&id| {
+            matches!(self.document.sources[id].role, Role::Lookup { .. })
+                && self.document.joined_to(id) == source
+        });
+        lookups
+            .map(|id| {
+                format!(
+                    " LEFT JOIN {} ON {}",
+                    self.table(id),
+                    self.joins(id).join(" AND ")
+                )
             })
-            .map(lookup)
             .collect()
     }
 
@@ -108,9 +140,20 @@ impl Expressions<'_> {
     }
 
     pub fn filter(&self, filter: &Filter) -> String {
-        let column = self.column(filter.column);
-        let operand = |operand| self.operand(operand, filter.column);
-        match &filter.test {
+        match filter {
+            Filter::Column { column, test } => self.test(*column, test),
+            Filter::Exists { source, wanted: true } => format!("EXISTS ({})", self.existing(*source)),
+            Filter::Exists {
+                source,
+                wanted: false,
+            } => format!("NOT EXISTS ({})", self.existing(*source)),
+        }
+    }
+
+    fn test(&self, tested: ColumnRef, test: &Test) -> String {
+        let column = self.column(tested);
+        let operand = |operand| self.operand(operand, tested);
+        match test {
             Test::IsNull => format!("{column} IS NULL"),
             Test::IsNotNull => format!("{column} IS NOT NULL"),
             Test::Equals(right) => format!("{column} = {}", operand(right)),

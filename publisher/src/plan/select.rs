@@ -6,7 +6,7 @@ use super::aggregate::folded;
 use super::rows::{Expressions, where_clause};
 use super::slots::{Slot, Slots};
 use super::{ExpressionUse, Outer, RootSelect, Step, Walk, dialect, expression};
-use crate::document::{ColumnRef, Document, Operand, Role, SourceId};
+use crate::document::{ColumnRef, Document, Filter, Operand, Role, SourceId};
 
 /// What a step needs from rows of earlier sources.
 pub(super) struct Needs {
@@ -61,16 +61,21 @@ fn outer(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec<Ou
         }
     };
     for part in (0..document.sources.len()).filter(|&part| document.owner(part) == source) {
+        // A null in a condition on other rows leaves none of them, but may not leave out the row that asks.
+        let decides = document.joined_to(part) == source;
         for join in &document.sources[part].joins {
             if let Operand::Column(column) = join.to {
-                add(column, true);
+                add(column, decides);
             }
         }
         for filter in &document.sources[part].filters {
-            add(filter.column, filter.test.drops_null());
-            for operand in filter.test.operands() {
+            let Filter::Column { column, test } = filter else {
+                continue;
+            };
+            add(*column, decides && test.drops_null());
+            for operand in test.operands() {
                 if let Operand::Column(column) = operand {
-                    add(*column, filter.test.needs_right());
+                    add(*column, decides && test.needs_right());
                 }
             }
         }

@@ -113,14 +113,24 @@ pub(super) fn qualified(dialect: Dialect, document: &Document, column: ColumnRef
 }
 
 impl Document {
-    /// The source whose SELECT answers columns of this one: a junction is read with the rows that it leads to, the row
-    /// of a foreign key with the row that holds it.
+    /// The source whose SELECT reads or tests rows of this one.
     #[must_use]
     pub fn owner(&self, source: SourceId) -> SourceId {
+        let joined = self.joined_to(source);
+        match self.sources[joined].role {
+            Role::Exists { parent, .. } => self.owner(parent),
+            _ => joined,
+        }
+    }
+
+    /// The source in whose FROM this one stands: a junction is joined to the rows that it leads to, the row of a foreign
+    /// key to the row that holds it.
+    #[must_use]
+    pub fn joined_to(&self, source: SourceId) -> SourceId {
         match self.sources[source].role {
             Role::Via { .. } => self.end_of(source),
-            Role::Lookup { parent } => self.owner(parent),
-            Role::Root | Role::Scope { .. } | Role::Node { .. } => source,
+            Role::Lookup { parent } => self.joined_to(parent),
+            Role::Root | Role::Scope { .. } | Role::Exists { .. } | Role::Node { .. } => source,
         }
     }
 
@@ -164,6 +174,7 @@ impl Document {
             Role::Scope { name, .. } => format!("scope {name} ({table})"),
             Role::Via { .. } => format!("junction {table}"),
             Role::Lookup { .. } => format!("foreign key to {table}"),
+            Role::Exists { .. } => format!("condition on {table}"),
             Role::Node { .. } => format!("node {table}"),
         }
     }
@@ -174,7 +185,7 @@ impl crate::document::Source {
     #[must_use]
     pub fn via(&self) -> Option<SourceId> {
         match self.role {
-            Role::Scope { via, .. } | Role::Node { via, .. } => via,
+            Role::Scope { via, .. } | Role::Exists { via, .. } | Role::Node { via, .. } => via,
             Role::Root | Role::Via { .. } | Role::Lookup { .. } => None,
         }
     }

@@ -89,12 +89,10 @@ impl Columns<'_> {
     }
 
     fn filter(&mut self, filter: &Filter) {
-        self.column(filter.column);
-        filter
-            .test
-            .operands()
-            .iter()
-            .for_each(|operand| self.operand(operand));
+        if let Filter::Column { column, test } = filter {
+            self.column(*column);
+            test.operands().iter().for_each(|operand| self.operand(operand));
+        }
     }
 
     fn operand(&mut self, operand: &Operand) {

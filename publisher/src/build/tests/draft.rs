@@ -184,7 +184,7 @@ impl Draft {
         } else {
             &mut self.document.sources[source].filters
         };
-        filters.push(Filter { column, test });
+        filters.push(Filter::Column { column, test });
     }
 
     pub fn join_constant(&mut self, source: SourceId, column: &str, constant: &str) {

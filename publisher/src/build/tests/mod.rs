@@ -5,6 +5,7 @@ mod aliases;
 mod conditions;
 mod documents;
 pub(crate) mod draft;
+mod exists;
 mod expressions;
 pub(crate) mod fixture;
 mod gather;

@@ -129,7 +129,7 @@ async fn what_hangs_on_a_missing_row_is_missing() {
         // A node that asks whether the scope's row is there.
         let price = draft.node(0, "price", &[("product_id", (0, "id"))]);
         let absent = draft.at(text, "name");
-        draft.document.sources[price].filters.push(Filter {
+        draft.document.sources[price].filters.push(Filter::Column {
             column: absent,
             test: Test::IsNull,
         });

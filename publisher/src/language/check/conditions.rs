@@ -18,19 +18,24 @@ impl Checker<'_, '_> {
         via: Option<SourceId>,
         place: Place,
     ) -> Vec<Filter> {
-        let filter = |condition: &Condition| {
-            let Condition { column, test } = condition;
-            let column = self.own_column(&column.is, column.at, own, via, "\"where\"");
-            self.filter(column, test, place)
+        let filter = |condition: &Condition| match condition {
+            Condition::Column { column, test } => {
+                let column = self.own_column(&column.is, column.at, own, via, "\"where\"");
+                self.filter(column, test, place)
+            }
+            Condition::Exists { rows, wanted } => self.exists(rows, *wanted, own, place),
         };
         conditions.iter().filter_map(filter).collect()
     }
 
     /// The document's own conditions, over the root's row alone.
     pub fn root_filters(&mut self, conditions: &[Condition]) -> Vec<Filter> {
-        let filter = |Condition { column, test }: &Condition| {
-            let column = self.resolve(&column.is, column.at, Place::ROOT);
-            self.filter(column, test, Place::ROOT)
+        let filter = |condition: &Condition| match condition {
+            Condition::Column { column, test } => {
+                let column = self.resolve(&column.is, column.at, Place::ROOT);
+                self.filter(column, test, Place::ROOT)
+            }
+            Condition::Exists { rows, wanted } => self.exists(rows, *wanted, 0, Place::ROOT),
         };
         conditions.iter().filter_map(filter).collect()
     }
@@ -46,7 +51,7 @@ impl Checker<'_, '_> {
                 Test::Compares(*comparison, self.right(column, right, test.at, place)?)
             }
         };
-        Some(Filter {
+        Some(Filter::Column {
             column: column?,
             test,
         })

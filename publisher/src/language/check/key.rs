@@ -16,7 +16,11 @@ impl Checker<'_, '_> {
         key: &At<Vec<Piece>>,
         scopes: &[CheckedScope],
     ) -> Option<Vec<KeySegment>> {
-        let segments: Vec<_> = key.is.iter().map(|piece| self.segment(piece, key)).collect();
+        let segments: Vec<_> = key
+            .is
+            .iter()
+            .map(|piece| self.segment(what, piece, key))
+            .collect();
         let segments = segments.into_iter().collect::<Option<Vec<_>>>()?;
         let holds = |wanted| {
             segments
@@ -41,14 +45,14 @@ impl Checker<'_, '_> {
         Some(segments)
     }
 
-    fn segment(&mut self, piece: &Piece, key: &At<Vec<Piece>>) -> Option<KeySegment> {
+    fn segment(&mut self, what: &str, piece: &Piece, key: &At<Vec<Piece>>) -> Option<KeySegment> {
         match piece {
             Piece::Literal(text) => Some(KeySegment::Literal(text.clone())),
             Piece::Column(name) => {
                 let column = self.resolve(name, key.at, Place::KEY)?;
                 if matches!(self.sources[column.source].role, Role::Lookup { .. }) {
                     let message = format!(
-                        "\"{name}\" cannot stand here: the key takes columns of the root and of scopes, none through foreign keys"
+                        "\"{name}\" cannot stand here: the {what} takes columns of the root and of scopes, none through foreign keys"
                     );
                     let help =
                         "a scope makes the row one of the key's: each: { name: { table: … } }".to_owned();

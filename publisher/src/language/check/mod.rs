@@ -11,6 +11,7 @@ mod collisions;
 mod conditions;
 mod constant;
 mod document;
+mod exists;
 mod expression;
 mod joins;
 mod key;

@@ -145,8 +145,8 @@ fn holds_key(source: &Source, id: SourceId, filters: &[Filter]) -> bool {
     let joined = |column: usize| source.joins.iter().any(|join| join.column == column);
     let filtered = |column: usize| {
         filters.iter().any(|filter| {
-            filter.column == ColumnRef { source: id, column }
-                && matches!(&filter.test, Test::Equals(to) if other(to))
+            matches!(filter, Filter::Column { column: left, test: Test::Equals(to) }
+                if *left == ColumnRef { source: id, column } && other(to))
         })
     };
     let held = |columns: &[usize]| columns.iter().all(|column| joined(*column) || filtered(*column));

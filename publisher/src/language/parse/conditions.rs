@@ -3,15 +3,23 @@
 use crate::document::Comparison;
 use crate::language::name::is_qualified;
 use crate::language::problem::Report;
-use crate::language::syntax::{At, Condition, Equality, Right, Test};
+use crate::language::syntax::{At, Condition, Equality, Existing, Right, Test};
 use crate::language::yaml::{Content, Entry, Node, Plain, Scalar};
 
-use super::fields::{Keys, describe, list, map, name, parse_name, wrong};
+use super::fields::{Keys, describe, get, list, map, name, parse_name, wrong};
+use super::rows;
 
 /// Of a map on the right side of `where`.
 const TESTS: Keys = Keys {
     of: "a condition",
     known: &["not", "gt", "gte", "lt", "lte"],
+    later: &[],
+};
+
+/// Of `exists` and `missing`.
+const EXISTING: Keys = Keys {
+    of: "\"exists\" or \"missing\"",
+    known: &["table", "via", "match", "where"],
     later: &[],
 };
 
@@ -69,19 +77,49 @@ pub fn filters(node: &Node, report: &mut Report<'_>) -> Vec<Condition> {
 }
 
 fn filter(Entry { key, at, value }: &Entry, report: &mut Report<'_>) -> Vec<Condition> {
+    // A column of that name has a scalar, or is written in quotes of its own.
     if matches!(key.as_str(), "exists" | "missing") && !matches!(value.value, Content::Scalar(_)) {
-        report.not_supported::<()>(*at, &format!("\"{key}\""));
-        return Vec::new();
+        return existing(key, value, report);
     }
     let tests = tests(value, report);
     let Some(column) = parse_name(key, *at, report) else {
         return Vec::new();
     };
-    let condition = |test| Condition {
+    let condition = |test| Condition::Column {
         column: column.clone(),
         test,
     };
     tests.into_iter().map(condition).collect()
+}
+
+/// What `exists` or `missing` holds: one kind of rows, or a list of them.
+fn existing(key: &str, node: &Node, report: &mut Report<'_>) -> Vec<Condition> {
+    let items = match &node.value {
+        Content::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    if items.is_empty() {
+        report.fail::<()>(node.at, "wrong_shape", format!("\"{key}\" is empty"));
+    }
+    let condition = |item: &Node| {
+        let options = map(item, &format!("\"{key}\""), report)?;
+        EXISTING.check(options, report);
+        let table = match get(options, "table") {
+            Some(entry) => name(&entry.value, "\"table\"", report),
+            None => report.fail(item.at, "missing_key", format!("\"{key}\" has no \"table\"")),
+        };
+        let link = rows::link(options, report);
+        let conditions = get(options, "where").map(|entry| filters(&entry.value, report));
+        Some(Condition::Exists {
+            rows: Existing {
+                table: table?,
+                link,
+                conditions: conditions.unwrap_or_default(),
+            },
+            wanted: key == "exists",
+        })
+    };
+    items.iter().filter_map(condition).collect()
 }
 
 fn tests(node: &Node, report: &mut Report<'_>) -> Vec<At<Test>> {

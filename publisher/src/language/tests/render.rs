@@ -65,6 +65,10 @@ fn role(role: &Role) -> String {
             )
         }
         Role::Via { parent } => format!("via from {parent}:"),
+        Role::Exists {
+            parent,
+            via: junction,
+        } => format!("asked from {parent}{}:", via(junction)),
         Role::Lookup { parent } => format!("lookup from {parent}:"),
         Role::Node {
             parent,
@@ -82,8 +86,12 @@ pub fn filters(document: &Document) -> Vec<String> {
 }
 
 fn filter(document: &Document, filter: &Filter) -> String {
-    let left = column(document, filter.column);
-    match &filter.test {
+    let (left, test) = match filter {
+        Filter::Exists { source, wanted: true } => return format!("exists {source}"),
+        Filter::Exists { source, .. } => return format!("missing {source}"),
+        Filter::Column { column: left, test } => (column(document, *left), test),
+    };
+    match test {
         Test::IsNull => format!("{left} is null"),
         Test::IsNotNull => format!("{left} is not null"),
         Test::Equals(right) => format!("{left} = {}", operand(document, right)),

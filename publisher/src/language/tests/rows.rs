@@ -168,3 +168,53 @@ fn names_hide_each_other_in_one_order() {
          { one: c, match: … } takes the first"
     );
 }
+
+#[test]
+fn rows_that_stand_or_do_not() {
+    check_product(
+        "r: { many: review, where: { stars: 5, exists: { table: product, where: { is_active: true } }, missing: { table: image, match: { product_id: product_id, id: parent.stars }, where: { position: { gt: root.id } } } }, body: id }",
+        "{r: many 1 1.id}",
+        "1 node in 0: review on product_id = 0.id where 1.stars = '5' and exists 2 and missing 3
+         2 asked from 1: product on id = 1.product_id where 2.is_active = 'true'
+         3 asked from 1: image on product_id = 1.product_id and id = 1.stars where 3.position Greater 0.id",
+    );
+    check_product(
+        "r: { count: brand, match: { id: brand_id }, where: { exists: [{ table: country }, { table: product, where: { missing: { table: category, via: product_category, where: { via.position: 1, name: brand.x } } } }] } }"
+            .replace("brand.x", "root.brand.name")
+            .as_str(),
+        "{r: count 1}",
+        "1 node in 0: brand on id = 0.brand_id where exists 2 and exists 3
+         2 asked from 1: country on id = 1.country_id
+         3 asked from 1: product on brand_id = 1.id where missing 5
+         4 via from 3: product_category on product_id = 3.id
+         5 asked from 3 via 4: category on id = 4.category_id where 4.position = '1' and 5.name = 6.name
+         6 lookup from 0: brand on id = 0.brand_id",
+    );
+    let text = "document: d\nroot: product\nwhere: { exists: { table: review }, missing: { table: price, where: { amount: { lt: root.price } } } }\n\
+                each: { s: { table: store, via: product_store, where: { exists: { table: price, match: { store_id: id, product_id: root.id } } } } }\n\
+                key: \"{id}:{s.id}\"\nbody: { id: id }";
+    let document = good(text);
+    assert_eq!(filters(&document), ["exists 4", "missing 5"]);
+    assert_eq!(
+        super::render::sources(&document),
+        "0 root product\n\
+         1 via from 0: product_store on product_id = 0.id\n\
+         2 scope s via 1: store on id = 1.store_id where exists 3\n\
+         3 asked from 2: price on store_id = 2.id and product_id = 0.id\n\
+         4 asked from 0: review on product_id = 0.id\n\
+         5 asked from 0: price on product_id = 0.id where 5.amount Less 0.price"
+    );
+}
+
+/// A scalar is what a column of that name equals.
+#[test]
+fn a_column_may_be_called_exists() {
+    let tables = "a: id int pk, exists int, missing text";
+    let text =
+        "document: d\nroot: a\nkey: \"{id}\"\nwhere: { exists: 1, '\"missing\"': [x] }\nbody: { id: id }";
+    let documents = check(&files(&[text]), &postgres(tables), &TARGETS).unwrap();
+    assert_eq!(
+        filters(&documents[0]),
+        ["0.exists = '1'", "0.missing one of ('x')"]
+    );
+}

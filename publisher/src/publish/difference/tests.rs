@@ -1,3 +1,5 @@
+//! The comparison, case by case: documents, then aliases.
+
 use super::*;
 
 fn known(key: &str, root: &str, hash: &str, deleted: bool) -> Known {
