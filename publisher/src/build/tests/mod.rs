@@ -15,3 +15,4 @@ mod nodes;
 mod reverse;
 mod scopes;
 mod values;
+mod walk;
