@@ -1,5 +1,6 @@
 //! How a command ends when it does not end well: one text for people, one number for scripts.
 
+use pubsync_publisher::language::Problem;
 use pubsync_publisher::operate::apply::ApplyError;
 use pubsync_publisher::operate::verify::VerifyError;
 use pubsync_schema::fault::{Fault, chain, classify};
@@ -98,14 +99,7 @@ impl From<TargetError> for Fail {
 impl From<ApplyError> for Fail {
     fn from(error: ApplyError) -> Self {
         match error {
-            ApplyError::Documents(problems) => {
-                let count = match problems.len() {
-                    1 => "1 problem".to_owned(),
-                    count => format!("{count} problems"),
-                };
-                let list: Vec<String> = problems.iter().map(|p| format!("{p:#}")).collect();
-                Self::Configuration(format!("{}\n\n{count} in the documents", list.join("\n\n")))
-            }
+            ApplyError::Documents(problems) => Self::Configuration(listed(&problems)),
             ApplyError::Store(error) => error.into(),
             ApplyError::Capture(error) => Self::Part(chain(&error)),
             ApplyError::Broker(error) => error.into(),
@@ -113,6 +107,17 @@ impl From<ApplyError> for Fail {
             ApplyError::Changed => Self::Part(error.to_string()),
         }
     }
+}
+
+/// Problems of documents in their long form, and how many they are.
+#[must_use]
+pub fn listed(problems: &[Problem]) -> String {
+    let count = match problems.len() {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    };
+    let list: Vec<String> = problems.iter().map(|p| format!("{p:#}")).collect();
+    format!("{}\n\n{count} in the documents", list.join("\n\n"))
 }
 
 impl From<VerifyError> for Fail {

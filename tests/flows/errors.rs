@@ -33,11 +33,12 @@ const DOCUMENTS: [(&str, &str); 7] = [
   = write one of: via: { table: related, from: product_id, to: other_id } or via: { table: related, from: other_id, to: product_id }"#,
     ),
     (
-        "document: d\nroot: product\nkey: \"d:{id}\"\nbody:\n  id: id\n  value: { sum: price.amount }\n",
-        r#"documents/d.yaml:6:12: "sum" is not supported yet
+        "document: d\nroot: product\nkey: \"d:{id}\"\nbody:\n  id: id\n  value: { sum: price }\n",
+        r#"documents/d.yaml:6:17: "sum" takes a column with its table
   |
-6 |   value: { sum: price.amount }
-  |            ^"#,
+6 |   value: { sum: price }
+  |                 ^
+  = write sum: table.price"#,
     ),
     (
         "document: d\nroot: product\nkey: \"d:{id}\"\nbody: { id: id\n",
@@ -116,6 +117,63 @@ async fn documents_with_several_mistakes() {
             "\n\n3 problems in the documents",
         ],
     );
+}
+
+/// Several broken files are told at once, also where the database is away; what needs it is said to be unchecked.
+#[tokio::test]
+async fn documents_without_a_database() {
+    let unchecked = "names of tables and columns were not checked, which takes the database";
+    let world = World::embedded("errors");
+    world.document("brand", &BRAND.replace("root: brand", "root: nowhere"));
+    let output = world.pubsync(&["check", "--offline"]).await;
+    let right = format!("1 files are right as far as they alone can tell; {unchecked}\n");
+    assert_eq!((output.stdout, output.stderr.as_str()), (right, ""));
+    let output = world.pubsync(&["check", "--offline", "--json"]).await;
+    let told: serde_json::Value = serde_json::from_str(&output.stdout).expect("one JSON object");
+    assert_eq!(told["names_checked"], false);
+
+    let nowhere = format!("127.0.0.1:{}", free_port());
+    world.configure(|config| {
+        config.replace(
+            "sqlite:source.db",
+            &format!("postgres://app:hunter2@{nowhere}/shop"),
+        )
+    });
+    let output = world.pubsync_exits(4, &["check"]).await;
+    assert_in_order(
+        &output.stderr,
+        &[
+            "pubsync: database postgres://",
+            &nowhere,
+            "1 files are right",
+            unchecked,
+        ],
+    );
+
+    world.document("broken", "document: [\n");
+    world.document(
+        "product",
+        "document: product\nroot: product\nkye: x\nbody: { id: idd }\n",
+    );
+    let list = [
+        "documents/broken.yaml:1:11: this is no YAML: unclosed bracket",
+        "documents/product.yaml:3:1: unknown key \"kye\" in a document",
+        "\n\n2 problems in the documents; ",
+        unchecked,
+    ];
+    let output = world.pubsync_exits(3, &["check", "--offline"]).await;
+    assert_in_order(&output.stderr, &list);
+    let output = world.pubsync_exits(3, &["check"]).await;
+    assert_in_order(
+        &output.stderr,
+        &[
+            &list[..],
+            &[", and that cannot be reached: database postgres://", &nowhere],
+        ]
+        .concat(),
+    );
+    assert!(!output.stderr.contains("hunter2"), "{}", output.stderr);
+    world.pubsync_exits(4, &["apply", "--yes"]).await;
 }
 
 #[tokio::test]

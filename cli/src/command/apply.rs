@@ -7,7 +7,7 @@ use pubsync_publisher::operate::apply::{self, Apply, Report};
 
 use super::plan::{planned, triggers};
 use crate::config::Config;
-use crate::fail::Fail;
+use crate::fail::{Fail, listed};
 use crate::terminal::print;
 use crate::wiring::{self, FEW, Wired};
 
@@ -16,16 +16,64 @@ pub fn files(config: &Config) -> Result<Vec<SourceFile>, Fail> {
         .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))
 }
 
-pub async fn check(config: Config, json: bool) -> Result<(), Fail> {
+pub async fn check(config: Config, offline: bool, json: bool) -> Result<(), Fail> {
     let files = files(&config)?;
+    let targets: Vec<String> = config.targets.keys().cloned().collect();
+    if offline {
+        return check_alone(&files, &targets, json);
+    }
+    match check_names(config, &files).await {
+        Ok(names) => {
+            let value = serde_json::json!({ "documents": names, "names_checked": true });
+            print(json, &value, || {
+                format!("{} documents are right: {}", names.len(), names.join(", "))
+            });
+            Ok(())
+        }
+        Err(Fail::Unreachable(why)) => Err(unreachable(&files, &targets, &why)),
+        Err(other) => Err(other),
+    }
+}
+
+/// Against the tables; gives the names of the documents.
+async fn check_names(config: Config, files: &[SourceFile]) -> Result<Vec<String>, Fail> {
     let wired = wiring::wire(config, FEW).await?;
     let targets: Vec<&str> = wired.targets.keys().map(String::as_str).collect();
-    let (_, documents) = apply::check(&wired.store, &files, &targets).await?;
-    let names: Vec<&str> = documents.iter().map(|d| d.name.as_str()).collect();
-    print(json, &serde_json::json!({ "documents": names }), || {
-        format!("{} documents are right: {}", names.len(), names.join(", "))
+    let (_, documents) = apply::check(&wired.store, files, &targets).await?;
+    Ok(documents.into_iter().map(|document| document.name).collect())
+}
+
+fn check_alone(files: &[SourceFile], targets: &[String], json: bool) -> Result<(), Fail> {
+    let problems = language::check_alone(files, targets);
+    if !problems.is_empty() {
+        let list = listed(&problems);
+        return Err(Fail::Configuration(format!("{list}; {UNCHECKED}")));
+    }
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    let value = serde_json::json!({ "files": names, "names_checked": false });
+    print(json, &value, || {
+        format!(
+            "{} files are right as far as they alone can tell; {UNCHECKED}",
+            names.len()
+        )
     });
     Ok(())
+}
+
+const UNCHECKED: &str = "names of tables and columns were not checked, which takes the database";
+
+/// A mistake in the files is told even so; else it is the database that somebody must look after.
+fn unreachable(files: &[SourceFile], targets: &[String], why: &str) -> Fail {
+    let problems = language::check_alone(files, targets);
+    if problems.is_empty() {
+        Fail::Unreachable(format!(
+            "{why}\n{} files are right as far as they alone can tell; {UNCHECKED}",
+            files.len()
+        ))
+    } else {
+        let list = listed(&problems);
+        Fail::Configuration(format!("{list}; {UNCHECKED}, and that cannot be reached: {why}"))
+    }
 }
 
 /// What `plan` shows, and how it ends.

@@ -65,7 +65,11 @@ enum Command {
     )]
     Init(InitArgs),
     /// Validate configuration and documents against the database; changes nothing
-    Check,
+    Check {
+        /// Without the database: what the files alone can tell, no names of tables and columns
+        #[arg(long)]
+        offline: bool,
+    },
     /// Show what `apply` would change, and why; changes nothing
     Plan {
         /// With the statements: triggers, and the SELECTs and reverse paths of each document
@@ -122,6 +126,9 @@ enum Command {
         /// Only rows of these roots
         #[arg(long, value_delimiter = ',', value_name = "IDS")]
         ids: Option<Vec<String>>,
+        /// Only keys with this value in a column of the key; may be given again
+        #[arg(long, value_name = "COLUMN=VALUE")]
+        only: Vec<String>,
         #[command(flatten)]
         wait: Wait,
     },
@@ -263,7 +270,7 @@ async fn dispatch(cli: Cli) -> Result<(), Fail> {
         .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))?;
     match cli.command {
         Command::Demo { .. } | Command::Init(_) => Ok(()),
-        Command::Check => apply::check(config, cli.json).await,
+        Command::Check { offline } => apply::check(config, offline, cli.json).await,
         Command::Plan { sql, exit_code } => {
             apply::plan(config, apply::Showing { sql, exit_code }, cli.json).await
         }
@@ -281,9 +288,15 @@ async fn dispatch(cli: Cli) -> Result<(), Fail> {
             target,
             since,
             ids,
+            only,
             wait,
         } => {
-            let selection = operate::Selection { target, since, ids };
+            let selection = operate::Narrowed {
+                target,
+                since,
+                ids,
+                only,
+            };
             operate::resync(config, &documents, selection, &wait, cli.json).await
         }
         Command::Wait { timeout } => operate::wait(config, timeout, cli.json).await,

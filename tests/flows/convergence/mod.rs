@@ -20,4 +20,5 @@ mod process;
 mod scene;
 mod second_attempts;
 mod stop;
+mod two_definitions;
 mod unannounced;

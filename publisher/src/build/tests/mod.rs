@@ -9,6 +9,7 @@ mod exists;
 mod expressions;
 pub(crate) mod fixture;
 mod gather;
+mod hops;
 mod lookups;
 mod measure;
 mod nodes;

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use pubsync_schema::shape::Binding;
-
 use crate::catalogue::Table;
 use crate::document::{Document, Role, Source, SourceId};
 use crate::language::problem::Report;
-use crate::language::suggest::did_you_mean;
-use crate::language::syntax::{At, Declaration, TargetUse};
+use crate::language::syntax::Declaration;
 
 use super::collisions;
 use super::names::Place;
 use super::tables::Tables;
+use super::targets;
 
 /// What is known so far while a declaration is gone through.
 pub struct Checker<'a, 'r> {
@@ -33,17 +31,22 @@ pub enum ScopeState {
     Broken,
 }
 
+/// What a declaration says wrong whatever the tables are.
+pub fn check_alone(declaration: &Declaration, configured: &[&str], report: &mut Report<'_>) {
+    if let Some(uses) = &declaration.targets {
+        targets::known(uses, configured, report);
+    }
+    collisions::within(declaration, report);
+}
+
 /// `None` where a problem keeps the document from being one; all problems go into the report.
 pub fn check(
     declaration: &Declaration,
     tables: Tables<'_>,
-    targets: &[&str],
+    configured: &[&str],
     report: &mut Report<'_>,
 ) -> Option<Document> {
-    let uses = declaration
-        .targets
-        .as_ref()
-        .map(|uses| bindings(uses, targets, report));
+    check_alone(declaration, configured, report);
     let root = tables.table(declaration.root.as_ref()?, report)?;
     let scopes = declaration
         .scopes
@@ -64,13 +67,16 @@ pub fn check(
         .key
         .as_ref()
         .and_then(|key| checker.template("key", key, &scopes));
-    let aliases = declaration
+    let aliases: Vec<_> = declaration
         .aliases
         .iter()
         .filter_map(|alias| checker.template("alias", alias, &scopes))
         .collect();
-    collisions::within(declaration, checker.report);
     let body = checker.members(&declaration.body, Place::TOP);
+    let uses = match (&declaration.targets, &key) {
+        (Some(uses), Some(key)) => Some(checker.bindings(uses, key, &aliases)),
+        _ => None,
+    };
     Some(Document {
         name: declaration.name.as_ref()?.is.clone(),
         sources: checker.sources,
@@ -96,30 +102,4 @@ pub fn source(table: Arc<Table>, role: Role) -> Source {
         order: Vec::new(),
         limit: None,
     }
-}
-
-fn bindings(uses: &[TargetUse], configured: &[&str], report: &mut Report<'_>) -> Vec<(String, Binding)> {
-    for TargetUse {
-        name: At { at, is: name },
-        ..
-    } in uses
-    {
-        if !configured.contains(&name.as_str()) {
-            let help = did_you_mean(name, configured.iter().copied())
-                .unwrap_or_else(|| format!("configured are: {}", configured.join(", ")));
-            report.fail_with::<()>(
-                *at,
-                "unknown_target",
-                format!("no target \"{name}\" is configured"),
-                help,
-            );
-        }
-    }
-    let binding = |used: &TargetUse| Binding {
-        index: used.index.as_ref().map(|index| index.is.clone()),
-        ..Binding::default()
-    };
-    uses.iter()
-        .map(|used| (used.name.is.clone(), binding(used)))
-        .collect()
 }

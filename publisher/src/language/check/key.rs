@@ -1,12 +1,29 @@
 //! The templates of key and aliases: their columns, and whether every row that makes a document shows in them.
 
 use crate::document::{KeySegment, Role};
-use crate::language::syntax::At;
+use crate::language::problem::Report;
+use crate::language::syntax::{At, Declaration};
 use crate::language::template::Piece;
 
 use super::document::Checker;
 use super::names::Place;
 use super::scopes::CheckedScope;
+
+/// A key without any column holds none of the root either, whatever the tables are.
+pub fn check_alone(declaration: &Declaration, report: &mut Report<'_>) {
+    let keys = declaration.key.iter().map(|key| ("key", key));
+    let aliases = declaration.aliases.iter().map(|alias| ("alias", alias));
+    for (what, template) in keys.chain(aliases) {
+        if !template.is.iter().any(|piece| matches!(piece, Piece::Column(_))) {
+            without_root(what, template, report);
+        }
+    }
+}
+
+fn without_root(what: &str, template: &At<Vec<Piece>>, report: &mut Report<'_>) {
+    let message = format!("the {what} holds no column of the root, so its documents would share one {what}");
+    report.fail::<()>(template.at, "key_template", message);
+}
 
 impl Checker<'_, '_> {
     /// `what`: `key` or `alias`.
@@ -28,9 +45,7 @@ impl Checker<'_, '_> {
                 .any(|segment| matches!(segment, KeySegment::Column(column) if column.source == wanted))
         };
         if !holds(0) {
-            let message =
-                format!("the {what} holds no column of the root, so its documents would share one {what}");
-            self.report.fail::<()>(key.at, "key_template", message);
+            without_root(what, key, self.report);
         }
         for scope in scopes
             .iter()

@@ -13,6 +13,7 @@ mod constant;
 mod document;
 mod exists;
 mod expression;
+mod hops;
 mod joins;
 mod key;
 mod lookups;
@@ -21,6 +22,7 @@ mod root;
 mod scopes;
 mod shapes;
 mod tables;
+mod targets;
 
 use crate::catalogue::Catalogue;
 use crate::document::Document;
@@ -28,6 +30,7 @@ use crate::document::Document;
 use super::SourceFile;
 use super::parse::parse;
 use super::problem::{Problem, Report};
+use super::syntax::Declaration;
 use tables::Tables;
 
 pub fn check(
@@ -35,15 +38,7 @@ pub fn check(
     catalogue: &Catalogue,
     targets: &[&str],
 ) -> Result<Vec<Document>, Vec<Problem>> {
-    let mut reports: Vec<_> = files
-        .iter()
-        .map(|file| Report::new(&file.name, &file.text))
-        .collect();
-    let declarations: Vec<_> = files
-        .iter()
-        .zip(&mut reports)
-        .map(|(file, report)| parse(&file.text, report))
-        .collect();
+    let (declarations, mut reports) = declarations(files);
     let tables = Tables(catalogue);
     let documents: Vec<_> = declarations
         .iter()
@@ -51,10 +46,35 @@ pub fn check(
         .filter_map(|(declaration, report)| document::check(declaration.as_ref()?, tables, targets, report))
         .collect();
     across::check(files, &declarations, &mut reports);
-    let problems: Vec<_> = reports.into_iter().flat_map(Report::into_problems).collect();
+    let problems = problems(reports);
     if problems.is_empty() {
         Ok(documents)
     } else {
         Err(problems)
     }
+}
+
+/// What the files alone can tell: names of tables and columns are not looked up.
+pub fn check_alone(files: &[SourceFile], targets: &[&str]) -> Vec<Problem> {
+    let (declarations, mut reports) = declarations(files);
+    for (declaration, report) in declarations.iter().zip(&mut reports) {
+        if let Some(declaration) = declaration {
+            document::check_alone(declaration, targets, report);
+            key::check_alone(declaration, report);
+        }
+    }
+    across::check(files, &declarations, &mut reports);
+    problems(reports)
+}
+
+fn declarations(files: &[SourceFile]) -> (Vec<Option<Declaration>>, Vec<Report<'_>>) {
+    let parsed = files.iter().map(|file| {
+        let mut report = Report::new(&file.name, &file.text);
+        (parse(&file.text, &mut report), report)
+    });
+    parsed.unzip()
+}
+
+fn problems(reports: Vec<Report<'_>>) -> Vec<Problem> {
+    reports.into_iter().flat_map(Report::into_problems).collect()
 }

@@ -10,6 +10,7 @@ mod document;
 mod fields;
 mod json;
 mod rows;
+mod targets;
 
 use super::problem::Report;
 use super::syntax::Declaration;

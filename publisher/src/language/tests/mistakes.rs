@@ -20,6 +20,11 @@ fn of_joins() {
 }
 
 #[test]
+fn of_targets() {
+    check_cases(include_str!("mistakes_of_targets.txt"));
+}
+
+#[test]
 fn of_documents() {
     check_cases(include_str!("mistakes_of_documents.txt"));
 }
@@ -32,6 +37,55 @@ fn of_values() {
 #[test]
 fn of_rows() {
     check_cases(include_str!("mistakes_of_rows.txt"));
+}
+
+/// Whatever the files alone can tell, the whole check tells too; and of a right document they tell nothing.
+#[test]
+fn without_a_database_nothing_else_is_told() {
+    let mut told = 0;
+    for cases in [
+        include_str!("mistakes_of_syntax.txt"),
+        include_str!("mistakes_of_names.txt"),
+        include_str!("mistakes_of_joins.txt"),
+        include_str!("mistakes_of_documents.txt"),
+        include_str!("mistakes_of_values.txt"),
+        include_str!("mistakes_of_rows.txt"),
+    ] {
+        for case in cases.split("### ").skip(1) {
+            let (title, rest) = case.split_once('\n').unwrap();
+            let (text, _) = rest.split_once("---\n").unwrap();
+            let files = files(&[&product(text), text]);
+            let all = check(&files, &shop(), &TARGETS).err().unwrap_or_default();
+            let alone = check_alone(&files, &TARGETS);
+            told += alone.len();
+            let more: Vec<_> = alone.iter().filter(|problem| !all.contains(problem)).collect();
+            assert!(more.is_empty(), "### {title}: {more:?}");
+        }
+    }
+    assert!(told > 100, "{told}");
+    let right = files(&[include_str!("product.yaml")]);
+    assert_eq!(check_alone(&right, &TARGETS), []);
+}
+
+#[test]
+fn what_files_alone_can_tell() {
+    let texts = [
+        "document: a\nroot: nowhere\nkye: \"a:{id}\"\nbody: { x: nothing }\n",
+        "document: b\nroot: nowhere\nkey: \"b\"\nbody: { x: { one: nowhere } }\ntargets: { storge: {} }\n",
+        "document: b\nroot: nowhere\nkey: \"c:{a}{b}\"\nbody: {\n",
+    ];
+    let alone = check_alone(&files(&texts), &TARGETS);
+    let told: Vec<_> = alone.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "a.yaml:3:1: unknown key \"kye\" in a document; did you mean \"key\"?",
+            "b.yaml:3:6: the key holds no column of the root, so its documents would share one key",
+            "b.yaml:4:12: \"one\" has no \"body\"",
+            "b.yaml:5:12: no target \"storge\" is configured; did you mean \"storage\"?",
+            "c.yaml:4:7: this is no YAML: unclosed bracket '{'",
+        ]
+    );
 }
 
 fn check_cases(cases: &str) {

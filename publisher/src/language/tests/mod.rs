@@ -7,10 +7,11 @@ mod mistakes;
 mod render;
 mod rows;
 mod spans;
+mod targets;
 mod top_level;
 mod values;
 
-use super::{Problem, SourceFile, check, key_pattern};
+use super::{Problem, SourceFile, check, check_alone, key_pattern};
 use crate::document::Document;
 use catalogue::shop;
 
