@@ -58,7 +58,11 @@ pub async fn once(street: &Street, registry: &Registry) -> Result<Vec<String>, W
         return Ok(Vec::new());
     }
     let documents = registry.all();
-    let captures = merged(documents.values().flat_map(|compiled| &compiled.plan.uses));
+    let uses = documents.values().flat_map(|compiled| {
+        let uses = compiled.plan.uses.iter();
+        uses.filter(|(table, _)| compiled.uses(table).is_some())
+    });
+    let captures = merged(uses);
     let repaired = repair(&store.write, &store.names, &captures, &RETRY).await?;
     for table in &repaired {
         tracing::warn!(
