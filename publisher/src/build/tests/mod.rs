@@ -15,4 +15,5 @@ mod measure;
 mod nodes;
 mod reverse;
 mod scopes;
+mod standing;
 mod values;

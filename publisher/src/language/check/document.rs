@@ -11,6 +11,7 @@ use crate::language::suggest::did_you_mean;
 use crate::language::syntax::{At, Declaration, TargetUse};
 
 use super::collisions;
+use super::life;
 use super::names::Place;
 use super::tables::Tables;
 
@@ -39,6 +40,7 @@ pub fn check_alone(declaration: &Declaration, targets: &[&str], report: &mut Rep
         known_target(used, targets, report);
     }
     collisions::within(declaration, report);
+    life::members(declaration, report);
 }
 
 /// `None` where a problem keeps the document from being one; all problems go into the report.
@@ -75,6 +77,7 @@ pub fn check(
         .iter()
         .filter_map(|alias| checker.template("alias", alias, &scopes))
         .collect();
+    let life = checker.life(declaration);
     let body = checker.members(&declaration.body, Place::TOP);
     Some(Document {
         name: declaration.name.as_ref()?.is.clone(),
@@ -89,6 +92,7 @@ pub fn check(
         sync: declaration.sync,
         queue: declaration.queue.clone(),
         inline_limit: declaration.inline_limit,
+        life,
     })
 }
 

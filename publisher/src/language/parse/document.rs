@@ -11,7 +11,7 @@ use crate::language::yaml::{Content, Entry, Node, Plain, Span};
 
 use super::fields::{Keys, boolean, get, list, map, name, names, scalar, text, whole_number};
 use super::rows;
-use super::{body, conditions};
+use super::{body, conditions, life};
 
 const DOCUMENT: Keys = Keys {
     of: "a document",
@@ -23,13 +23,18 @@ const DOCUMENT: Keys = Keys {
         "key",
         "aliases",
         "where",
+        "visible",
         "body",
         "targets",
         "sync",
         "queue",
         "inline_limit",
+        "unhashed",
+        "tombstone",
+        "absent",
+        "capture",
     ],
-    later: &["visible", "unhashed", "tombstone", "absent", "capture", "queries"],
+    later: &["queries"],
 };
 
 const SCOPE: Keys = Keys {
@@ -79,6 +84,7 @@ pub fn declaration(tree: &Node, report: &mut Report<'_>) -> Option<Declaration> 
         inline_limit: get(entries, "inline_limit")
             .and_then(|entry| whole_number(&entry.value, "\"inline_limit\"", 0, report))
             .and_then(|bytes| usize::try_from(bytes).ok()),
+        life: life::life(entries, report),
     })
 }
 
