@@ -126,6 +126,9 @@ enum Command {
         /// Only rows of these roots
         #[arg(long, value_delimiter = ',', value_name = "IDS")]
         ids: Option<Vec<String>>,
+        /// Only keys with this value in a column of the key; may be given again
+        #[arg(long, value_name = "COLUMN=VALUE")]
+        only: Vec<String>,
         #[command(flatten)]
         wait: Wait,
     },
@@ -285,9 +288,15 @@ async fn dispatch(cli: Cli) -> Result<(), Fail> {
             target,
             since,
             ids,
+            only,
             wait,
         } => {
-            let selection = operate::Selection { target, since, ids };
+            let selection = operate::Narrowed {
+                target,
+                since,
+                ids,
+                only,
+            };
             operate::resync(config, &documents, selection, &wait, cli.json).await
         }
         Command::Wait { timeout } => operate::wait(config, timeout, cli.json).await,

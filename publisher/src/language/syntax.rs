@@ -174,6 +174,18 @@ pub enum Value {
     List(Vec<At<Value>>),
     Merge(Vec<At<Value>>),
     Sql(At<Expression>),
+    Ancestors {
+        rows: Rows,
+        parent: At<Vec<At<Name>>>,
+        body: Box<At<Value>>,
+    },
+    Tree {
+        rows: Rows,
+        parent: At<Vec<At<Name>>>,
+        /// `start: { where }`
+        start: Option<Vec<Condition>>,
+        body: Vec<Member>,
+    },
 }
 
 /// What `by`, `flat` and `distinct` say.
@@ -203,5 +215,16 @@ pub struct OrderBy {
 #[derive(Debug, Clone)]
 pub struct TargetUse {
     pub name: At<String>,
-    pub index: Option<At<String>>,
+    pub index: Option<At<Vec<Piece>>>,
+    pub only: Vec<Allowed>,
+    pub mapping: Option<serde_json::Value>,
+    pub settings: Option<serde_json::Value>,
+    pub routing: Option<At<Vec<Piece>>>,
+}
+
+/// An entry of `only`: a column and the values that pass.
+#[derive(Debug, Clone)]
+pub struct Allowed {
+    pub column: At<Name>,
+    pub constants: Vec<At<Scalar>>,
 }

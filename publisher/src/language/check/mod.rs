@@ -19,10 +19,12 @@ mod key;
 mod life;
 mod lookups;
 mod names;
+mod recursion;
 mod root;
 mod scopes;
 mod shapes;
 mod tables;
+mod targets;
 
 use crate::catalogue::Catalogue;
 use crate::document::Document;

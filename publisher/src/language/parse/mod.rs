@@ -10,7 +10,9 @@ mod document;
 mod fields;
 mod json;
 mod life;
+mod recursion;
 mod rows;
+mod targets;
 
 use super::problem::Report;
 use super::syntax::Declaration;
