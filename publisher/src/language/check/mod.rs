@@ -19,6 +19,7 @@ mod key;
 mod life;
 mod lookups;
 mod names;
+mod queries;
 mod recursion;
 mod root;
 mod scopes;
@@ -26,7 +27,7 @@ mod shapes;
 mod tables;
 mod targets;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Statement};
 use crate::document::Document;
 
 use super::SourceFile;
@@ -54,6 +55,13 @@ pub fn check(
     } else {
         Err(problems)
     }
+}
+
+/// Statements of these files that the database must describe before they are checked.
+pub fn statements(files: &[SourceFile], catalogue: &Catalogue) -> Vec<Statement> {
+    let (declarations, _) = declarations(files);
+    let of = |declaration: &Declaration| queries::statements(declaration, catalogue);
+    declarations.iter().flatten().flat_map(of).collect()
 }
 
 /// What the files alone can tell: names of tables and columns are not looked up.

@@ -10,6 +10,7 @@ mod document;
 mod fields;
 mod json;
 mod life;
+mod queries;
 mod recursion;
 mod rows;
 mod targets;
