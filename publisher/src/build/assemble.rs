@@ -119,8 +119,7 @@ impl<'a> Assembly<'a> {
             return Ok(BuiltDocument::new(key, body));
         };
         let mut part = Vec::with_capacity(body.len());
-        self.write(hashed, &mut part)
-            .map_err(failed(Some(key.clone())))?;
+        self.write(hashed, &mut part).map_err(failed(Some(key.clone())))?;
         Ok(BuiltDocument::new(key, body).compared_by(&part))
     }
 

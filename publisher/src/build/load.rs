@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use sea_orm::ConnectionTrait;
 
-use super::standing::{self, Standing};
 use super::BuildError;
 use super::json::write_string;
 use super::recursion::follow;
+use super::standing::{self, Standing};
 use crate::catalogue::texts;
 use crate::document::{Role, SourceId};
 use crate::plan::{DocumentPlan, Outer, Step, Walk};

@@ -186,7 +186,10 @@ fn no_moment(plan: &DocumentPlan) -> DocumentFailure {
     DocumentFailure {
         key: None,
         class: "value",
-        message: format!("{} holds no date, so nobody knows when it shows", names.join(" or ")),
+        message: format!(
+            "{} holds no date, so nobody knows when it shows",
+            names.join(" or ")
+        ),
     }
 }
 

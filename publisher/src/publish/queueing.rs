@@ -253,7 +253,12 @@ fn pack(states: Vec<State>) -> Vec<Vec<State>> {
     let mut packs: Vec<Vec<State>> = Vec::new();
     let mut bytes = 0;
     for state in states {
-        let size = state.body.as_ref().or(state.remains.as_ref()).map_or(0, String::len) + state.key.len();
+        let size = state
+            .body
+            .as_ref()
+            .or(state.remains.as_ref())
+            .map_or(0, String::len)
+            + state.key.len();
         match packs.last_mut() {
             Some(pack) if pack.len() < MAX_ITEMS && bytes + size <= MAX_BYTES => {
                 bytes += size;

@@ -122,7 +122,9 @@ pub async fn bury(
                 key: row.try_get("", "key")?,
                 revision: row.try_get("", "revision")?,
                 kind: Kind::of(row)?,
-                remains: row.try_get::<Option<String>>("", "body")?.filter(|body| !body.is_empty()),
+                remains: row
+                    .try_get::<Option<String>>("", "body")?
+                    .filter(|body| !body.is_empty()),
             })
         })
         .collect()

@@ -8,7 +8,9 @@ use super::scene::Scene;
 const DATA: &str = "INSERT INTO product VALUES (1, NULL, 'a', 'one'), (2, NULL, 'b', 'two');";
 
 fn document(lines: &str) -> String {
-    format!("document: product\nroot: product\nkey: \"product:{{id}}\"\n{lines}\nbody: {{ sku: sku, name: name }}\n")
+    format!(
+        "document: product\nroot: product\nkey: \"product:{{id}}\"\n{lines}\nbody: {{ sku: sku, name: name }}\n"
+    )
 }
 
 fn body(sku: &str, name: &str) -> String {
@@ -17,7 +19,9 @@ fn body(sku: &str, name: &str) -> String {
 
 async fn assert_equal(scene: &Scene) {
     let compiled = scene.process.compiled("product");
-    let report = verify::twice(&scene.process.street, &compiled, &|_| {}).await.unwrap();
+    let report = verify::twice(&scene.process.street, &compiled, &|_| {})
+        .await
+        .unwrap();
     assert!(report.is_equal(), "{report:?}");
 }
 
@@ -33,19 +37,31 @@ async fn unhashed_on_sqlite() {
 
 async fn unhashed(scene: Scene) {
     let revision = scene.revision("product", "product:1").await;
-    scene.shop.script("UPDATE product SET name = 'new' WHERE id = 1").await;
+    scene
+        .shop
+        .script("UPDATE product SET name = 'new' WHERE id = 1")
+        .await;
     scene.process.drain().await;
     let two = body("b", "two");
     scene
-        .assert_settled("product", &[("product:1", &body("a", "one")), ("product:2", &two)])
+        .assert_settled(
+            "product",
+            &[("product:1", &body("a", "one")), ("product:2", &two)],
+        )
         .await;
     assert_eq!(scene.revision("product", "product:1").await, revision);
     assert_equal(&scene).await;
 
-    scene.shop.script("UPDATE product SET sku = 'c' WHERE id = 1").await;
+    scene
+        .shop
+        .script("UPDATE product SET sku = 'c' WHERE id = 1")
+        .await;
     scene.process.drain().await;
     scene
-        .assert_settled("product", &[("product:1", &body("c", "new")), ("product:2", &two)])
+        .assert_settled(
+            "product",
+            &[("product:1", &body("c", "new")), ("product:2", &two)],
+        )
         .await;
 }
 
@@ -144,7 +160,10 @@ async fn nobody_captures_what_is_announced() {
     let manual = document("capture: manual");
     let scene = Scene::postgres("manual", &[&manual, listing], DATA).await;
     let (one, two, new) = (body("a", "one"), body("b", "two"), body("a", "new"));
-    scene.shop.script("UPDATE product SET name = 'new' WHERE id = 1").await;
+    scene
+        .shop
+        .script("UPDATE product SET name = 'new' WHERE id = 1")
+        .await;
     scene.process.drain().await;
     let listed = [
         ("listing:1", "{\"name\":\"new\"}"),
@@ -156,7 +175,10 @@ async fn nobody_captures_what_is_announced() {
         .assert_settled("product", &[("product:1", &one), ("product:2", &two)])
         .await;
 
-    scene.shop.script("SELECT pubsync.publish('product', ARRAY['1'])").await;
+    scene
+        .shop
+        .script("SELECT pubsync.publish('product', ARRAY['1'])")
+        .await;
     scene.process.drain().await;
     scene
         .assert_settled("product", &[("product:1", &new), ("product:2", &two)])
@@ -168,7 +190,10 @@ async fn without_triggers_on_sqlite() {
     let scene = Scene::sqlite("manual", &[&document("capture: manual")], DATA).await;
     let triggers = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'";
     assert_eq!(scene.number(triggers).await, 0);
-    scene.shop.script("UPDATE product SET name = 'new' WHERE id = 1").await;
+    scene
+        .shop
+        .script("UPDATE product SET name = 'new' WHERE id = 1")
+        .await;
     assert_eq!(scene.count("outbox").await, 0);
     rebuild::publish(&scene.process.street.store, &["product".to_owned()], None)
         .await

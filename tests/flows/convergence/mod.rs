@@ -22,5 +22,5 @@ mod scene;
 mod second_attempts;
 mod stop;
 mod two_definitions;
-mod windows;
 mod unannounced;
+mod windows;

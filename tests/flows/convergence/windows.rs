@@ -16,7 +16,8 @@ body: { name: name }
 ";
 
 /// One product that will be shown some day.
-const DATA: &str = "ALTER TABLE product ADD COLUMN starts timestamp; ALTER TABLE product ADD COLUMN ends timestamp;
+const DATA: &str =
+    "ALTER TABLE product ADD COLUMN starts timestamp; ALTER TABLE product ADD COLUMN ends timestamp;
     INSERT INTO product VALUES (1, NULL, 'a', 'one', '2999-01-01 00:00:00', NULL);";
 
 /// 2999-01-01 in UTC, in microseconds.
@@ -26,7 +27,10 @@ const SHOWN: [(&str, &str); 1] = [("product:1", "{\"name\":\"one\"}")];
 
 async fn due(scene: &Scene) -> Option<i64> {
     let roots = scene.own("root_product");
-    let rows = scene.shop.rows(&format!("SELECT CAST(due AS text) FROM {roots}")).await;
+    let rows = scene
+        .shop
+        .rows(&format!("SELECT CAST(due AS text) FROM {roots}"))
+        .await;
     rows[0][0].as_ref().map(|text| text.parse().expect("a moment"))
 }
 
@@ -34,7 +38,10 @@ async fn due(scene: &Scene) -> Option<i64> {
 async fn time_comes(scene: &Scene, sql: &str) {
     scene.uncaptured(sql).await;
     let roots = scene.own("root_product");
-    scene.shop.script(&format!("UPDATE {roots} SET due = coalesce(queued_at, 0) + 1")).await;
+    scene
+        .shop
+        .script(&format!("UPDATE {roots} SET due = coalesce(queued_at, 0) + 1"))
+        .await;
 }
 
 async fn sweep(scene: &Scene) {

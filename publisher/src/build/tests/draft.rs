@@ -2,8 +2,8 @@
 
 use crate::catalogue::Catalogue;
 use crate::document::{
-    ColumnRef, Constant, Document, Filter, Gather, Join, KeySegment, Life, Operand, Order, Role, Source, SourceId,
-    Test, Value,
+    ColumnRef, Constant, Document, Filter, Gather, Join, KeySegment, Life, Operand, Order, Role, Source,
+    SourceId, Test, Value,
 };
 
 pub(crate) struct Draft {

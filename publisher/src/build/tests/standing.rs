@@ -83,7 +83,9 @@ async fn zones_and_infinity() {
         INSERT INTO sale VALUES (1, '2999-01-01 02:00:00+02', NULL, ''), (2, '-infinity', 'infinity', ''),
             (3, 'infinity', NULL, ''), (4, '0044-03-15 BC', '294276-12-31 23:59:59', '');";
     on_postgres(sql, async |db| {
-        let plan = db.written(&document("visible: { from: starts, until: ends }")).await;
+        let plan = db
+            .written(&document("visible: { from: starts, until: ends }"))
+            .await;
         let built = built(db, &plan, &["1", "2", "3", "4"]).await;
         assert_eq!(
             seen(&built),
@@ -125,7 +127,9 @@ async fn texts_of_dates() {
 #[tokio::test]
 async fn absent_roots_are_kept() {
     on_both(SALES, async |db| {
-        let plan = db.written(&document("absent: keep\nwhere: { active: true }")).await;
+        let plan = db
+            .written(&document("absent: keep\nwhere: { active: true }"))
+            .await;
         let built = built(db, &plan, &["1", "5", "6"]).await;
         assert_eq!(
             seen(&built),

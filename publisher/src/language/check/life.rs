@@ -19,7 +19,10 @@ pub fn members(declaration: &Declaration, report: &mut Report<'_>) {
             if !declaration.body.is_empty() && !names().any(|name| name == member.is) {
                 let help = did_you_mean(&member.is, names())
                     .unwrap_or_else(|| format!("it has: {}", names().collect::<Vec<_>>().join(", ")));
-                let message = format!("\"{key}\" names \"{}\", which is no member of the body", member.is);
+                let message = format!(
+                    "\"{key}\" names \"{}\", which is no member of the body",
+                    member.is
+                );
                 report.fail_with::<()>(member.at, "unknown_member", message, help);
             }
         }
