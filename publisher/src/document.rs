@@ -3,7 +3,9 @@
 //!
 //! A document is a set of *sources* (tables that take part, each with its joins to sources before it) and a *body*
 //! that says where their columns go. Source 0 is the root; scopes (`each`) follow in their order; a junction (`via`)
-//! stands directly before the source that it leads to; nodes stand after the source of their enclosing row.
+//! stands before the source that it leads to; nodes stand after the source of their enclosing row. A row that a foreign key
+//! names for a column alone, and rows of which a condition asks whether there are any, are sources too, which no SELECT of
+//! their own reads.
 
 use std::sync::Arc;
 
