@@ -245,6 +245,7 @@ impl<'a> Run<'a> {
                 .await
                 .unwrap_or_else(|| panic!("{sql}: refused"));
             if count > 0 {
+                self.showed.insert(table.name.clone());
                 return;
             }
         }
