@@ -1,11 +1,16 @@
 //! The two questions that make a document: which roots does a change concern, and which documents are there for these
-//! roots. Both are asked for sets. The declarative publisher (a YAML file) is one implementation.
+//! roots. Both are asked for sets. The declarative publisher (a YAML file) is one
+//! implementation; others are written in Rust (docs/publishers.md).
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use pubsync_schema::dialect::Dialect;
 use pubsync_schema::wire::TableImages;
-use sea_orm::DbErr;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
 
 use crate::build::{BuildError, Built};
+use crate::plan::dialect::text_parameter;
 
 /// A connection that a publisher reads sources through: a snapshot while it builds.
 pub type Source<'a> = &'a sea_orm::DatabaseTransaction;
@@ -15,6 +20,40 @@ pub type Source<'a> = &'a sea_orm::DatabaseTransaction;
 pub struct RootPage<'a> {
     pub after: Option<&'a str>,
     pub limit: u64,
+}
+
+impl RootPage<'_> {
+    /// This page of these roots: each once, in byte order, after `after`, at most `limit`.
+    #[must_use]
+    pub fn of(self, roots: impl IntoIterator<Item = String>) -> Vec<String> {
+        let after = |root: &String| self.after.is_none_or(|after| root.as_str() > after);
+        let ordered: BTreeSet<String> = roots.into_iter().filter(after).collect();
+        ordered.into_iter().take(self.limit as usize).collect()
+    }
+
+    /// This page of what a SELECT gives, which has one column of text called `root` and no parameters. Nulls are left out.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn select(self, source: Source<'_>, sql: &str) -> Result<Vec<String>, DbErr> {
+        let dialect = match source.get_database_backend() {
+            DbBackend::Sqlite => Dialect::Sqlite,
+            _ => Dialect::Postgres,
+        };
+        let (bytewise, after) = (dialect.bytewise(), text_parameter(dialect, 1));
+        let paged = format!(
+            "SELECT DISTINCT root {bytewise} AS root FROM ({sql}) q WHERE root IS NOT NULL \
+             AND ({after} IS NULL OR root {bytewise} > {after}) ORDER BY 1 LIMIT $2"
+        );
+        let values = [
+            Value::from(self.after.map(str::to_owned)),
+            (self.limit as i64).into(),
+        ];
+        let rows = source
+            .query_all_raw(Statement::from_sql_and_values(dialect.backend(), paged, values))
+            .await?;
+        rows.iter().map(|row| row.try_get_by_index(0)).collect()
+    }
 }
 
 #[async_trait]
@@ -31,7 +70,7 @@ pub trait Publisher: Send + Sync {
         page: RootPage<'_>,
     ) -> Result<Vec<String>, DbErr>;
 
-    /// All roots: of the source, and of live mirror rows, together.
+    /// All roots: of the source, and of live mirror rows, together; the latter are added to those of a handwritten one.
     ///
     /// # Errors
     /// Of the database.

@@ -58,7 +58,7 @@ pub async fn once(street: &Street, registry: &Registry) -> Result<Vec<String>, W
         return Ok(Vec::new());
     }
     let documents = registry.all();
-    let captures = merged(documents.values().flat_map(|compiled| &compiled.plan.uses));
+    let captures = merged(documents.values().flat_map(|compiled| &compiled.uses));
     let repaired = repair(&store.write, &store.names, &captures, &RETRY).await?;
     for table in &repaired {
         tracing::warn!(

@@ -85,8 +85,9 @@ pub fn failing_when_changed(compiled: &Arc<Compiled>, database: &Database) -> Ar
 fn with(compiled: &Compiled, publisher: Arc<dyn Publisher>) -> Arc<Compiled> {
     Arc::new(Compiled {
         definition: compiled.definition.clone(),
-        plan: compiled.plan.clone(),
+        uses: compiled.uses.clone(),
         publisher,
+        is_here: true,
     })
 }
 

@@ -11,6 +11,8 @@ mod fields;
 mod json;
 mod rows;
 
+pub use document::is_document_name;
+
 use super::problem::Report;
 use super::syntax::Declaration;
 use super::yaml;
