@@ -11,7 +11,9 @@ pub mod terminal;
 pub mod wiring;
 
 pub use app::App;
+pub use async_trait::async_trait;
 pub use pubsync_publisher::build::{BuildError, Built, BuiltDocument, DocumentFailure};
 pub use pubsync_publisher::handwritten::Declaration;
-pub use pubsync_publisher::publisher::{Publisher, RootPage, Source};
+pub use pubsync_publisher::publisher::{Publisher, RootPage, Source, key_value, select_of};
 pub use pubsync_schema::wire::TableImages;
+pub use sea_orm::DbErr;

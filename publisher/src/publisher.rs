@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use pubsync_schema::dialect::Dialect;
+use pubsync_schema::shape::encode_key_value;
+use pubsync_schema::store::rows_parameter;
 use pubsync_schema::wire::TableImages;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TryGetableMany, Value};
 
 use crate::build::{BuildError, Built};
 use crate::plan::dialect::text_parameter;
@@ -36,10 +38,7 @@ impl RootPage<'_> {
     /// # Errors
     /// Of the database.
     pub async fn select(self, source: Source<'_>, sql: &str) -> Result<Vec<String>, DbErr> {
-        let dialect = match source.get_database_backend() {
-            DbBackend::Sqlite => Dialect::Sqlite,
-            _ => Dialect::Postgres,
-        };
+        let dialect = dialect_of(source);
         let (bytewise, after) = (dialect.bytewise(), text_parameter(dialect, 1));
         let paged = format!(
             "SELECT DISTINCT root {bytewise} AS root FROM ({sql}) q WHERE root IS NOT NULL \
@@ -82,4 +81,44 @@ pub trait Publisher: Send + Sync {
     /// # Errors
     /// Of the database; or of a document that no item is to blame for.
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError>;
+}
+
+/// The rows of a SELECT over these roots: in `sql`, `{roots}` is a table with one column of text, `root`.
+///
+/// # Errors
+/// Of the database, or where a row does not fit the type.
+pub async fn select_of<R: TryGetableMany>(
+    source: Source<'_>,
+    roots: &[String],
+    sql: &str,
+) -> Result<Vec<R>, BuildError> {
+    let dialect = dialect_of(source);
+    let table = format!("(SELECT c0 AS root FROM {})", dialect.rows(1, 1, "n"));
+    let failed = |error| BuildError {
+        select: sql.to_owned(),
+        source: error,
+    };
+    let parameter = rows_parameter(roots.iter().map(|root| [Some(root.clone())]));
+    let statement =
+        Statement::from_sql_and_values(dialect.backend(), sql.replace("{roots}", &table), [parameter]);
+    let rows = source.query_all_raw(statement).await.map_err(failed)?;
+    let read = rows.iter().map(R::try_get_many_by_index);
+    read.collect::<Result<_, _>>()
+        .map_err(|error| failed(error.into()))
+}
+
+/// A value as it stands in a key, so that different values never share one: percent-encoded where it holds what separates
+/// in keys.
+#[must_use]
+pub fn key_value(value: &str) -> String {
+    let mut encoded = String::new();
+    encode_key_value(value, None, &mut encoded);
+    encoded
+}
+
+fn dialect_of(source: Source<'_>) -> Dialect {
+    match source.get_database_backend() {
+        DbBackend::Sqlite => Dialect::Sqlite,
+        _ => Dialect::Postgres,
+    }
 }

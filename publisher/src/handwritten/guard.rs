@@ -127,3 +127,47 @@ impl Publisher for Elsewhere {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pubsync_schema::shape::KeyPart;
+
+    use super::*;
+
+    fn class(key: &str, body: &str) -> Result<(), &'static str> {
+        let guard = Guard {
+            inner: Arc::new(Elsewhere),
+            key: KeyPattern(vec![
+                KeyPart::Literal("d:".to_owned()),
+                KeyPart::Value("id".to_owned()),
+            ]),
+            mirrored: String::new(),
+        };
+        let document = BuiltDocument::new(key.to_owned(), body.to_owned());
+        guard
+            .checked(document)
+            .map(|_| ())
+            .map_err(|failure| failure.class)
+    }
+
+    #[test]
+    fn only_what_targets_can_bear_gets_through() {
+        assert_eq!(class("d:1", "{\"a\":{\"_revision\":1}}"), Ok(()));
+        assert_eq!(class("e:1", "{}"), Err("key"));
+        assert_eq!(class("d:1:2", "{}"), Err("key"));
+        for body in [
+            "",
+            "[]",
+            "1",
+            "{",
+            "{\"a\":}",
+            "{\n}",
+            "{\"_revision\":1}",
+            "{} {}",
+        ] {
+            assert_eq!(class("d:1", body), Err("value"), "{body}");
+        }
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_BODY));
+        assert_eq!(class("d:1", &large), Err("size"));
+    }
+}
