@@ -133,7 +133,8 @@ impl Installation {
 
     /// A street that loses documents is no fast one: all are there, and targets hold the mirror's revisions.
     pub async fn check(&self, products: u32) -> Result<(), Fail> {
-        let (live, dead) = mirror::counts(&self.store().write, self.store(), DOCUMENT).await?;
+        let rows = mirror::counts(&self.store().write, self.store(), DOCUMENT, 1).await?;
+        let (live, dead) = (rows.live, rows.tombstones);
         if (live, dead) != (i64::from(products), 0) {
             return Err(part(format!(
                 "{live} documents and {dead} tombstones, not {products}"

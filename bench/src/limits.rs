@@ -11,7 +11,7 @@ use pubsync_publisher::build::build;
 use pubsync_publisher::plan::DocumentPlan;
 use pubsync_schema::migration;
 use pubsync_schema::mirror::{self, Put, Row};
-use pubsync_schema::shape::Collection;
+use pubsync_schema::shape::{Collection, Template};
 use pubsync_schema::store::Store;
 use pubsync_synchronizer::message::{self, Envelope, State};
 use pubsync_synchronizer::target::{Accept, Operation, Outcome, Target, Write};
@@ -260,7 +260,7 @@ impl Limits {
     ) -> Result<Figure, Fail> {
         let collection = Collection {
             document: own.to_owned(),
-            index: own.to_owned(),
+            index: Template::text(own),
             ..self.collection.clone()
         };
         target.prepare(std::slice::from_ref(&collection)).await?;

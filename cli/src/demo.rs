@@ -192,8 +192,9 @@ async fn arrive(street: &Street) -> Result<(), Fail> {
 async fn counts(street: &Street) -> Result<BTreeMap<String, i64>, Fail> {
     let mut counts = BTreeMap::new();
     for definition in street.definitions.current().iter() {
-        let (live, _) = mirror::counts(&street.store.read, &street.store, &definition.document).await?;
-        counts.insert(definition.document.clone(), live);
+        let (document, number) = (&definition.document, definition.number);
+        let rows = mirror::counts(&street.store.read, &street.store, document, number).await?;
+        counts.insert(definition.document.clone(), rows.live);
     }
     Ok(counts)
 }

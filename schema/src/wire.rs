@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::shape::Only;
+
 /// Version of the message format. Messages of another version become failures, they are not dropped.
 pub const VERSION: u32 = 1;
 
@@ -68,14 +70,33 @@ pub struct PublishMessage {
 pub enum SyncWork {
     /// These keys, in the revisions that were written when the row was made. `force`: an equal revision is accepted too.
     Items { items: Vec<SyncKey>, force: bool },
-    /// Mirror rows from this key on (tombstones too), of these roots, changed since then.
+    /// Mirror rows from this key on (tombstones too).
     Resync {
         after: Option<String>,
-        since: Option<i64>,
-        roots: Option<Vec<String>>,
+        #[serde(flatten)]
+        selection: Selection,
     },
     /// What the target shows and the mirror does not know, from this scan position on.
     Orphans { cursor: Option<String> },
+}
+
+/// Which mirror rows a resync is about; all where nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// Changed since then, microseconds.
+    pub since: Option<i64>,
+    pub roots: Option<Vec<String>>,
+    /// Whose keys have these values.
+    #[serde(default, skip_serializing_if = "Only::is_everything")]
+    pub only: Only,
+}
+
+impl Selection {
+    /// Whether rows are left out.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        *self != Self::default()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,8 +130,8 @@ pub enum SyncBody<'a> {
     },
     Resync {
         after: Option<String>,
-        since: Option<i64>,
-        roots: Option<Vec<String>>,
+        #[serde(flatten)]
+        selection: Selection,
     },
     Orphans {
         cursor: Option<String>,

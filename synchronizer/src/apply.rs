@@ -54,7 +54,7 @@ pub async fn apply(
     };
     let mut attempt = 0;
     loop {
-        match patiently(target, &collection, &batch.writes(), accept, stop).await {
+        match patiently(target, &collection, &batch.writes(&collection), accept, stop).await {
             Ok(outcomes) => {
                 if attempt > 0 {
                     let subject = Subject::Target(batch.target.clone());

@@ -97,7 +97,7 @@ async fn apply(street: &Street, target: &dyn Target, batch: &Batch) -> Result<()
         .and_then(|d| d.shape.collection(&batch.target));
     let collection =
         collection.ok_or_else(|| format!("{} no longer goes to {}", batch.document, batch.target))?;
-    let writes = batch.writes();
+    let writes = batch.writes(&collection);
     let outcomes = metrics::target_batch(&batch.target, target.apply(&collection, &writes, Accept::Higher))
         .await
         .map_err(|e| e.to_string())?;

@@ -205,10 +205,10 @@ fn sync(
                 .collect();
             items(&envelope(entry), target, force, &states, limit)
         }
-        SyncWork::Resync { after, since, roots } => serde_json::to_vec(&message(
+        SyncWork::Resync { after, selection } => serde_json::to_vec(&message(
             &envelope(entry),
             target,
-            SyncBody::Resync { after, since, roots },
+            SyncBody::Resync { after, selection },
         )),
         SyncWork::Orphans { cursor } => {
             serde_json::to_vec(&message(&envelope(entry), target, SyncBody::Orphans { cursor }))

@@ -8,9 +8,9 @@ use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::mirror::{self, Page};
 use pubsync_schema::names::Lane;
 use pubsync_schema::run;
-use pubsync_schema::shape::Shape;
+use pubsync_schema::shape::{Collection, Only, Shape};
 use pubsync_schema::store::Store;
-use pubsync_schema::wire::{MAX_ITEMS, SyncKey, SyncWork};
+use pubsync_schema::wire::{MAX_ITEMS, Selection, SyncKey, SyncWork};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
 use crate::settle::{Batch, sync_entry};
@@ -25,8 +25,7 @@ const PAGE: usize = 2000;
 pub enum Walk {
     Mirror {
         after: Option<String>,
-        since: Option<i64>,
-        roots: Option<Vec<String>>,
+        selection: Selection,
     },
     Target {
         cursor: Option<String>,
@@ -47,7 +46,7 @@ pub enum WalkError {
 /// Of database or target; then nothing has happened.
 pub async fn step(street: &Street, target: &dyn Target, batch: Batch, walk: Walk) -> Result<(), WalkError> {
     match walk {
-        Walk::Mirror { after, since, roots } => mirror_page(street, &batch, after, since, roots).await?,
+        Walk::Mirror { after, selection } => mirror_page(street, &batch, after, selection).await?,
         Walk::Target { cursor } => target_page(street, target, &batch, cursor).await?,
     }
     Ok(())
@@ -57,31 +56,37 @@ async fn mirror_page(
     street: &Street,
     batch: &Batch,
     after: Option<String>,
-    since: Option<i64>,
-    roots: Option<Vec<String>>,
+    selection: Selection,
 ) -> Result<(), DbErr> {
     let store = &street.store;
     let txn = store.begin().await?;
+    let Some(collection) = collection(street, batch) else {
+        // The document does not go to this target any more.
+        return finish(street, txn, batch, Vec::new(), None).await;
+    };
     let page = Page {
         after: after.as_deref(),
-        since,
-        roots: roots.as_deref(),
+        since: selection.since,
+        roots: selection.roots.as_deref(),
         limit: PAGE as u64,
     };
     let rows = mirror::page(&txn, store, &batch.document, &page).await?;
-    let partial = since.is_some() || roots.is_some();
-    let next = if rows.len() == PAGE {
+    let wanted = |(key, _): &(String, i64)| {
+        collection.takes(key) && selection.only.passes(|column| collection.value(key, column))
+    };
+    let (last, full) = (rows.last().map(|r| r.0.clone()), rows.len() == PAGE);
+    let found = rows.into_iter().filter(wanted).collect();
+    let next = if full {
         Some(SyncWork::Resync {
-            after: rows.last().map(|r| r.0.clone()),
-            since,
-            roots,
+            after: last,
+            selection,
         })
-    } else if partial {
+    } else if selection.is_partial() {
         None
     } else {
         Some(SyncWork::Orphans { cursor: None })
     };
-    finish(street, txn, batch, rows, next).await
+    finish(street, txn, batch, found, next).await
 }
 
 async fn target_page(
@@ -91,11 +96,7 @@ async fn target_page(
     cursor: Option<String>,
 ) -> Result<(), WalkError> {
     let store = &street.store;
-    let Some(collection) = street
-        .definitions
-        .get(&batch.document)
-        .and_then(|d| d.shape.collection(&batch.target))
-    else {
+    let Some(collection) = collection(street, batch) else {
         // The document does not go to this target any more: nothing to compare with.
         let txn = store.begin().await?;
         return Ok(finish(street, txn, batch, Vec::new(), None).await?);
@@ -107,20 +108,27 @@ async fn target_page(
         .await?
         .into_iter()
         .collect();
-    let mut orphans: Vec<(String, i64)> = page.keys.into_iter().filter(|k| !live.contains(&k.0)).collect();
+    let (elsewhere, mut orphans): (Vec<_>, Vec<_>) = page.keys.into_iter().partition(|k| live.contains(&k.0));
     orphans.sort_unstable();
     orphans.dedup_by(|a, b| a.0 == b.0);
-    let buried = mirror::bury_orphans(&txn, store, &batch.document, &orphans).await?;
-    if !buried.is_empty() {
+    let mut found = mirror::bury_orphans(&txn, store, &batch.document, &orphans).await?;
+    // Live at other targets; whoever applies them here finds that this one does not take them, and deletes.
+    found.extend(elsewhere.into_iter().filter(|(key, _)| !collection.takes(key)));
+    if !found.is_empty() {
         tracing::info!(
             document = batch.document,
             target_name = batch.target,
-            orphans = buried.len(),
+            orphans = found.len(),
             "orphans found"
         );
     }
     let next = page.next.map(|cursor| SyncWork::Orphans { cursor: Some(cursor) });
-    Ok(finish(street, txn, batch, buried, next).await?)
+    Ok(finish(street, txn, batch, found, next).await?)
+}
+
+fn collection(street: &Street, batch: &Batch) -> Option<Collection> {
+    let definition = street.definitions.get(&batch.document)?;
+    definition.shape.collection(&batch.target)
 }
 
 /// Ends this step and queues what it found, all or nothing.
@@ -157,7 +165,7 @@ async fn finish(
 }
 
 /// Begins a resync of one document to one target: makes its run, and gives the ledger row to insert in the same
-/// transaction. `since`: only rows changed since then (microseconds); `roots`: only these.
+/// transaction.
 ///
 /// # Errors
 /// Of the database.
@@ -167,8 +175,7 @@ pub async fn start(
     shape: &Shape,
     definition: i64,
     target: &str,
-    since: Option<i64>,
-    roots: Option<Vec<String>>,
+    selection: Selection,
 ) -> Result<NewEntry, DbErr> {
     let batch = Batch {
         document: shape.document.clone(),
@@ -186,10 +193,35 @@ pub async fn start(
         definition,
         &SyncWork::Resync {
             after: None,
-            since,
-            roots,
+            selection,
         },
     )
+}
+
+/// Reads `store.code=DE`: columns of the key and the values that are wanted; a column named twice has two.
+///
+/// # Errors
+/// What is wrong with a text, for people.
+pub fn only(shape: &Shape, texts: &[String]) -> Result<Only, String> {
+    let mut only = Only::default();
+    for text in texts {
+        let (column, value) = text
+            .split_once('=')
+            .ok_or_else(|| format!("{text:?} is no column and value, such as store.code=DE"))?;
+        if !shape.key.columns().any(|known| known == column) {
+            let columns: Vec<&str> = shape.key.columns().collect();
+            return Err(format!(
+                "the keys of {} hold no {column}; they hold {}",
+                shape.document,
+                columns.join(", ")
+            ));
+        }
+        only.0
+            .entry(column.to_owned())
+            .or_default()
+            .insert(value.to_owned());
+    }
+    Ok(only)
 }
 
 /// A ledger row that asks for a step of a walk.

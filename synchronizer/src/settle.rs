@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use pubsync_schema::failure::{self, NewFailure, Stage};
 use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::names::Lane;
+use pubsync_schema::shape::Collection;
 use pubsync_schema::wire::{SyncKey, SyncWork};
 use pubsync_schema::{mirror, run};
 use pubsync_worker::metrics;
@@ -73,16 +74,18 @@ impl Batch {
         Ok(())
     }
 
+    /// What goes to the target. A key that the target does not take is deleted there, whatever was asked for: all
+    /// writes come through here, so a filter that changed holds for work that is under way too.
     #[must_use]
-    pub fn writes(&self) -> Vec<Write> {
+    pub fn writes(&self, collection: &Collection) -> Vec<Write> {
         self.states
             .iter()
             .map(|state| Write {
                 key: state.key.clone(),
                 revision: state.revision,
                 operation: match &state.body {
-                    Some(body) => Operation::Put(body.as_str().into()),
-                    None => Operation::Delete,
+                    Some(body) if collection.takes(&state.key) => Operation::Put(body.as_str().into()),
+                    _ => Operation::Delete,
                 },
             })
             .collect()

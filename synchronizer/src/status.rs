@@ -45,6 +45,8 @@ pub struct DocumentStatus {
     /// Live rows of the mirror.
     pub documents: i64,
     pub tombstones: i64,
+    /// Live rows that were built with an older definition: the rebuild has not come to them, or they cannot be built.
+    pub behind: i64,
 }
 
 /// Looks.
@@ -68,12 +70,14 @@ pub async fn status(store: &Store) -> Result<Status, DbErr> {
     let paused = pause::current(&store.read, store).await?;
     let mut documents = Vec::new();
     for definition in definition::all(&store.read, store).await? {
-        let (live, dead) = mirror::counts(&store.read, store, &definition.document).await?;
+        let number = definition.number;
+        let rows = mirror::counts(&store.read, store, &definition.document, number).await?;
         documents.push(DocumentStatus {
             document: definition.document,
             definition: definition.number,
-            documents: live,
-            tombstones: dead,
+            documents: rows.live,
+            tombstones: rows.tombstones,
+            behind: rows.behind,
         });
     }
     let runs = run::list(&store.read, store, 50)

@@ -298,9 +298,7 @@ impl Received {
                     second: keys,
                 }
             }
-            SyncBody::Resync { after, since, roots } => {
-                Work::Walk(resync::Walk::Mirror { after, since, roots })
-            }
+            SyncBody::Resync { after, selection } => Work::Walk(resync::Walk::Mirror { after, selection }),
             SyncBody::Orphans { cursor } => Work::Walk(resync::Walk::Target { cursor }),
         };
         Ok(Self { header, work })

@@ -133,6 +133,18 @@ pub trait Target: Send + Sync {
         limit: usize,
     ) -> Result<ScanPage, TargetError>;
 
+    /// Lets readers see this collection, at one moment, in the place of the document's earlier ones. Again and again
+    /// without harm.
+    async fn show(&self, _collection: &Collection) -> Result<(), TargetError> {
+        Ok(())
+    }
+
+    /// Takes a collection away as a whole, with all that only it holds; false where the target cannot do that and its
+    /// keys must be deleted one by one. Again and again without harm.
+    async fn discard(&self, _collection: &Collection) -> Result<bool, TargetError> {
+        Ok(false)
+    }
+
     /// Answers when the target can take writes.
     async fn ping(&self) -> Result<(), TargetError>;
 }

@@ -13,6 +13,7 @@ mod fanout;
 mod planning;
 mod shop;
 mod shutdown;
+mod targets;
 mod telemetry;
 mod tidy;
 mod troubles;

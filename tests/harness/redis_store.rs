@@ -22,6 +22,12 @@ impl RedisKeys {
         }
     }
 
+    /// The keys of a target that has this prefix behind the test's own.
+    #[must_use]
+    pub fn below(&self, prefix: &str) -> Self {
+        Self::new(&self.url, &format!("{}{prefix}", self.prefix))
+    }
+
     /// Goes before every key.
     #[must_use]
     pub fn prefix(&self) -> &str {

@@ -127,6 +127,9 @@ enum Command {
         /// Only rows of these roots
         #[arg(long, value_delimiter = ',', value_name = "IDS")]
         ids: Option<Vec<String>>,
+        /// Only keys with this value in a column of the key; may be given again
+        #[arg(long, value_name = "COLUMN=VALUE")]
+        only: Vec<String>,
         #[command(flatten)]
         wait: Wait,
     },
@@ -293,9 +296,15 @@ async fn dispatch(cli: Cli, publishers: &Publishers) -> Result<(), Fail> {
             target,
             since,
             ids,
+            only,
             wait,
         } => {
-            let selection = operate::Selection { target, since, ids };
+            let selection = operate::Narrowed {
+                target,
+                since,
+                ids,
+                only,
+            };
             operate::resync(config, &documents, selection, &wait, cli.json).await
         }
         Command::Wait { timeout } => operate::wait(config, timeout, cli.json).await,

@@ -6,6 +6,7 @@ use pubsync_publisher::handwritten::Publishers;
 use pubsync_publisher::operate::{rebuild, verify as verifying};
 use pubsync_publisher::registry::Registry;
 use pubsync_schema::store::Store;
+use pubsync_schema::wire::Selection;
 use pubsync_schema::{definition, ledger, run};
 use pubsync_synchronizer::quiet::{self, Waited};
 use pubsync_synchronizer::resync as resyncing;
@@ -111,16 +112,18 @@ fn compiled(
 }
 
 /// What a resync is narrowed to.
-pub struct Selection {
+pub struct Narrowed {
     pub target: Option<String>,
     pub since: Option<String>,
     pub ids: Option<Vec<String>>,
+    /// `store.code=DE`
+    pub only: Vec<String>,
 }
 
 pub async fn resync(
     config: Config,
     documents: &Documents,
-    selection: Selection,
+    selection: Narrowed,
     wait: &Wait,
     json: bool,
 ) -> Result<(), Fail> {
@@ -151,19 +154,13 @@ pub async fn resync(
     {
         let wanted = |name: &&String| selection.target.as_ref().is_none_or(|t| t == *name);
         for target in definition.shape.targets.keys().filter(wanted) {
-            let ids = selection.ids.clone();
-            entries.push(
-                resyncing::start(
-                    &txn,
-                    store,
-                    &definition.shape,
-                    definition.number,
-                    target,
-                    since,
-                    ids,
-                )
-                .await?,
-            );
+            let shape = &definition.shape;
+            let rows = Selection {
+                since,
+                roots: selection.ids.clone(),
+                only: resyncing::only(shape, &selection.only).map_err(Fail::Usage)?,
+            };
+            entries.push(resyncing::start(&txn, store, shape, definition.number, target, rows).await?);
         }
     }
     ledger::insert(&txn, store, &entries).await?;

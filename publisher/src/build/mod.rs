@@ -6,6 +6,7 @@ mod expression;
 mod gather;
 pub(crate) mod json;
 mod load;
+mod recursion;
 #[cfg(test)]
 pub(crate) mod tests;
 mod value;
@@ -24,14 +25,21 @@ pub struct Built {
     pub root: String,
     /// Aliases too. Empty: the root does not exist, or `where` leaves it out. A failure is not absence.
     pub documents: Vec<Result<BuiltDocument, DocumentFailure>>,
+    /// The next moment at which time alone changes this answer, in microseconds of the database clock.
+    pub due: Option<i64>,
+    /// The root is gone, and its documents stay as they are (`absent: keep`).
+    pub kept: bool,
 }
 
 impl Built {
+    /// What a root has at any time.
     #[must_use]
     pub fn new(root: impl Into<String>, documents: Vec<Result<BuiltDocument, DocumentFailure>>) -> Self {
         Self {
             root: root.into(),
             documents,
+            due: None,
+            kept: false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pubsync_schema::definition::Definition;
-use pubsync_schema::shape::{Binding, KeyPart, KeyPattern, Shape, SyncMode};
+use pubsync_schema::shape::{Binding, KeyPart, KeyPattern, Shape, SyncMode, Template};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -123,8 +123,8 @@ impl Declaration {
                 self.mistake("lower case letters, digits, - and _ make a name, it starts with a letter")
             );
         }
-        let binding = |index: Option<String>| Binding {
-            index,
+        let binding = |index: Option<&String>| Binding {
+            index: index.map(|index| Template::text(index)),
             ..Binding::default()
         };
         let targets: BTreeMap<String, Binding> = match &self.targets {
@@ -134,7 +134,7 @@ impl Declaration {
                 .collect(),
             Some(named) => named
                 .iter()
-                .map(|(name, index)| (name.clone(), binding(index.clone())))
+                .map(|(name, index)| (name.clone(), binding(index.as_ref())))
                 .collect(),
         };
         if let Some(name) = targets.keys().find(|name| !configured.contains(&name.as_str())) {

@@ -22,7 +22,7 @@ mod yaml;
 use pubsync_schema::shape::{KeyPart, KeyPattern};
 
 use crate::catalogue::Catalogue;
-use crate::document::{ColumnRef, Document, KeySegment, Role};
+use crate::document::{ColumnRef, Document, KeySegment, Role, Source};
 
 pub use folder::{FolderError, load_folder};
 pub(crate) use name::quoted_where_needed;
@@ -90,21 +90,19 @@ pub fn alias_patterns(document: &Document) -> Vec<KeyPattern> {
 fn pattern(document: &Document, template: &[KeySegment]) -> KeyPattern {
     let part = |segment: &KeySegment| match segment {
         KeySegment::Literal(text) => KeyPart::Literal(text.clone()),
-        KeySegment::Column(column) => KeyPart::Value(name_of(document, *column)),
+        KeySegment::Column(column) => KeyPart::Value(qualified(&document.sources, *column)),
     };
     KeyPattern(template.iter().map(part).collect())
 }
 
 /// A column as a template, or any place at the top of a document, reaches it: `root.id`, `store.code`.
-#[must_use]
-pub fn name_of(document: &Document, column: ColumnRef) -> String {
-    let qualifier = match &document.sources[column.source].role {
+fn qualified(sources: &[Source], column: ColumnRef) -> String {
+    let Source { table, role, .. } = &sources[column.source];
+    let qualifier = match role {
         Role::Root => "root",
         Role::Scope { name, .. } => name,
-        Role::Via { .. } | Role::Lookup { .. } | Role::Exists { .. } | Role::Node { .. } => {
-            &document.sources[column.source].table.name
-        }
+        Role::Via { .. } | Role::Lookup { .. } | Role::Exists { .. } | Role::Node { .. } => &table.name,
     };
-    let column = name::quoted_where_needed(&document.column_of(column).name);
+    let column = name::quoted_where_needed(&table.columns[column.column].name);
     format!("{}.{column}", name::quoted_where_needed(qualifier))
 }

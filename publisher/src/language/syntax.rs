@@ -61,12 +61,20 @@ pub enum Link {
 }
 
 #[derive(Debug, Clone)]
-pub struct Via {
+pub enum Via {
+    /// With one foreign key to each side.
+    Junction(Hop),
+    /// From the current row on, each along one foreign key in either direction; never empty.
+    Hops(Vec<Hop>),
+}
+
+#[derive(Debug, Clone)]
+pub struct Hop {
     pub at: Span,
     pub table: At<Name>,
-    /// Columns of the junction that point at the current row.
+    /// Columns that meet the row before: of a junction, those that point at the current row.
     pub from: Option<Vec<At<Name>>>,
-    /// Columns of the junction that point at the joined row.
+    /// Columns that meet the row after: of a junction, those that point at the joined row.
     pub to: Option<Vec<At<Name>>>,
 }
 
@@ -151,6 +159,18 @@ pub enum Value {
     List(Vec<At<Value>>),
     Merge(Vec<At<Value>>),
     Sql(At<Expression>),
+    Ancestors {
+        rows: Rows,
+        parent: At<Vec<At<Name>>>,
+        body: Box<At<Value>>,
+    },
+    Tree {
+        rows: Rows,
+        parent: At<Vec<At<Name>>>,
+        /// `start: { where }`
+        start: Option<Vec<Condition>>,
+        body: Vec<Member>,
+    },
 }
 
 /// What `by`, `flat` and `distinct` say.
@@ -180,5 +200,16 @@ pub struct OrderBy {
 #[derive(Debug, Clone)]
 pub struct TargetUse {
     pub name: At<String>,
-    pub index: Option<At<String>>,
+    pub index: Option<At<Vec<Piece>>>,
+    pub only: Vec<Allowed>,
+    pub mapping: Option<serde_json::Value>,
+    pub settings: Option<serde_json::Value>,
+    pub routing: Option<At<Vec<Piece>>>,
+}
+
+/// An entry of `only`: a column and the values that pass.
+#[derive(Debug, Clone)]
+pub struct Allowed {
+    pub column: At<Name>,
+    pub constants: Vec<At<Scalar>>,
 }

@@ -1,4 +1,4 @@
-//! Key templates: `product:{store.code}:{root.id}`.
+//! Templates of keys and index names: `product:{store.code}:{root.id}`.
 
 use super::name::Name;
 
@@ -22,9 +22,9 @@ pub fn parse(text: &str) -> Result<Vec<Piece>, String> {
                 push_literal(&mut pieces, c);
                 rest = &after[1..];
             }
-            '}' => return Err("a single \"}\" in the key: a brace is written \"}}\"".to_owned()),
+            '}' => return Err("a single \"}\": a brace is written \"}}\"".to_owned()),
             '{' => {
-                let (name, after) = placeholder(after, "the key")?;
+                let (name, after) = placeholder(after, "a template")?;
                 if let Some(Piece::Column(before)) = pieces.last() {
                     return Err(format!(
                         "{{{before}}} and {{{name}}} stand side by side: put a separator between them"
@@ -99,14 +99,14 @@ mod tests {
     #[test]
     fn broken_templates_say_why() {
         for (text, message) in [
-            ("a}", "a single \"}\" in the key: a brace is written \"}}\""),
+            ("a}", "a single \"}\": a brace is written \"}}\""),
             (
                 "a{id",
-                "a placeholder in the key is not closed: a brace is written \"{{\"",
+                "a placeholder in a template is not closed: a brace is written \"{{\"",
             ),
             (
                 "{a{b}",
-                "a placeholder in the key is not closed: a brace is written \"{{\"",
+                "a placeholder in a template is not closed: a brace is written \"{{\"",
             ),
             (
                 "{a}{b.c}",

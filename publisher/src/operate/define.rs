@@ -7,7 +7,7 @@ use pubsync_schema::names::Lane;
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::run;
 use pubsync_schema::store::{Store, rows_parameter};
-use pubsync_schema::wire::PublishWork;
+use pubsync_schema::wire::{PublishWork, Selection};
 use pubsync_synchronizer::resync;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
@@ -85,7 +85,17 @@ impl Apply<'_> {
             self.drop_target_work(txn, document, target).await?;
         }
         for target in &change.resync {
-            entries.push(resync::start(txn, store, &definition.shape, number, target, None, None).await?);
+            entries.push(
+                resync::start(
+                    txn,
+                    store,
+                    &definition.shape,
+                    number,
+                    target,
+                    Selection::default(),
+                )
+                .await?,
+            );
         }
         Ok(entries)
     }

@@ -200,7 +200,7 @@ fn target_uses(document: &Document, configured: &[&str]) -> Vec<TargetUse> {
             .iter()
             .map(|(target, binding)| TargetUse {
                 target: target.clone(),
-                index: binding.index.clone(),
+                index: binding.index.as_ref().map(ToString::to_string),
             })
             .collect(),
         None => configured

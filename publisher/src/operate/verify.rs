@@ -220,11 +220,12 @@ async fn against_mirror(
         let bodies = target.bodies(collection, &keys).await?;
         for ((row, held), body) in rows.iter().zip(versions).zip(bodies) {
             let held = held.filter(|h| !h.deleted).map(|h| h.revision);
-            if let Some(kind) = against_target(row.revision, row.shown(aliases), held, body.as_deref()) {
+            let shown = row.shown(aliases).filter(|_| collection.takes(&row.key));
+            report.documents += u64::from(shown.is_some());
+            if let Some(kind) = against_target(row.revision, shown, held, body.as_deref()) {
                 findings.add(Some(target.name()), kind, &row.key);
             }
         }
-        report.documents += rows.iter().filter(|r| r.shown(aliases).is_some()).count() as u64;
         progress(report.roots + report.documents);
         match rows.last() {
             Some(last) if rows.len() as u64 == PAGE => after.clone_from(&last.key),

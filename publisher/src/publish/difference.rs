@@ -20,7 +20,10 @@ pub struct Difference {
     pub aliases: Vec<Changed>,
     /// Live keys, with their roots, that the answer has not: absence means delete.
     pub gone: Vec<(String, String)>,
-    pub unchanged: usize,
+    /// Live rows that stay as they are.
+    pub unchanged: Vec<Unchanged>,
+    /// Each root with the next moment at which time alone changes it.
+    pub due: Vec<(String, Option<i64>)>,
     pub failed: Vec<Unbuilt>,
     /// Keys that another live root holds, and aliases that another document holds.
     pub conflicting: Vec<Conflict>,
@@ -32,6 +35,13 @@ pub struct Changed {
     pub document: BuiltDocument,
     /// What stands live under the key, of the same root.
     pub replaces: Option<mirror::Kind>,
+}
+
+#[derive(Debug)]
+pub struct Unchanged {
+    pub key: String,
+    /// Of the definition that it was built with.
+    pub definition: i64,
 }
 
 #[derive(Debug)]
@@ -67,6 +77,10 @@ pub fn between(known: &[Known], built: Vec<Built>) -> Difference {
     let claims = Claims::of(&by_key, &built);
     let mut spared = Spared::default();
     for built in built {
+        if built.kept {
+            spared.kept.insert(built.root.clone());
+        }
+        difference.due.push((built.root.clone(), built.due));
         for document in built.documents {
             match document {
                 Ok(document) => difference.compare(&by_key, &claims, &built.root, document),
@@ -85,7 +99,12 @@ pub fn between(known: &[Known], built: Vec<Built>) -> Difference {
     for row in known.iter().filter(|k| !k.deleted) {
         let Some(root) = &row.root else { continue };
         // A key that moved to another root of this batch is buried too; its new root digs it out right after.
-        if !claims.keeps(&row.key, root) && !spared.has(row, root) {
+        if claims.keeps(&row.key, root) || spared.has(row, root) {
+            continue;
+        }
+        if spared.kept.contains(root) {
+            difference.unchanged.push(unchanged(row));
+        } else {
             difference.gone.push((row.key.clone(), root.clone()));
         }
     }
@@ -93,10 +112,12 @@ pub fn between(known: &[Known], built: Vec<Built>) -> Difference {
     difference
 }
 
-/// Rows that stay because what would replace them could not be built.
+/// Rows that stay though the answer has them not.
 #[derive(Default)]
 struct Spared {
     roots: HashSet<String>,
+    /// Roots that are gone and leave their rows behind.
+    kept: HashSet<String>,
     /// Root, and hash of what leads to a document that failed.
     aliases: HashSet<(String, String)>,
 }
@@ -147,8 +168,8 @@ impl Difference {
             None => mirror::Kind::Document,
             Some(_) => mirror::Kind::Alias,
         };
-        if row.is_some_and(|row| row.hash == document.hash && row.kind == kind) {
-            self.unchanged += 1;
+        if let Some(row) = row.filter(|row| row.hash == document.hash && row.kind == kind) {
+            self.unchanged.push(unchanged(row));
             return;
         }
         let changed = Changed {
@@ -202,6 +223,13 @@ impl Difference {
                 key: changed.document.key,
             }
         }));
+    }
+}
+
+fn unchanged(row: &Known) -> Unchanged {
+    Unchanged {
+        key: row.key.clone(),
+        definition: row.definition,
     }
 }
 

@@ -146,7 +146,9 @@ impl Publish {
             txn.rollback().await?;
             return Ok(None);
         }
-        metrics::lock_wait(document, mirror::lock_roots(&txn, store, document, roots)).await?;
+        let number = compiled.definition.number;
+        let locks = mirror::lock_roots(&txn, store, document, number, roots);
+        let locked = metrics::lock_wait(document, locks).await?;
         let known = mirror::of_roots(&txn, store, document, roots).await?;
         let built = self.look(&txn, compiled, roots).await?;
         let writing = Writing {
@@ -155,6 +157,7 @@ impl Publish {
             compiled,
             job,
             roots,
+            locked: &locked,
             joining,
         };
         let written = writing.write(difference::between(&known, built)).await?;

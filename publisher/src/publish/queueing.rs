@@ -1,7 +1,7 @@
 //! What a publisher wrote, as ledger rows for every target: claimed by this process where it will send or apply them
 //! itself right after the commit, else left for any sender.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::mirror::{self, Buried};
@@ -150,15 +150,32 @@ fn way(publish: &Publish, shape: &Shape, target: &str, queue: &str, job: &Job, m
     }
 }
 
-/// New states, cut into messages: for targets that hold aliases, and for those that do not.
+/// New states, cut into messages: for targets that hold aliases, for those that do not, and for those that take only some
+/// keys.
 struct Packs {
     whole: Vec<Vec<State>>,
     /// `None`: the same.
     documents: Option<Vec<Vec<State>>>,
+    /// By target.
+    narrowed: BTreeMap<String, Vec<Vec<State>>>,
 }
 
 impl Packs {
     fn of(shape: &Shape, puts: Vec<Changed>, written: &[(String, i64)], buried: &[Buried]) -> Self {
+        let mut packs = Self::shared(shape, puts, written, buried);
+        for target in shape.targets.keys() {
+            let narrow = shape.collection(target).filter(|c| !c.only.is_everything());
+            if let Some(collection) = narrow {
+                let states = packs.to(shape, target).iter().flatten();
+                let taken = states.filter(|state| collection.takes(&state.key)).cloned();
+                let taken = pack(taken.collect());
+                packs.narrowed.insert(target.clone(), taken);
+            }
+        }
+        packs
+    }
+
+    fn shared(shape: &Shape, puts: Vec<Changed>, written: &[(String, i64)], buried: &[Buried]) -> Self {
         let some = |aliases: bool| shape.targets.values().any(|binding| binding.aliases == aliases);
         let alias = |put: &Changed| put.document.kind != Kind::Document;
         let aliases = buried.iter().any(|b| b.kind == mirror::Kind::Alias) || puts.iter().any(alias);
@@ -166,6 +183,7 @@ impl Packs {
             return Self {
                 whole: pack(states(puts, written, buried, true)),
                 documents: None,
+                narrowed: BTreeMap::new(),
             };
         }
         let whole = if some(true) {
@@ -176,10 +194,14 @@ impl Packs {
         Self {
             whole,
             documents: Some(pack(states(puts, written, buried, false))),
+            narrowed: BTreeMap::new(),
         }
     }
 
     fn to(&self, shape: &Shape, target: &str) -> &[Vec<State>] {
+        if let Some(narrowed) = self.narrowed.get(target) {
+            return narrowed;
+        }
         match &self.documents {
             Some(documents) if !shape.shows_aliases(target) => documents,
             _ => &self.whole,

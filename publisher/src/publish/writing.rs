@@ -1,7 +1,9 @@
 //! The third part of law 2: what differs goes into the mirror, what could not be done becomes a failure.
 
+use std::collections::HashMap;
+
 use pubsync_schema::failure::{self, NewFailure, Stage};
-use pubsync_schema::mirror::{self, Buried, Put};
+use pubsync_schema::mirror::{self, Buried, Locked, Put};
 use pubsync_schema::run;
 use sea_orm::{DatabaseTransaction, DbErr};
 
@@ -18,6 +20,8 @@ pub struct Writing<'a> {
     pub job: &'a Job,
     /// Those of the job, and holders of keys that joined.
     pub roots: &'a [String],
+    /// What their last builds said.
+    pub locked: &'a [Locked],
     /// Whether holders of keys may join.
     pub joining: bool,
 }
@@ -63,9 +67,10 @@ impl Writing<'_> {
         let (txn, store, job) = (self.txn, &self.publish.street.store, self.job);
         let document = &self.compiled.definition.document;
         let failures = self.failures(&difference);
+        self.note(&difference).await?;
         let tally = Tally {
             changed: written.len(),
-            unchanged: difference.unchanged,
+            unchanged: difference.unchanged.len(),
             deleted: buried.len(),
             failed: failures.len(),
             duplicate: false,
@@ -80,6 +85,30 @@ impl Writing<'_> {
             run::count(txn, store, run, 0, job.roots.len() as i64, failures.len() as i64).await?;
         }
         Ok(Written::Done(tally, handed))
+    }
+
+    /// That this definition was here, also where it changed nothing: a rebuild is complete when no row has an older
+    /// number. And when time alone will change a root.
+    async fn note(&self, difference: &Difference) -> Result<(), DbErr> {
+        let store = &self.publish.street.store;
+        let (document, number) = (
+            &self.compiled.definition.document,
+            self.compiled.definition.number,
+        );
+        let unchanged = difference.unchanged.iter();
+        let older = unchanged.filter(|row| row.definition < number);
+        let older: Vec<String> = older.map(|row| row.key.clone()).collect();
+        mirror::renumber(self.txn, store, document, number, &older).await?;
+        let before: HashMap<&str, &Locked> = self.locked.iter().map(|l| (l.root.as_str(), l)).collect();
+        let found = difference.due.iter().map(|(root, due)| Locked {
+            root: root.clone(),
+            definition: number,
+            due: *due,
+        });
+        let changed: Vec<Locked> = found
+            .filter(|found| before.get(found.root.as_str()) != Some(&found))
+            .collect();
+        mirror::note_roots(self.txn, store, document, &changed).await
     }
 
     async fn bury(&self, gone: &[(String, String)]) -> Result<Vec<Buried>, DbErr> {

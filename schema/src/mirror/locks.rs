@@ -1,18 +1,29 @@
-//! Locks of roots.
+//! Rows of `root_<document>`: the locks, and what was found when their roots were built last.
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbErr, Value};
 
 use crate::dialect::Dialect;
-use crate::store::{Store, texts};
+use crate::store::{Store, rows_parameter, texts};
 
-/// Locks the roots that will be rebuilt, in one order everywhere, making their lock rows where they are missing.
-/// Every look at mirror and sources must be a statement begun after this one (law 2).
+/// A root, and what its last build said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locked {
+    pub root: String,
+    /// Number of the definition that it was built with.
+    pub definition: i64,
+    /// The next moment at which time alone changes its documents, in microseconds.
+    pub due: Option<i64>,
+}
+
+/// Locks the roots that will be rebuilt by this definition, in one order everywhere, making their lock rows where they
+/// are missing. Every look at mirror and sources must be a statement begun after this one (law 2).
 pub async fn lock_roots(
     txn: &impl ConnectionTrait,
     store: &Store,
     document: &str,
+    definition: i64,
     roots: &[String],
-) -> Result<(), DbErr> {
+) -> Result<Vec<Locked>, DbErr> {
     let (table, dialect) = (store.names.root(document), store.dialect());
     let mut sorted: Vec<&str> = roots.iter().map(String::as_str).collect();
     sorted.sort_unstable();
@@ -20,21 +31,60 @@ pub async fn lock_roots(
     let list = || texts(dialect, &sorted);
     let insert = match dialect {
         Dialect::Postgres => format!(
-            "INSERT INTO {table} (root, definition) SELECT c0, 0 FROM unnest($1) AS l(c0) ON CONFLICT (root) DO NOTHING"
+            "INSERT INTO {table} (root, definition) SELECT c0, $2 FROM unnest($1) AS l(c0) ON CONFLICT (root) DO NOTHING"
         ),
         // `WHERE true` keeps SQLite from reading ON as a join condition.
         Dialect::Sqlite => format!(
-            "INSERT INTO {table} (root, definition) SELECT value, 0 FROM json_each($1) WHERE true ON CONFLICT (root) DO NOTHING"
+            "INSERT INTO {table} (root, definition) SELECT value, $2 FROM json_each($1) WHERE true ON CONFLICT (root) DO NOTHING"
         ),
     };
     let made = txn
-        .execute_raw(store.sql(insert, [list()]))
+        .execute_raw(store.sql(insert, [list(), definition.into()]))
         .await?
         .rows_affected();
     // A root that this transaction has made is locked by that.
-    if dialect == Dialect::Postgres && made < sorted.len() as u64 {
-        let lock = dialect.among(&table, "root", "root", 1, dialect.for_update());
-        txn.query_all_raw(store.sql(lock, [list()])).await?;
+    if made == sorted.len() as u64 {
+        let new = |root: &&str| Locked {
+            root: (*root).to_owned(),
+            definition,
+            due: None,
+        };
+        return Ok(sorted.iter().map(new).collect());
     }
+    let lock = dialect.among(&table, "root, definition, due", "root", 1, dialect.for_update());
+    let rows = txn.query_all_raw(store.sql(lock, [list()])).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Locked {
+                root: row.try_get("", "root")?,
+                definition: row.try_get("", "definition")?,
+                due: row.try_get("", "due")?,
+            })
+        })
+        .collect()
+}
+
+/// Notes what a build found of locked roots.
+pub async fn note_roots(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    found: &[Locked],
+) -> Result<(), DbErr> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let table = store.names.root(document);
+    let sql = format!(
+        "UPDATE {table} SET definition = CAST(n.c1 AS bigint), due = CAST(n.c2 AS bigint) FROM {rows} WHERE {table}.root = n.c0",
+        rows = store.dialect().rows(1, 3, "n"),
+    );
+    let number = |n: i64| Some(n.to_string());
+    let rows: Value = rows_parameter(
+        found
+            .iter()
+            .map(|f| [Some(f.root.clone()), number(f.definition), f.due.and_then(number)]),
+    );
+    txn.execute_raw(store.sql(sql, [rows])).await?;
     Ok(())
 }

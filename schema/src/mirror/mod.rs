@@ -6,9 +6,11 @@ mod write;
 
 use sea_orm::{DbErr, QueryResult};
 
-pub use locks::lock_roots;
-pub use read::{Page, Touched, by_keys, counts, existing, full_page, holders, live, of_roots, page, touched};
-pub use write::{Buried, Put, bury, bury_orphans, put, raise};
+pub use locks::{Locked, lock_roots, note_roots};
+pub use read::{
+    Counts, Page, Touched, by_keys, counts, existing, full_page, holders, live, of_roots, page, touched,
+};
+pub use write::{Buried, Put, bury, bury_orphans, put, raise, renumber};
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,6 +47,8 @@ pub struct Known {
     pub kind: Kind,
     pub hash: String,
     pub revision: i64,
+    /// Number of the definition that it was built with.
+    pub definition: i64,
     pub deleted: bool,
 }
 

@@ -15,7 +15,7 @@ pub async fn of_roots(
     let (mirror, dialect) = (store.names.mirror(document), store.dialect());
     let sql = dialect.among(
         &mirror,
-        "key, root, kind, hash, revision, deleted_at",
+        "key, root, kind, hash, revision, definition, deleted_at",
         "root",
         1,
         "",
@@ -31,6 +31,7 @@ pub async fn of_roots(
                 kind: Kind::of(row)?,
                 hash: row.try_get("", "hash")?,
                 revision: row.try_get("", "revision")?,
+                definition: row.try_get("", "definition")?,
                 deleted: row.try_get::<Option<i64>>("", "deleted_at")?.is_some(),
             })
         })
@@ -206,18 +207,37 @@ pub async fn touched(
         .collect()
 }
 
-/// Live rows and tombstones of a document.
-pub async fn counts(conn: &impl ConnectionTrait, store: &Store, document: &str) -> Result<(i64, i64), DbErr> {
+/// How many rows a mirror has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    pub live: i64,
+    pub tombstones: i64,
+    /// Live rows that no publisher has compared by this definition yet.
+    pub behind: i64,
+}
+
+/// Counts the rows of a document, against the number of its definition.
+pub async fn counts(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    definition: i64,
+) -> Result<Counts, DbErr> {
     let sql = format!(
-        "SELECT count(*) AS total, count(deleted_at) AS dead FROM {}",
+        "SELECT count(*) AS total, count(deleted_at) AS dead, \
+         count(CASE WHEN deleted_at IS NULL AND definition < $1 THEN 1 END) AS behind FROM {}",
         store.names.mirror(document)
     );
     let row = conn
-        .query_one_raw(store.sql(sql, []))
+        .query_one_raw(store.sql(sql, [definition.into()]))
         .await?
         .ok_or_else(|| DbErr::RecordNotFound(document.to_owned()))?;
-    let (total, dead): (i64, i64) = (row.try_get("", "total")?, row.try_get("", "dead")?);
-    Ok((total - dead, dead))
+    let (total, tombstones): (i64, i64) = (row.try_get("", "total")?, row.try_get("", "dead")?);
+    Ok(Counts {
+        live: total - tombstones,
+        tombstones,
+        behind: row.try_get("", "behind")?,
+    })
 }
 
 fn row(row: &QueryResult) -> Result<Row, DbErr> {

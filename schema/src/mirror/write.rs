@@ -4,7 +4,7 @@ use sea_orm::{ConnectionTrait, DbErr, Value};
 
 use super::{Kind, written};
 use crate::dialect::Dialect;
-use crate::store::{Store, rows_parameter};
+use crate::store::{Store, rows_parameter, texts};
 
 /// A new state to write.
 #[derive(Debug, Clone)]
@@ -113,6 +113,27 @@ pub async fn bury(
             })
         })
         .collect()
+}
+
+/// Notes that rows are, as they stand, what this definition makes: nothing else of them changes.
+pub async fn renumber(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    definition: i64,
+    keys: &[String],
+) -> Result<(), DbErr> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "UPDATE {} SET definition = $1 WHERE definition < $1 AND {}",
+        store.names.mirror(document),
+        store.dialect().is_among("key", 2)
+    );
+    let keys = texts(store.dialect(), keys);
+    txn.execute_raw(store.sql(sql, [definition.into(), keys])).await?;
+    Ok(())
 }
 
 /// Makes tombstones for keys that a target shows and the mirror does not have live: their revision is above what the

@@ -1,4 +1,4 @@
-//! OpenSearch: one index behind an alias for each collection, `_id` is the key, and the external version is the revision:
+//! OpenSearch: an index behind an alias for each collection, or for each value of a column in its key; `_id` is the key, and the external version is the revision:
 //! the engine itself refuses what is lower. The source holds `_revision` as its first member too.
 //!
 //! What it forgets: the version of a delete after `index.gc_deletes` (1 h here) and at a restart of the node, so
@@ -7,7 +7,10 @@
 mod bulk;
 mod http;
 mod index;
+mod place;
 mod scan;
+
+use std::collections::BTreeSet;
 
 use ::opensearch::http::Method;
 use async_trait::async_trait;
@@ -17,8 +20,9 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
-use self::bulk::Judged;
+use self::bulk::{Judged, Route};
 use self::http::{Cause, Http};
+use self::place::Place;
 use super::config::{Address, InvalidTarget};
 use super::stamp;
 use crate::target::{Accept, Held, Outcome, ScanPage, Target, TargetError, Write};
@@ -36,6 +40,12 @@ pub struct OpenSearchTarget {
     prefix: String,
     http: Http,
     bulks: Semaphore,
+}
+
+/// A batch with the way of each item.
+struct Routed<'a> {
+    writes: &'a [Write],
+    routes: Vec<Route>,
 }
 
 /// What a whole bulk came to.
@@ -77,24 +87,35 @@ impl OpenSearchTarget {
         })
     }
 
-    fn alias(&self, collection: &Collection) -> String {
-        format!("{}{}", self.prefix, collection.index)
+    /// The way of a key; `None` where it has no place.
+    fn route(&self, collection: &Collection, key: &str) -> Option<Route> {
+        let alias = match collection.index.fixed() {
+            Some(_) => None,
+            None => Some(Place::of(&self.prefix, collection, key)?.write),
+        };
+        let routing = match &collection.routing {
+            Some(routing) => Some(routing.fill(|column| collection.value(key, column))?),
+            None => None,
+        };
+        Some(Route { alias, routing })
     }
 
-    /// Sends one bulk.
+    /// The beginning of a path: requests over several indexes name them item by item.
+    fn path(&self, collection: &Collection) -> String {
+        Place::fixed(&self.prefix, collection).map_or(String::new(), |place| format!("{}/", place.write))
+    }
+
+    /// Sends one bulk; `path` as [`Self::path`] gives it.
     async fn bulk(
         &self,
-        alias: &str,
-        writes: &[Write],
+        path: &str,
+        batch: &Routed<'_>,
         items: &[usize],
         accept: Accept,
     ) -> Result<Sent, TargetError> {
-        let lines = bulk::lines(writes, items, accept);
+        let lines = bulk::lines(batch.writes, &batch.routes, items, accept);
         let permit = self.bulks.acquire().await;
-        let reply = self
-            .http
-            .lines(&format!("{alias}/{}", bulk::QUERY), lines)
-            .await?;
+        let reply = self.http.lines(&format!("{path}{}", bulk::QUERY), lines).await?;
         drop(permit);
         match reply.status {
             200..300 => {
@@ -126,10 +147,19 @@ impl OpenSearchTarget {
         source: bool,
         each: impl Fn(&Document<'_>) -> T,
     ) -> Result<Vec<Option<T>>, TargetError> {
-        let path = format!("{}/_mget?_source={source}", self.alias(of));
+        let routes: Vec<Option<Route>> = keys.iter().map(|key| self.route(of, key)).collect();
+        let wanted: Vec<_> = keys
+            .iter()
+            .zip(&routes)
+            .filter_map(|(key, route)| Some(route.as_ref()?.document(key)))
+            .collect();
+        if wanted.is_empty() {
+            return Ok(keys.iter().map(|_| None).collect());
+        }
+        let path = format!("{}_mget?_source={source}", self.path(of));
         let reply = self
             .http
-            .json(Method::Post, &path, Some(json!({ "ids": keys })))
+            .json(Method::Post, &path, Some(json!({ "docs": wanted })))
             .await?;
         // Without its index it holds nothing; a later write makes it again.
         if reply.status == 404 {
@@ -138,16 +168,40 @@ impl OpenSearchTarget {
         if !reply.is_success() {
             return Err(self.http.down(reply.reason()));
         }
-        let mut out = Vec::with_capacity(keys.len());
+        let mut found = Vec::with_capacity(wanted.len());
         for document in self.http.parse::<Documents<'_>>(&reply)?.docs {
             match &document.error {
                 Some(cause) if cause.kind != "index_not_found_exception" => {
                     return Err(self.http.down(cause.text()));
                 }
-                _ => out.push(document.found.then(|| each(&document))),
+                _ => found.push(document.found.then(|| each(&document))),
             }
         }
-        Ok(out)
+        let mut found = found.into_iter();
+        let placed = routes
+            .iter()
+            .map(|route| route.as_ref().and_then(|_| found.next().flatten()));
+        Ok(placed.collect())
+    }
+}
+
+impl OpenSearchTarget {
+    /// Makes the indexes of these keys, each once: one that is gone again is an error of the target.
+    async fn make(
+        &self,
+        of: &Collection,
+        keys: impl Iterator<Item = &str>,
+        made: &mut BTreeSet<Place>,
+    ) -> Result<(), TargetError> {
+        let places: BTreeSet<Place> = keys.filter_map(|key| Place::of(&self.prefix, of, key)).collect();
+        for place in places {
+            index::prepare(&self.http, &place, of).await?;
+            let index = place.index.clone();
+            if !made.insert(place) {
+                return Err(self.http.down(format!("index {index} is gone again")));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -167,7 +221,14 @@ impl Target for OpenSearchTarget {
 
     async fn prepare(&self, collections: &[Collection]) -> Result<(), TargetError> {
         for collection in collections {
-            index::prepare(&self.http, &self.alias(collection), collection).await?;
+            // An index for a value is made when the first document comes; those that are there get new properties.
+            let places = match Place::fixed(&self.prefix, collection) {
+                Some(place) => vec![place],
+                None => index::all(&self.http, &self.prefix, collection).await?,
+            };
+            for place in places {
+                index::prepare(&self.http, &place, collection).await?;
+            }
         }
         Ok(())
     }
@@ -178,12 +239,21 @@ impl Target for OpenSearchTarget {
         writes: &[Write],
         accept: Accept,
     ) -> Result<Vec<Outcome>, TargetError> {
-        let alias = self.alias(to);
-        let mut outcomes: Vec<Option<Outcome>> = writes.iter().map(bulk::refuse).collect();
+        let path = self.path(to);
+        let routes = writes.iter().map(|write| self.route(to, &write.key));
+        let mut outcomes: Vec<Option<Outcome>> = writes
+            .iter()
+            .zip(routes.clone())
+            .map(|(write, route)| bulk::refuse(write).or_else(|| bulk::homeless(write, route.as_ref())))
+            .collect();
+        let batch = Routed {
+            writes,
+            routes: routes.map(Option::unwrap_or_default).collect(),
+        };
         let mut open = bulk::cut(writes, (0..writes.len()).filter(|at| outcomes[*at].is_none()));
-        let mut prepared = false;
+        let mut made = BTreeSet::new();
         while let Some(mut items) = open.pop() {
-            match self.bulk(&alias, writes, &items, accept).await? {
+            match self.bulk(&path, &batch, &items, accept).await? {
                 Sent::Whole(_) if items.len() > 1 => {
                     open.push(items.split_off(items.len() / 2));
                     open.push(items);
@@ -198,15 +268,11 @@ impl Target for OpenSearchTarget {
                             Judged::Refused(reason) => return Err(self.http.refused(reason)),
                         }
                     }
-                    if homeless.is_empty() {
-                        continue;
+                    self.make(to, homeless.iter().map(|at| writes[*at].key.as_str()), &mut made)
+                        .await?;
+                    if !homeless.is_empty() {
+                        open.push(homeless);
                     }
-                    if prepared {
-                        return Err(self.http.down(format!("alias {alias} is gone again")));
-                    }
-                    prepared = true;
-                    self.prepare(std::slice::from_ref(to)).await?;
-                    open.push(homeless);
                 }
             }
         }
@@ -255,16 +321,34 @@ impl Target for OpenSearchTarget {
                 self.http
                     .down(format!("the cursor of the scan cannot be read: {error}"))
             })?,
-            None => match scan::open(&self.http, &self.alias(of)).await? {
-                Some(cursor) => cursor,
-                None => return Ok(ScanPage::default()),
-            },
+            None => {
+                let places = match Place::fixed(&self.prefix, of) {
+                    Some(place) => vec![place],
+                    None => index::all(&self.http, &self.prefix, of).await?,
+                };
+                let indexes = places.into_iter().map(|place| place.write).collect();
+                match scan::open(&self.http, indexes).await? {
+                    Some(cursor) => cursor,
+                    None => return Ok(ScanPage::default()),
+                }
+            }
         };
         let (hits, next) = scan::page(&self.http, cursor, limit).await?;
         let own = hits.into_iter().filter(|hit| of.owns(&hit.id));
         let keys = own.map(|hit| (hit.id, hit.version)).collect();
         let next = next.map(|cursor| json!(cursor).to_string());
         Ok(ScanPage { keys, next })
+    }
+
+    async fn show(&self, collection: &Collection) -> Result<(), TargetError> {
+        let places = index::all(&self.http, &self.prefix, collection).await?;
+        index::show(&self.http, &places).await
+    }
+
+    async fn discard(&self, collection: &Collection) -> Result<bool, TargetError> {
+        let places = index::all(&self.http, &self.prefix, collection).await?;
+        index::remove(&self.http, &places).await?;
+        Ok(true)
     }
 
     async fn ping(&self) -> Result<(), TargetError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pubsync_publisher::operate::verify;
+use pubsync_schema::wire::Selection;
 use pubsync_synchronizer::resync;
 
 use super::process::Process;
@@ -128,9 +129,16 @@ async fn resync_all(process: &Process, target: &str) {
     let compiled = process.compiled("product");
     let txn = store.begin().await.expect("a transaction");
     let shape = &compiled.definition.shape;
-    let entry = resync::start(&txn, store, shape, compiled.definition.number, target, None, None)
-        .await
-        .expect("a resync");
+    let entry = resync::start(
+        &txn,
+        store,
+        shape,
+        compiled.definition.number,
+        target,
+        Selection::default(),
+    )
+    .await
+    .expect("a resync");
     pubsync_schema::ledger::insert(&txn, store, &[entry])
         .await
         .expect("a ledger row");

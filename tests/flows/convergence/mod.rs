@@ -21,4 +21,5 @@ mod process;
 mod scene;
 mod second_attempts;
 mod stop;
+mod two_definitions;
 mod unannounced;

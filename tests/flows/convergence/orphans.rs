@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pubsync_schema::ledger;
 use pubsync_schema::names::Lane;
-use pubsync_schema::wire::SyncWork;
+use pubsync_schema::wire::{Selection, SyncWork};
 use pubsync_synchronizer::resync::{self, Walk, WalkError};
 use pubsync_synchronizer::settle::Batch;
 use pubsync_synchronizer::target::{Accept, Operation, Target, Write};
@@ -61,8 +61,7 @@ async fn rule_30_an_orphan_becomes_a_tombstone() {
         &definition.shape,
         definition.number,
         "local",
-        None,
-        None,
+        Selection::default(),
     );
     ledger::insert(&store.write, store, &[walk.await.unwrap()])
         .await
@@ -92,7 +91,7 @@ async fn law_3_a_target_that_is_ahead() {
     let store = &scene.process.street.store;
     let definition = scene.process.compiled("product").definition.clone();
     let (shape, number) = (&definition.shape, definition.number);
-    let walk = resync::start(&store.write, store, shape, number, "local", None, None)
+    let walk = resync::start(&store.write, store, shape, number, "local", Selection::default())
         .await
         .unwrap();
     ledger::insert(&store.write, store, &[walk]).await.unwrap();

@@ -1,11 +1,13 @@
 //! Documents against each other: names, indexes and keys that two of them would share.
 
+use pubsync_schema::shape::Template;
+
 use crate::language::SourceFile;
 use crate::language::problem::Report;
-use crate::language::syntax::{At, Declaration};
+use crate::language::syntax::{At, Declaration, TargetUse};
 use crate::language::yaml::Span;
 
-use super::collisions;
+use super::collisions::{self, pattern};
 
 /// Problems stand at the later of two documents, and name the file of the earlier one.
 pub fn check(files: &[SourceFile], declarations: &[Option<Declaration>], reports: &mut [Report<'_>]) {
@@ -48,29 +50,59 @@ fn shared_target(a: &Declaration, b: &Declaration) -> Option<String> {
 
 /// An index is rebuilt as a whole, so two documents cannot have one.
 fn shared_indexes(later: &Declaration, earlier: &Declaration, file: &str, report: &mut Report<'_>) {
-    for (target, index, at) in indexes(later) {
-        let same = |(other_target, other_index, _): &(Option<&str>, &str, _)| {
-            *other_index == index && (target.is_none() || other_target.is_none() || *other_target == target)
+    let others = indexes(earlier);
+    for Index { target, name, at } in indexes(later) {
+        let same_target =
+            |other: &Index<'_>| target.is_none() || other.target.is_none() || other.target == target;
+        let shared = |other: &&Index<'_>| same_target(other) && name.overlaps(&other.name);
+        let Some(other) = others.iter().find(shared) else {
+            continue;
         };
-        if indexes(earlier).iter().any(same) {
-            let message = format!("the index \"{index}\" belongs to a document in {file} already");
-            report.fail::<()>(at, "duplicate_index", message);
-        }
+        let message = match (name.fixed(), other.name.fixed()) {
+            (Some(index), Some(_)) => {
+                format!("the index \"{index}\" belongs to a document in {file} already")
+            }
+            _ => format!(
+                "this could be an index of a document in {file}: {} and {}",
+                name, other.name
+            ),
+        };
+        report.fail::<()>(at, "duplicate_index", message);
     }
 }
 
-/// Target (`None`: all of them), index and where it is said.
-fn indexes(declaration: &Declaration) -> Vec<(Option<&str>, &str, Span)> {
+/// An index that a document has.
+struct Index<'a> {
+    /// `None`: all of them.
+    target: Option<&'a str>,
+    name: Template,
+    at: Span,
+}
+
+fn indexes(declaration: &Declaration) -> Vec<Index<'_>> {
     let Some(At { at, is: name }) = &declaration.name else {
         return Vec::new();
     };
+    let own = |target, at| Index {
+        target,
+        name: Template::text(name),
+        at,
+    };
     let Some(uses) = &declaration.targets else {
-        return vec![(None, name, *at)];
+        return vec![own(None, *at)];
+    };
+    let index = |used: &'_ TargetUse| {
+        used.index
+            .as_ref()
+            .map(|index| (Template(pattern(&index.is).0), index.at))
     };
     uses.iter()
-        .map(|used| match &used.index {
-            Some(index) => (Some(used.name.is.as_str()), index.is.as_str(), index.at),
-            None => (Some(used.name.is.as_str()), name.as_str(), used.name.at),
+        .map(|used| {
+            let target = Some(used.name.is.as_str());
+            match index(used) {
+                Some((name, at)) => Index { target, name, at },
+                None => own(target, used.name.at),
+            }
         })
         .collect()
 }

@@ -75,7 +75,8 @@ fn templates(declaration: &Declaration) -> impl Iterator<Item = Template> {
     key.chain(declaration.aliases.iter().map(template(true)))
 }
 
-fn pattern(pieces: &[Piece]) -> KeyPattern {
+/// A template with the names as they are written.
+pub fn pattern(pieces: &[Piece]) -> KeyPattern {
     let part = |piece: &Piece| match piece {
         Piece::Literal(text) => KeyPart::Literal(text.clone()),
         Piece::Column(name) => KeyPart::Value(name.to_string()),

@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use pubsync_schema::shape::Binding;
-
 use crate::catalogue::Table;
 use crate::document::{Document, Role, Source, SourceId};
 use crate::language::problem::Report;
-use crate::language::suggest::did_you_mean;
-use crate::language::syntax::{At, Declaration, TargetUse};
+use crate::language::syntax::Declaration;
 
 use super::collisions;
 use super::names::Place;
 use super::tables::Tables;
+use super::targets;
 
 /// What is known so far while a declaration is gone through.
 pub struct Checker<'a, 'r> {
@@ -22,6 +20,8 @@ pub struct Checker<'a, 'r> {
     pub sources: Vec<Source>,
     /// All that are declared, in their order.
     pub scopes: Vec<(String, ScopeState)>,
+    /// The member of the body that is looked at.
+    pub member: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub enum ScopeState {
 }
 
 /// What a declaration says wrong whatever the tables are.
-pub fn check_alone(declaration: &Declaration, targets: &[&str], report: &mut Report<'_>) {
-    for used in declaration.targets.iter().flatten() {
-        known_target(used, targets, report);
+pub fn check_alone(declaration: &Declaration, configured: &[&str], report: &mut Report<'_>) {
+    if let Some(uses) = &declaration.targets {
+        targets::known(uses, configured, report);
     }
     collisions::within(declaration, report);
 }
@@ -45,11 +45,10 @@ pub fn check_alone(declaration: &Declaration, targets: &[&str], report: &mut Rep
 pub fn check(
     declaration: &Declaration,
     tables: Tables<'_>,
-    targets: &[&str],
+    configured: &[&str],
     report: &mut Report<'_>,
 ) -> Option<Document> {
-    check_alone(declaration, targets, report);
-    let uses = declaration.targets.as_ref().map(|uses| bindings(uses));
+    check_alone(declaration, configured, report);
     let root = tables.table(declaration.root.as_ref()?, report)?;
     let scopes = declaration
         .scopes
@@ -61,6 +60,7 @@ pub fn check(
         report,
         sources: vec![source(root, Role::Root)],
         scopes,
+        member: String::new(),
     };
 
     let root_id = checker.root_id(declaration);
@@ -70,12 +70,16 @@ pub fn check(
         .key
         .as_ref()
         .and_then(|key| checker.template("key", key, &scopes));
-    let aliases = declaration
+    let aliases: Vec<_> = declaration
         .aliases
         .iter()
         .filter_map(|alias| checker.template("alias", alias, &scopes))
         .collect();
     let body = checker.members(&declaration.body, Place::TOP);
+    let uses = match (&declaration.targets, &key) {
+        (Some(uses), Some(key)) => Some(checker.bindings(uses, key, &aliases)),
+        _ => None,
+    };
     Some(Document {
         name: declaration.name.as_ref()?.is.clone(),
         sources: checker.sources,
@@ -100,26 +104,6 @@ pub fn source(table: Arc<Table>, role: Role) -> Source {
         filters: Vec::new(),
         order: Vec::new(),
         limit: None,
+        recursion: None,
     }
-}
-
-fn known_target(used: &TargetUse, configured: &[&str], report: &mut Report<'_>) {
-    let At { at, is: name } = &used.name;
-    if configured.contains(&name.as_str()) {
-        return;
-    }
-    let help = did_you_mean(name, configured.iter().copied())
-        .unwrap_or_else(|| format!("configured are: {}", configured.join(", ")));
-    let message = format!("no target \"{name}\" is configured");
-    report.fail_with::<()>(*at, "unknown_target", message, help);
-}
-
-fn bindings(uses: &[TargetUse]) -> Vec<(String, Binding)> {
-    let binding = |used: &TargetUse| Binding {
-        index: used.index.as_ref().map(|index| index.is.clone()),
-        ..Binding::default()
-    };
-    uses.iter()
-        .map(|used| (used.name.is.clone(), binding(used)))
-        .collect()
 }

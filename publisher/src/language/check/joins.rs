@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::catalogue::{ForeignKey, Table};
 use crate::document::{ColumnRef, Join, Operand, Role, SourceId};
 use crate::language::name::{Name, quoted_where_needed};
-use crate::language::syntax::{At, Via};
+use crate::language::syntax::{At, Hop, Via};
 use crate::language::yaml::Span;
 
 use super::document::{Checker, source};
@@ -53,7 +53,7 @@ impl Choice {
     }
 }
 
-fn joins(pairs: &[(usize, usize)], to: SourceId) -> Vec<Join> {
+pub fn joins(pairs: &[(usize, usize)], to: SourceId) -> Vec<Join> {
     let join = |&(column, other): &(usize, usize)| Join {
         column,
         to: Operand::Column(ColumnRef {
@@ -116,10 +116,22 @@ impl Checker<'_, '_> {
         }
     }
 
-    /// Adds the junction's source and gives its id with the joins that lead on to the table.
+    /// Adds the sources of the junctions and gives the id of the last with the joins that lead on to the table.
     pub fn through(
         &mut self,
         via: &Via,
+        starts: &[Start],
+        table: &Arc<Table>,
+    ) -> Option<(SourceId, Vec<Join>)> {
+        match via {
+            Via::Junction(hop) => self.through_junction(hop, starts, table),
+            Via::Hops(hops) => self.through_hops(hops, starts, table),
+        }
+    }
+
+    fn through_junction(
+        &mut self,
+        via: &Hop,
         starts: &[Start],
         table: &Arc<Table>,
     ) -> Option<(SourceId, Vec<Join>)> {
@@ -171,7 +183,7 @@ impl Checker<'_, '_> {
 
     fn junction_choices(
         &self,
-        via: &Via,
+        via: &Hop,
         starts: &[Start],
         table: &Arc<Table>,
         junction: &Arc<Table>,
@@ -195,7 +207,7 @@ impl Checker<'_, '_> {
 
     fn no_way_through<T>(
         &mut self,
-        via: &Via,
+        via: &Hop,
         starts: &[Start],
         table: &Arc<Table>,
         junction: &Arc<Table>,
@@ -246,7 +258,7 @@ impl Checker<'_, '_> {
     }
 }
 
-fn junction_choice(via: &Via, start: &Start, junction: &Table, near: &Key, far: &Key) -> Choice {
+fn junction_choice(via: &Hop, start: &Start, junction: &Table, near: &Key, far: &Key) -> Choice {
     let (from, to) = (
         written_columns(junction, &near.0),
         written_columns(junction, &far.0),
@@ -300,7 +312,7 @@ fn wanted(columns: Option<&[usize]>, key: &[usize]) -> bool {
         .is_none_or(|columns| columns.len() == key.len() && columns.iter().all(|column| key.contains(column)))
 }
 
-fn written_columns(table: &Table, columns: &[usize]) -> String {
+pub fn written_columns(table: &Table, columns: &[usize]) -> String {
     let names: Vec<_> = columns
         .iter()
         .map(|column| quoted_where_needed(&table.columns[*column].name))

@@ -13,14 +13,17 @@ mod constant;
 mod document;
 mod exists;
 mod expression;
+mod hops;
 mod joins;
 mod key;
 mod lookups;
 mod names;
+mod recursion;
 mod root;
 mod scopes;
 mod shapes;
 mod tables;
+mod targets;
 
 use crate::catalogue::Catalogue;
 use crate::document::Document;

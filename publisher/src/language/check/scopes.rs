@@ -131,11 +131,24 @@ impl Checker<'_, '_> {
         std::iter::once(root).chain(scopes).collect()
     }
 
+    /// The last junction and those before it.
+    fn junctions(&self, last: Option<SourceId>) -> impl Iterator<Item = SourceId> {
+        let before = |&junction: &SourceId| match self.sources[junction].role {
+            Role::Via { parent } => {
+                Some(parent).filter(|&parent| matches!(self.sources[parent].role, Role::Via { .. }))
+            }
+            _ => None,
+        };
+        std::iter::successors(last, before)
+    }
+
     /// Whether joins and equal conditions hold all columns of a key; with a junction, of one there as well.
     fn gives_one_row(&self, scope: SourceId, via: Option<SourceId>) -> bool {
         let filters = &self.sources[scope].filters;
         holds_key(&self.sources[scope], scope, filters)
-            && via.is_none_or(|via| holds_key(&self.sources[via], via, filters))
+            && self
+                .junctions(via)
+                .all(|via| holds_key(&self.sources[via], via, filters))
     }
 }
 

@@ -5,12 +5,13 @@ use pubsync_schema::shape::SyncMode;
 use crate::language::name::Name;
 use crate::language::problem::Report;
 use crate::language::suggest::did_you_mean;
-use crate::language::syntax::{At, Declaration, Member, Scope, TargetUse};
+use crate::language::syntax::{At, Declaration, Member, Scope};
 use crate::language::template::{self, Piece};
-use crate::language::yaml::{Content, Entry, Node, Plain, Span};
+use crate::language::yaml::{Content, Entry, Node, Span};
 
 use super::fields::{Keys, boolean, get, list, map, name, names, scalar, text, whole_number};
 use super::rows;
+use super::targets::targets;
 use super::{body, conditions};
 
 const DOCUMENT: Keys = Keys {
@@ -36,12 +37,6 @@ const SCOPE: Keys = Keys {
     of: "a scope",
     known: &["table", "via", "match", "where", "optional"],
     later: &[],
-};
-
-const TARGET: Keys = Keys {
-    of: "a target",
-    known: &["index"],
-    later: &["only", "mapping", "settings", "routing"],
 };
 
 /// Words that reach rows by themselves.
@@ -220,58 +215,6 @@ fn whole_body(node: &Node, report: &mut Report<'_>) -> Vec<Member> {
         report.fail::<()>(entry.at, "revision_member", message);
     }
     body::members(entries, report)
-}
-
-fn targets(node: &Node, report: &mut Report<'_>) -> Option<Vec<TargetUse>> {
-    let entries = map(node, "\"targets\"", report)?;
-    if entries.is_empty() {
-        let help = "leave \"targets\" out for all of them".to_owned();
-        return report.fail_with(node.at, "wrong_shape", "\"targets\" names no target", help);
-    }
-    Some(entries.iter().map(|entry| target(entry, report)).collect())
-}
-
-fn target(Entry { key, at, value }: &Entry, report: &mut Report<'_>) -> TargetUse {
-    let empty = matches!(&value.value, Content::Scalar(scalar) if scalar.meaning() == Plain::Null);
-    let options = if empty {
-        &[][..]
-    } else {
-        map(value, &format!("the target \"{key}\""), report).unwrap_or_default()
-    };
-    TARGET.check(options, report);
-    let index = get(options, "index").and_then(|entry| index(&entry.value, report));
-    TargetUse {
-        name: At {
-            at: *at,
-            is: key.clone(),
-        },
-        index,
-    }
-}
-
-fn index(node: &Node, report: &mut Report<'_>) -> Option<At<String>> {
-    let index = text(node, "\"index\"", report)?;
-    if index.is.contains(['{', '}']) {
-        return report.not_supported(index.at, "an index for each value of a scope column");
-    }
-    let good = index
-        .is
-        .starts_with(|c: char| c.is_lowercase() || c.is_ascii_digit())
-        && index
-            .is
-            .chars()
-            .all(|c| (c.is_alphanumeric() && !c.is_uppercase()) || matches!(c, '_' | '-' | '.'));
-    if good && index.is.len() <= 200 {
-        return Some(index);
-    }
-    let help =
-        "lower case letters, digits, -, _ and . make one, and it starts with a letter or digit".to_owned();
-    report.fail_with(
-        index.at,
-        "index_name",
-        format!("\"{}\" is no name for an index", index.is),
-        help,
-    )
 }
 
 fn sync(node: &Node, report: &mut Report<'_>) -> Option<SyncMode> {

@@ -9,7 +9,9 @@ mod conditions;
 mod document;
 mod fields;
 mod json;
+mod recursion;
 mod rows;
+mod targets;
 
 pub use document::is_document_name;
 

@@ -2,11 +2,11 @@
 
 use crate::language::name::Name;
 use crate::language::problem::Report;
-use crate::language::syntax::{At, Link, OrderBy, Via};
+use crate::language::syntax::{At, Hop, Link, OrderBy, Via};
 use crate::language::yaml::{Content, Entry, Node};
 
 use super::conditions;
-use super::fields::{Keys, get, list, name, one_or_more_names, parse_name, text, whole_number};
+use super::fields::{Keys, get, list, name, one_or_more_names, parse_name, text, whole_number, wrong};
 
 const VIA: Keys = Keys {
     of: "\"via\"",
@@ -34,8 +34,19 @@ pub fn link(options: &[Entry], report: &mut Report<'_>) -> Link {
 }
 
 fn via(node: &Node, report: &mut Report<'_>) -> Option<Via> {
+    let Content::List(items) = &node.value else {
+        return hop(node, report).map(Via::Junction);
+    };
+    if items.is_empty() {
+        return report.fail(node.at, "wrong_shape", "\"via\" is empty");
+    }
+    let hops: Vec<_> = items.iter().map(|item| hop(item, report)).collect();
+    hops.into_iter().collect::<Option<Vec<_>>>().map(Via::Hops)
+}
+
+fn hop(node: &Node, report: &mut Report<'_>) -> Option<Hop> {
     match &node.value {
-        Content::List(_) => report.not_supported(node.at, "a \"via\" of several hops"),
+        Content::List(_) => wrong(node, "an entry of \"via\"", "a table or a map", report),
         Content::Map(entries) => {
             VIA.check(entries, report);
             let Some(table) = get(entries, "table") else {
@@ -46,14 +57,14 @@ fn via(node: &Node, report: &mut Report<'_>) -> Option<Via> {
                 None => Some(None),
             };
             let (from, to) = (columns("from"), columns("to"));
-            Some(Via {
+            Some(Hop {
                 at: node.at,
                 table: name(&table.value, "\"table\"", report)?,
                 from: from?,
                 to: to?,
             })
         }
-        Content::Scalar(_) => Some(Via {
+        Content::Scalar(_) => Some(Hop {
             at: node.at,
             table: name(node, "\"via\"", report)?,
             from: None,

@@ -3,6 +3,7 @@
 use super::catalogue::{postgres, sqlite};
 use super::render::{body, filters, key, sources};
 use super::*;
+use pubsync_schema::shape::Template;
 
 /// Body and sources of a document over `product`.
 pub(super) fn check_product(text: &str, expected_body: &str, expected_sources: &str) {
@@ -57,7 +58,12 @@ fn the_example_of_the_language() {
     let targets = document.targets.unwrap();
     let targets: Vec<_> = targets
         .iter()
-        .map(|(name, binding)| (name.as_str(), binding.index.as_deref()))
+        .map(|(name, binding)| {
+            (
+                name.as_str(),
+                binding.index.as_ref().and_then(|index| index.fixed()),
+            )
+        })
         .collect();
     assert_eq!(targets, [("storage", None), ("search", Some("product"))]);
 }
@@ -361,7 +367,10 @@ fn the_rest_of_the_top_level() {
         (document.queue.as_deref(), document.inline_limit),
         (Some("slow"), Some(65536))
     );
-    assert_eq!(document.targets.unwrap()[0].1.index.as_deref(), Some("p-1.x_y"));
+    assert_eq!(
+        document.targets.unwrap()[0].1.index,
+        Some(Template::text("p-1.x_y"))
+    );
     let plain = good(&product("id: id"));
     assert!(
         plain.targets.is_none()

@@ -20,6 +20,11 @@ fn of_joins() {
 }
 
 #[test]
+fn of_targets() {
+    check_cases(include_str!("mistakes_of_targets.txt"));
+}
+
+#[test]
 fn of_documents() {
     check_cases(include_str!("mistakes_of_documents.txt"));
 }

@@ -7,6 +7,7 @@ mod mistakes;
 mod render;
 mod rows;
 mod spans;
+mod targets;
 mod top_level;
 mod values;
 

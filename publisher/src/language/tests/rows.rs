@@ -218,3 +218,66 @@ fn a_column_may_be_called_exists() {
         ["0.exists = '1'", "0.missing one of ('x')"]
     );
 }
+
+#[test]
+fn several_hops_lead_along_one_foreign_key_each() {
+    check_product(
+        "l: { many: locale, via: [product_store, store, store_locale], where: { via.store_id: 7 }, order: [via.locale_id], body: code }",
+        "{l: many 4 4.code}",
+        "1 via from 0: product_store on product_id = 0.id
+         2 via from 1: store on id = 1.store_id
+         3 via from 2: store_locale on store_id = 2.id
+         4 node in 0 via 3: locale on id = 3.locale_id where 3.store_id = '7' order 3.locale_id",
+    );
+    // Up, down, and straight back where nothing else leads there.
+    check_product(
+        "a: { one: country, via: [brand], body: name }\nb: { count: product, via: [brand] }",
+        "{a: one 2 2.name, b: count 4}",
+        "1 via from 0: brand on id = 0.brand_id
+         2 node in 0 via 1: country on id = 1.country_id limit 1
+         3 via from 0: brand on id = 0.brand_id
+         4 node in 0 via 3: product on brand_id = 3.id",
+    );
+    check_product(
+        "r: { many: product, via: [{ table: related, from: product_id }], where: { exists: { table: address, via: [{ table: sale, to: billing_id }] } }, body: id }",
+        "{r: many 2 2.id}",
+        "1 via from 0: related on product_id = 0.id
+         2 node in 0 via 1: product on id = 1.other_id where exists 4
+         3 via from 2: sale on product_id = 2.id
+         4 asked from 2 via 3: address on id = 3.billing_id",
+    );
+    // Columns on either side tell the foreign keys apart, the hop's own first.
+    check_document(
+        "sale",
+        "a: { many: sale, via: [{ table: address, from: shipping_id, to: billing_id }], body: id }",
+        "{a: many 2 2.id}",
+        "1 via from 0: address on id = 0.shipping_id
+         2 node in 0 via 1: sale on billing_id = 1.id",
+    );
+    check_document(
+        "employee",
+        "peers: { many: employee, via: [{ table: employee, from: id, to: id }], body: id }\n\
+         top: { many: employee, via: [{ table: employee, from: id }], body: id }\n\
+         below: { many: employee, via: [{ table: employee, from: reports_to }, { table: employee, from: reports_to, to: id }], body: id }",
+        "{peers: many 2 2.id, top: many 4 4.id, below: many 7 7.id}",
+        "1 via from 0: employee on id = 0.reports_to
+         2 node in 0 via 1: employee on reports_to = 1.id
+         3 via from 0: employee on id = 0.reports_to
+         4 node in 0 via 3: employee on id = 3.reports_to
+         5 via from 0: employee on reports_to = 0.id
+         6 via from 5: employee on reports_to = 5.id
+         7 node in 0 via 6: employee on reports_to = 6.id",
+    );
+    let text = "document: d\nroot: product\neach: { b: { table: country, via: [brand] }, l: { table: locale, via: [product_store, store, store_locale] } }\n\
+                key: \"{id}:{l.id}\"\nbody: { id: id }";
+    assert_eq!(
+        super::render::sources(&good(text)),
+        "0 root product\n\
+         1 via from 0: brand on id = 0.brand_id\n\
+         2 scope b via 1: country on id = 1.country_id\n\
+         3 via from 0: product_store on product_id = 0.id\n\
+         4 via from 3: store on id = 3.store_id\n\
+         5 via from 4: store_locale on store_id = 4.id\n\
+         6 scope l via 5: locale on id = 5.locale_id"
+    );
+}

@@ -8,7 +8,7 @@ mod suite;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use pubsync_schema::shape::{Collection, KeyPart, KeyPattern};
+use pubsync_schema::shape::{Collection, KeyPart, KeyPattern, Template};
 
 use crate::target::{Accept, Operation, Outcome, Target, TargetError, Write};
 
@@ -68,11 +68,9 @@ fn value(column: &str) -> KeyPart {
 fn collection(document: &str, key: Vec<KeyPart>) -> Collection {
     let mapping = serde_json::json!({ "price": { "type": "double" }, "name": { "type": "text" } });
     Collection {
-        document: document.to_owned(),
-        index: "product".to_owned(),
-        key: KeyPattern(key),
-        aliases: Vec::new(),
-        mapping,
+        index: Template::text("product"),
+        derived: mapping,
+        ..Collection::new(document, KeyPattern(key))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What only OpenSearch shows: indexes, mappings, shards, and replies that refuse a whole request.
 
+mod indexes;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,6 +10,7 @@ use ::opensearch::http::Method;
 use ::opensearch::http::headers::HeaderMap;
 use ::opensearch::http::request::JsonBody;
 use ::opensearch::http::transport::Transport;
+use pubsync_schema::shape::Template;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -39,7 +42,7 @@ async fn with_index<F: Future<Output = ()>>(test: impl FnOnce(OpenSearchTarget, 
     let (url, prefix) = (service("PUBSYNC_TEST_OPENSEARCH"), unique());
     let alias = format!("{prefix}product");
     let clean = async {
-        ask(Method::Delete, &format!("{prefix}*"), None).await;
+        ask(Method::Delete, &format!("{prefix}*?expand_wildcards=all"), None).await;
     };
     cleaned(test(target(&url, &prefix), alias), clean).await;
 }
@@ -61,9 +64,14 @@ async fn opensearch_keeps_the_contract() {
 #[tokio::test]
 async fn a_scan_walks_all_shards() {
     with_index(|target, alias| async move {
-        let settings = json!({ "settings": { "number_of_shards": 3 }, "aliases": { &alias: {} } });
-        ask(Method::Put, &format!("{alias}-1"), Some(settings)).await;
-        target.prepare(&[products()]).await.unwrap();
+        let mut sharded = products();
+        sharded.settings = json!({ "index": { "number_of_shards": 3 } });
+        target.prepare(&[sharded]).await.unwrap();
+        let settings = ask(Method::Get, &format!("{alias}/_settings"), None).await;
+        assert_eq!(
+            settings[format!("{alias}~1")]["settings"]["index"]["number_of_shards"],
+            "3"
+        );
         let writes: Vec<_> = (0..100)
             .map(|at| put(&format!("product:{at}"), at + 1, "{}"))
             .collect();
@@ -93,23 +101,23 @@ async fn a_scan_walks_all_shards() {
 async fn an_index_has_the_mapping_and_keeps_what_it_has() {
     with_index(|target, alias| async move {
         target.prepare(&[products()]).await.unwrap();
-        let index = format!("{alias}-1");
+        let index = format!("{alias}~1");
         let settings = ask(Method::Get, &format!("{alias}/_settings"), None).await;
         assert_eq!(settings[&index]["settings"]["index"]["gc_deletes"], "1h");
         let mapping =
             async || ask(Method::Get, &format!("{alias}/_mapping"), None).await[&index]["mappings"].clone();
         assert_eq!(
             mapping().await,
-            json!({ "dynamic": "false", "properties": products().mapping })
+            json!({ "dynamic": "false", "_meta": { "pubsync": { "document": "product" } }, "properties": products().derived })
         );
 
         let mut more = products();
-        more.mapping = json!({ "colour": { "type": "keyword" } });
+        more.derived = json!({ "colour": { "type": "keyword" } });
         target.prepare(&[more.clone()]).await.unwrap();
         assert_eq!(mapping().await["properties"]["colour"]["type"], "keyword");
         assert_eq!(mapping().await["properties"]["price"]["type"], "double");
 
-        more.mapping = json!({ "colour": { "type": "long" } });
+        more.derived = json!({ "colour": { "type": "long" } });
         let error = target.prepare(&[more]).await.unwrap_err();
         let TargetError::Refused { reason, .. } = &error else {
             panic!("{error:?}")
@@ -139,12 +147,12 @@ async fn an_index_deleted_under_us_is_made_again() {
         target.prepare(&[products()]).await.unwrap();
         live(&target, put("product:1", 5, "{}")).await;
         for write in [delete("product:2", 5), put("product:1", 6, r#"{"n":6}"#)] {
-            ask(Method::Delete, &format!("{alias}-1"), None).await;
+            ask(Method::Delete, &format!("{alias}~1"), None).await;
             assert_eq!(body(&target, "product:1").await, None);
             assert_eq!(scan(&target, &products(), 10).await.len(), 0);
             assert_eq!(live(&target, write).await, Outcome::Applied);
             assert!(
-                ask(Method::Get, &format!("_alias/{alias}"), None).await[format!("{alias}-1")].is_object()
+                ask(Method::Get, &format!("_alias/{alias}"), None).await[format!("{alias}~1")].is_object()
             );
         }
         assert_eq!(body(&target, "product:1").await.as_deref(), Some(r#"{"n":6}"#));
@@ -211,17 +219,17 @@ async fn answering(answer: fn(&str) -> (&'static str, &'static str)) -> (String,
 async fn a_writer_without_the_right_to_make_indexes_works_where_they_are() {
     const GONE: &str = r#"{"docs":[{"error":{"type":"index_not_found_exception"}}]}"#;
     let (host, _) = answering(|line| match line {
-        line if line.contains("there/_mget") => ("200 OK", r#"{"docs":[{"found":false}]}"#),
-        line if line.contains("gone/_mget") => ("200 OK", GONE),
+        line if line.contains("there~1~write/_mget") => ("200 OK", r#"{"docs":[{"found":false}]}"#),
+        line if line.contains("gone~1~write/_mget") => ("200 OK", GONE),
         _ => ("403 Forbidden", "{}"),
     })
     .await;
     let writer = target(&format!("http://{host}"), "");
     writer.ping().await.unwrap();
     let mut collection = products();
-    collection.index = "there".to_owned();
+    collection.index = Template::text("there");
     writer.prepare(&[collection.clone()]).await.unwrap();
-    collection.index = "gone".to_owned();
+    collection.index = Template::text("gone");
     let error = writer.prepare(&[collection]).await.unwrap_err();
     assert!(
         matches!(&error, TargetError::Refused { reason, .. } if reason.contains("403")),

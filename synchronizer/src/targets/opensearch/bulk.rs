@@ -1,6 +1,9 @@
 //! One `_bulk` request: its lines, and what became of each item.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::json;
 use tokio_util::bytes::Bytes;
 
 use super::http::Cause;
@@ -18,10 +21,24 @@ const MAX_ID: usize = 512;
 pub const QUERY: &str =
     "_bulk?require_alias=true&filter_path=items.*.status,items.*.error.type,items.*.error.reason";
 
+/// Where one item goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Route {
+    /// `None`: to the index in the path of the request.
+    pub alias: Option<String>,
+    pub routing: Option<String>,
+}
+
 /// Goes along with deletes that are among themselves: a versioned delete makes a missing index, with guessed mapping and in
 /// the place of the alias, even under `require_alias`. An update in the same request asks for the alias for all of them.
 /// It changes nothing: there is no such document, and no member to set.
-const GUARD: &str = "{\"update\":{\"_id\":\"pubsync: no document\"}}\n{\"doc\":{}}\n";
+fn guard(alias: Option<&str>) -> String {
+    let mut update = json!({ "_id": "pubsync: no document" });
+    if let Some(alias) = alias {
+        update["_index"] = json!(alias);
+    }
+    format!("{}\n{}\n", json!({ "update": update }), r#"{"doc":{}}"#)
+}
 
 /// What became of an item.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,6 +76,19 @@ pub fn refuse(write: &Write) -> Option<Outcome> {
     }
 }
 
+/// What becomes of a write whose key has no place: a delete has nothing to do, as documents of another key template
+/// stand in other indexes.
+pub fn homeless(write: &Write, route: Option<&Route>) -> Option<Outcome> {
+    match (&write.operation, route) {
+        (_, Some(_)) => None,
+        (Operation::Delete, None) => Some(Outcome::Applied),
+        (Operation::Put(_), None) => Some(Outcome::Failed {
+            class: "index_name",
+            error: "the key gives no name of an index, or one over 255 bytes".to_owned(),
+        }),
+    }
+}
+
 /// Cuts the batch into requests by count and bytes; the items are places in the batch.
 pub fn cut(writes: &[Write], open: impl IntoIterator<Item = usize>) -> Vec<Vec<usize>> {
     let mut requests: Vec<Vec<usize>> = Vec::new();
@@ -85,8 +115,8 @@ fn size(write: &Write) -> usize {
     body + write.key.len() + 90
 }
 
-/// The lines of one request.
-pub fn lines(writes: &[Write], items: &[usize], accept: Accept) -> Bytes {
+/// The lines of one request; `routes` go with `writes`.
+pub fn lines(writes: &[Write], routes: &[Route], items: &[usize], accept: Accept) -> Bytes {
     let version_type = match accept {
         Accept::Higher => "external",
         Accept::HigherOrEqual => "external_gte",
@@ -103,8 +133,10 @@ pub fn lines(writes: &[Write], items: &[usize], accept: Accept) -> Bytes {
             Operation::Delete => "delete",
         };
         let id = serde_json::Value::from(key.as_str());
-        let action =
-            format!(r#"{{"{verb}":{{"_id":{id},"version":{revision},"version_type":"{version_type}"}}}}"#);
+        let route = routes[*at].members();
+        let action = format!(
+            r#"{{"{verb}":{{"_id":{id},{route}"version":{revision},"version_type":"{version_type}"}}}}"#
+        );
         out.extend_from_slice(action.as_bytes());
         out.push(b'\n');
         if let Operation::Put(body) = operation {
@@ -112,13 +144,40 @@ pub fn lines(writes: &[Write], items: &[usize], accept: Accept) -> Bytes {
             out.push(b'\n');
         }
     }
-    if items
-        .iter()
-        .all(|at| matches!(writes[*at].operation, Operation::Delete))
-    {
-        out.extend_from_slice(GUARD.as_bytes());
+    let mut only_deletes: BTreeMap<Option<&str>, bool> = BTreeMap::new();
+    for at in items {
+        let delete = matches!(writes[*at].operation, Operation::Delete);
+        *only_deletes.entry(routes[*at].alias.as_deref()).or_insert(true) &= delete;
+    }
+    for (alias, _) in only_deletes.into_iter().filter(|(_, only)| *only) {
+        out.extend_from_slice(guard(alias).as_bytes());
     }
     Bytes::from(out)
+}
+
+impl Route {
+    /// What `_mget` asks for.
+    pub fn document(&self, key: &str) -> serde_json::Value {
+        let mut document = json!({ "_id": key });
+        if let Some(alias) = &self.alias {
+            document["_index"] = json!(alias);
+        }
+        if let Some(routing) = &self.routing {
+            document["routing"] = json!(routing);
+        }
+        document
+    }
+
+    /// As they stand in an action, each with its comma.
+    fn members(&self) -> String {
+        let member = |name: &str, value: &Option<String>| {
+            let value = value
+                .as_ref()
+                .map(|value| format!("\"{name}\":{},", json!(value)));
+            value.unwrap_or_default()
+        };
+        member("_index", &self.alias) + &member("routing", &self.routing)
+    }
 }
 
 /// The reply; without items where the request failed as a whole.
@@ -266,7 +325,8 @@ mod tests {
                 operation: Operation::Delete,
             },
         ];
-        let text = lines(&writes, &[0, 1], Accept::HigherOrEqual);
+        let here = vec![Route::default(); 2];
+        let text = lines(&writes, &here, &[0, 1], Accept::HigherOrEqual);
         let expected = concat!(
             r#"{"index":{"_id":"a\"b","version":3,"version_type":"external_gte"}}"#,
             "\n",
@@ -276,8 +336,36 @@ mod tests {
             "\n"
         );
         assert_eq!(text, expected);
-        let deletes = lines(&writes, &[1], Accept::Higher);
-        assert!(deletes.ends_with(GUARD.as_bytes()) && !text.ends_with(GUARD.as_bytes()));
+        let deletes = lines(&writes, &here, &[1], Accept::Higher);
+        let here = guard(None);
+        assert!(deletes.ends_with(here.as_bytes()) && !text.ends_with(here.as_bytes()));
+    }
+
+    #[test]
+    fn each_index_that_only_loses_documents_is_guarded() {
+        let write = |operation: Operation| Write {
+            key: "k".to_owned(),
+            revision: 3,
+            operation,
+        };
+        let writes = [
+            write(Operation::Delete),
+            write(Operation::Put("{}".into())),
+            write(Operation::Delete),
+        ];
+        let to = |alias: &str| Route {
+            alias: Some(alias.to_owned()),
+            routing: Some("DE".to_owned()),
+        };
+        let text = lines(&writes, &[to("a"), to("b"), to("b")], &[0, 1, 2], Accept::Higher);
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        let first =
+            r#"{"delete":{"_id":"k","_index":"a","routing":"DE","version":3,"version_type":"external"}}"#;
+        assert_eq!(text.lines().next(), Some(first));
+        assert!(
+            text.ends_with(&guard(Some("a"))) && text.matches("update").count() == 1,
+            "{text}"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A walk over all documents of an index: a point in time, one slice after the other. With as many slices as shards each
+//! A walk over all documents of some indexes, one after the other: a point in time, one slice after the other. With as many slices as shards each
 //! slice is one shard, where `_seq_no` is unique; `_shard_doc` does not exist in OpenSearch 2 and `_doc` repeats
 //! over shards, so a page that ends between equals would lose some. A page asked for twice is the same page.
 
@@ -22,6 +22,8 @@ pub struct Cursor {
     slice: usize,
     slices: usize,
     after: Option<Value>,
+    /// Indexes that come after this one: slices count shards of one index.
+    rest: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -61,8 +63,18 @@ pub struct Hit {
     sort: Value,
 }
 
-/// Begins a walk over what was written before now; `None` where there is no index.
-pub async fn open(http: &Http, alias: &str) -> Result<Option<Cursor>, TargetError> {
+/// Begins a walk over what was written before now, in the last of these indexes that is there; `None` where none is.
+pub async fn open(http: &Http, mut indexes: Vec<String>) -> Result<Option<Cursor>, TargetError> {
+    while let Some(index) = indexes.pop() {
+        if let Some(mut cursor) = open_one(http, &index).await? {
+            cursor.rest = indexes;
+            return Ok(Some(cursor));
+        }
+    }
+    Ok(None)
+}
+
+async fn open_one(http: &Http, alias: &str) -> Result<Option<Cursor>, TargetError> {
     let refreshed = http
         .json(Method::Post, &format!("{alias}/_refresh"), None)
         .await?;
@@ -78,6 +90,7 @@ pub async fn open(http: &Http, alias: &str) -> Result<Option<Cursor>, TargetErro
         slice: 0,
         slices: shards.total.max(1),
         after: None,
+        rest: Vec::new(),
     }))
 }
 
@@ -126,6 +139,7 @@ pub async fn page(
         slice,
         slices: cursor.slices,
         after,
+        rest: cursor.rest,
     };
     if slice < next.slices {
         return Ok((hits, Some(next)));
@@ -138,5 +152,5 @@ pub async fn page(
             Some(json!({ "pit_id": [next.pit] })),
         )
         .await;
-    Ok((hits, None))
+    Ok((hits, open(http, next.rest).await?))
 }

@@ -1,112 +1,6 @@
-//! What every worker must know of a document without reading its declaration: where its results go and which keys
-//! are its own. `apply` derives it from the declaration and stores it beside it in `definition`.
-
-use std::collections::BTreeMap;
+//! Keys: the template that makes them, and how one is read back.
 
 use serde::{Deserialize, Serialize};
-
-/// The part of a definition that travels to workers which do not build documents.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shape {
-    pub document: String,
-    /// Names of queues: the document's own name, or the group that it shares (`queue: group`).
-    pub queue: String,
-    pub key: KeyPattern,
-    /// Of the keys of aliases.
-    #[serde(default)]
-    pub aliases: Vec<KeyPattern>,
-    /// By the target's name in the configuration.
-    pub targets: BTreeMap<String, Binding>,
-    /// `None`: as the configuration says.
-    pub sync: Option<SyncMode>,
-    /// Bodies over this many bytes travel as references; `None`: as the configuration says.
-    pub inline_limit: Option<usize>,
-    /// Properties of the OpenSearch mapping, derived from column types.
-    pub mapping: serde_json::Value,
-    /// Types of the columns that the document uses, as `table.column`: so that `plan` can say which one changed.
-    #[serde(default)]
-    pub columns: BTreeMap<String, String>,
-}
-
-/// How one document meets one target.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Binding {
-    /// OpenSearch: alias; the document's name where left out.
-    pub index: Option<String>,
-    /// Whether the target holds aliases. To one that does not, an alias is a key that is not there.
-    #[serde(default)]
-    pub aliases: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SyncMode {
-    Queue,
-    Direct,
-}
-
-/// What a target sees of a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Collection {
-    pub document: String,
-    /// OpenSearch alias.
-    pub index: String,
-    pub key: KeyPattern,
-    /// Of the keys of aliases; empty where the target holds none.
-    pub aliases: Vec<KeyPattern>,
-    /// OpenSearch mapping: the `properties` object.
-    pub mapping: serde_json::Value,
-}
-
-impl Shape {
-    /// The view of this document that the named target gets; `None` where it does not go there.
-    #[must_use]
-    pub fn collection(&self, target: &str) -> Option<Collection> {
-        let binding = self.targets.get(target)?;
-        Some(Collection {
-            document: self.document.clone(),
-            index: binding.index.clone().unwrap_or_else(|| self.document.clone()),
-            key: self.key.clone(),
-            aliases: if binding.aliases {
-                self.aliases.clone()
-            } else {
-                Vec::new()
-            },
-            mapping: self.mapping.clone(),
-        })
-    }
-
-    /// Whether aliases of this document go to the target; yes where the document does not go there at all.
-    #[must_use]
-    pub fn shows_aliases(&self, target: &str) -> bool {
-        self.targets.get(target).is_none_or(|binding| binding.aliases)
-    }
-}
-
-impl Collection {
-    /// Whether a key of the target is this document's, or leads to one.
-    #[must_use]
-    pub fn owns(&self, key: &str) -> bool {
-        self.key.matches(key) || self.aliases.iter().any(|alias| alias.matches(key))
-    }
-
-    /// What all keys of this document begin with.
-    #[must_use]
-    pub fn prefix(&self) -> &str {
-        let mut common = self.key.prefix();
-        for alias in &self.aliases {
-            let same = common
-                .char_indices()
-                .zip(alias.prefix().chars())
-                .take_while(|((_, a), b)| a == b)
-                .map(|((at, a), _)| at + a.len_utf8())
-                .last()
-                .unwrap_or(0);
-            common = &common[..same];
-        }
-        common
-    }
-}
 
 /// A key template with its columns taken out: tells which keys of a target are this document's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,7 +71,7 @@ impl KeyPattern {
     /// Whether some key could be made by both. Conservative: says yes where it cannot rule it out.
     #[must_use]
     pub fn collides(&self, other: &Self) -> bool {
-        overlap(&self.0, &other.0)
+        overlap(steps(&self.0, follows), steps(&other.0, follows))
     }
 }
 
@@ -236,8 +130,7 @@ fn follows(parts: &[KeyPart], i: usize) -> Option<char> {
 
 /// Whether two patterns can give one text: walks both as small automata over characters, a value standing for any
 /// run of characters that an encoded value may hold.
-fn overlap(a: &[KeyPart], b: &[KeyPart]) -> bool {
-    let (a, b) = (steps(a), steps(b));
+pub(super) fn overlap(a: Vec<Step>, b: Vec<Step>) -> bool {
     let mut seen = std::collections::HashSet::new();
     let mut open = vec![(0, 0)];
     while let Some((i, j)) = open.pop() {
@@ -274,17 +167,20 @@ fn overlap(a: &[KeyPart], b: &[KeyPart]) -> bool {
     false
 }
 
-enum Step {
+/// A pattern as an automaton sees it.
+pub(super) enum Step {
     Char(char),
+    /// Any characters of an encoded value but this one.
     Run(Option<char>),
 }
 
-fn steps(parts: &[KeyPart]) -> Vec<Step> {
+/// `stop`: the character that ends the value at this place.
+pub(super) fn steps(parts: &[KeyPart], stop: fn(&[KeyPart], usize) -> Option<char>) -> Vec<Step> {
     let mut out = Vec::new();
     for (i, part) in parts.iter().enumerate() {
         match part {
             KeyPart::Literal(text) => out.extend(text.chars().map(Step::Char)),
-            KeyPart::Value(_) => out.push(Step::Run(follows(parts, i))),
+            KeyPart::Value(_) => out.push(Step::Run(stop(parts, i))),
         }
     }
     out
