@@ -17,7 +17,7 @@ mod ledger;
 mod lock_look_write;
 mod missed;
 mod orphans;
-mod process;
+pub mod process;
 mod scene;
 mod second_attempts;
 mod stop;

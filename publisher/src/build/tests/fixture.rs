@@ -10,9 +10,9 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
 
 use super::draft::Draft;
 use crate::build::{BuiltDocument, DocumentFailure, build};
-use crate::catalogue::{Catalogue, introspect, texts};
+use crate::catalogue::{Catalogue, describe, introspect, texts};
 use crate::document::Document;
-use crate::language::{SourceFile, check};
+use crate::language::{SourceFile, check, statements};
 use crate::plan::DocumentPlan;
 
 pub(crate) struct Fixture {
@@ -116,11 +116,15 @@ impl Fixture {
 
     /// A document as users write it.
     pub async fn checked(&self, text: &str) -> (SourceFile, Document, Catalogue) {
-        let catalogue = introspect(&self.conn, self.dialect, "pubsync").await.unwrap();
+        let mut catalogue = introspect(&self.conn, self.dialect, "pubsync").await.unwrap();
         let file = SourceFile {
             name: "doc.yaml".to_owned(),
             text: text.to_owned(),
         };
+        let statements = statements(std::slice::from_ref(&file), &catalogue);
+        describe(&self.conn, self.dialect, &mut catalogue, statements)
+            .await
+            .unwrap();
         let documents =
             check(std::slice::from_ref(&file), &catalogue, &["storage"]).unwrap_or_else(|problems| {
                 let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();

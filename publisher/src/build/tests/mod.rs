@@ -13,6 +13,7 @@ mod hops;
 mod lookups;
 mod measure;
 mod nodes;
+mod queries;
 mod recursion;
 mod recursion_reverse;
 mod reverse;
