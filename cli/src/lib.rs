@@ -14,6 +14,6 @@ pub use app::App;
 pub use async_trait::async_trait;
 pub use pubsync_publisher::build::{BuildError, Built, BuiltDocument, DocumentFailure};
 pub use pubsync_publisher::handwritten::Declaration;
-pub use pubsync_publisher::publisher::{Publisher, RootPage, Source, key_value, select_of};
+pub use pubsync_publisher::publisher::{Publisher, RootPage, Source, Walked, key_value, select_of, walk};
 pub use pubsync_schema::wire::TableImages;
 pub use sea_orm::DbErr;

@@ -55,6 +55,14 @@ impl RootPage<'_> {
     }
 }
 
+/// A page of all roots.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Walked {
+    pub roots: Vec<String>,
+    /// What the next page is asked for with; `None` after the last one.
+    pub next: Option<String>,
+}
+
 #[async_trait]
 pub trait Publisher: Send + Sync {
     /// Roots whose documents may differ because rows changed as these images say. Too many is right, too few is a
@@ -69,11 +77,14 @@ pub trait Publisher: Send + Sync {
         page: RootPage<'_>,
     ) -> Result<Vec<String>, DbErr>;
 
-    /// All roots: of the source, and of live mirror rows, together; the latter are added to those of a handwritten one.
+    /// All roots: of the source, and of live mirror rows, together. At most `limit`, from where the page before said
+    /// (`None`: from the start). The order is the publisher's own, as long as the walk finds every root that is there all the
+    /// while; roots that come and go meanwhile are announced by their triggers. One that is given twice is built twice. Of a handwritten
+    /// publisher only the source's: those of the mirror are added to them.
     ///
     /// # Errors
     /// Of the database.
-    async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr>;
+    async fn all(&self, source: Source<'_>, from: Option<&str>, limit: u64) -> Result<Walked, DbErr>;
 
     /// The documents of these roots as of the source's snapshot. A root that is not there has none: absence means
     /// delete. What exists and cannot be built is a failure, never absent.
@@ -81,6 +92,16 @@ pub trait Publisher: Send + Sync {
     /// # Errors
     /// Of the database; or of a document that no item is to blame for.
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError>;
+}
+
+/// A page of all roots, in byte order, from a SELECT as [`RootPage::select`] takes it.
+///
+/// # Errors
+/// Of the database.
+pub async fn walk(source: Source<'_>, from: Option<&str>, limit: u64, sql: &str) -> Result<Walked, DbErr> {
+    let roots = RootPage { after: from, limit }.select(source, sql).await?;
+    let next = roots.last().filter(|_| roots.len() as u64 >= limit).cloned();
+    Ok(Walked { roots, next })
 }
 
 /// The rows of a SELECT over these roots: in `sql`, `{roots}` is a table with one column of text, `root`.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use pubsync::{
     App, BuildError, Built, BuiltDocument, DbErr, Declaration, Publisher, RootPage, Source, TableImages,
-    async_trait, key_value, select_of,
+    Walked, async_trait, key_value, select_of, walk,
 };
 use serde_json::{Value, json};
 
@@ -34,9 +34,14 @@ impl Publisher for PriceLadder {
         Ok(page.of(roots.map(str::to_owned)))
     }
 
-    async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr> {
-        page.select(source, "SELECT CAST(id AS text) AS root FROM product")
-            .await
+    async fn all(&self, source: Source<'_>, from: Option<&str>, limit: u64) -> Result<Walked, DbErr> {
+        walk(
+            source,
+            from,
+            limit,
+            "SELECT CAST(id AS text) AS root FROM product",
+        )
+        .await
     }
 
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {

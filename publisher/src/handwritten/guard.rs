@@ -13,7 +13,7 @@ use sea_orm::DbErr;
 use serde_json::value::RawValue;
 
 use crate::build::{BuildError, Built, BuiltDocument, DocumentFailure, Kind, MAX_BODY};
-use crate::publisher::{Publisher, RootPage, Source};
+use crate::publisher::{Publisher, RootPage, Source, Walked, walk};
 
 /// The publisher as the rest of the program sees it.
 pub struct Guard {
@@ -77,10 +77,24 @@ impl Publisher for Guard {
         Ok(page.of(self.inner.affected(source, changes, page).await?))
     }
 
-    async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr> {
-        let mut roots = self.inner.all(source, page).await?;
-        roots.extend(page.select(source, &self.mirrored).await?);
-        Ok(page.of(roots))
+    async fn all(&self, source: Source<'_>, from: Option<&str>, limit: u64) -> Result<Walked, DbErr> {
+        match Position::read(from) {
+            Position::Source(after) => {
+                let walked = self.inner.all(source, after, limit).await?;
+                let next = walked
+                    .next
+                    .map_or(MIRROR.to_owned(), |next| format!("{SOURCE}{next}"));
+                Ok(Walked {
+                    next: Some(next),
+                    ..walked
+                })
+            }
+            Position::Mirror(after) => {
+                let walked = walk(source, after, limit, &self.mirrored).await?;
+                let next = walked.next.map(|next| format!("{MIRROR}{next}"));
+                Ok(Walked { next, ..walked })
+            }
+        }
     }
 
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {
@@ -101,6 +115,29 @@ impl Publisher for Guard {
 /// [`crate::registry::Registry::get`] first, which gives none.
 pub struct Elsewhere;
 
+/// How positions of a walk begin: first the roots of the source, in the publisher's own order, then those of the mirror.
+const SOURCE: &str = "source:";
+const MIRROR: &str = "mirror:";
+
+/// Where a walk stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Position<'a> {
+    Source(Option<&'a str>),
+    Mirror(Option<&'a str>),
+}
+
+impl<'a> Position<'a> {
+    fn read(after: Option<&'a str>) -> Self {
+        let Some(text) = after else {
+            return Self::Source(None);
+        };
+        match text.strip_prefix(MIRROR) {
+            Some(root) => Self::Mirror(Some(root).filter(|root| !root.is_empty())),
+            None => Self::Source(text.strip_prefix(SOURCE)),
+        }
+    }
+}
+
 fn elsewhere() -> DbErr {
     DbErr::Custom("this program has no such publisher".to_owned())
 }
@@ -116,7 +153,7 @@ impl Publisher for Elsewhere {
         Err(elsewhere())
     }
 
-    async fn all(&self, _: Source<'_>, _: RootPage<'_>) -> Result<Vec<String>, DbErr> {
+    async fn all(&self, _: Source<'_>, _: Option<&str>, _: u64) -> Result<Walked, DbErr> {
         Err(elsewhere())
     }
 
@@ -148,6 +185,18 @@ mod tests {
             .checked(document)
             .map(|_| ())
             .map_err(|failure| failure.class)
+    }
+
+    #[test]
+    fn a_walk_goes_on_where_it_stood() {
+        for (after, position) in [
+            (None, Position::Source(None)),
+            (Some("source:mirror:1"), Position::Source(Some("mirror:1"))),
+            (Some("mirror:"), Position::Mirror(None)),
+            (Some("mirror:source:1"), Position::Mirror(Some("source:1"))),
+        ] {
+            assert_eq!(Position::read(after), position);
+        }
     }
 
     #[test]

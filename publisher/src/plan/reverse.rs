@@ -28,14 +28,6 @@ pub struct ReversePath {
     pub reaches_all: bool,
 }
 
-/// Every root there is, in pages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AllRoots {
-    /// Source roots and roots of live mirror rows together. `$1`: text, only roots after this one; null from the
-    /// start. `$2`: at most this many (`bigint`). Ordered bytewise.
-    pub sql: String,
-}
-
 pub(super) fn paths(
     names: &Names,
     document: &Document,
@@ -73,22 +65,8 @@ pub(super) fn paths(
     paths
 }
 
-pub(super) fn all_roots(document: &Document, names: &Names) -> AllRoots {
-    let dialect = names.dialect();
-    let after = dialect::text_parameter(dialect, 1);
-    let [source, mirror] = every_root(document, names).map(|roots| {
-        format!(
-            "SELECT root FROM (SELECT DISTINCT root FROM ({roots}) a WHERE root IS NOT NULL \
-             AND ({after} IS NULL OR root > {after}) ORDER BY root LIMIT $2) b"
-        )
-    });
-    AllRoots {
-        sql: format!("{source} UNION {mirror} ORDER BY root LIMIT $2"),
-    }
-}
-
 /// Source roots, and roots of live mirror rows: a truncated table has none of the first.
-fn every_root(document: &Document, names: &Names) -> [String; 2] {
+pub(super) fn every_root(document: &Document, names: &Names) -> [String; 2] {
     let dialect = names.dialect();
     let (id, bytewise) = (root_id(dialect, document), dialect.bytewise());
     let table = dialect::table(dialect, &document.sources[0].table);
@@ -99,7 +77,7 @@ fn every_root(document: &Document, names: &Names) -> [String; 2] {
     ]
 }
 
-fn root_id(dialect: Dialect, document: &Document) -> String {
+pub(super) fn root_id(dialect: Dialect, document: &Document) -> String {
     let text = |&column: &usize| {
         let column = ColumnRef { source: 0, column };
         dialect::text(

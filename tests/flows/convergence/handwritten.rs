@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use pubsync_publisher::build::{BuildError, Built, BuiltDocument};
 use pubsync_publisher::handwritten::{Declaration, Publishers};
 use pubsync_publisher::operate::apply::{Apply, ApplyError, Report};
-use pubsync_publisher::publisher::{Publisher, RootPage, Source, select_of};
+use pubsync_publisher::publisher::{Publisher, RootPage, Source, Walked, select_of, walk};
 use pubsync_publisher::registry::Registry;
 use pubsync_schema::wire::TableImages;
 use sea_orm::DbErr;
@@ -26,9 +26,8 @@ impl Publisher for Brands {
         Ok(page.of(ids.map(str::to_owned)))
     }
 
-    async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr> {
-        page.select(source, "SELECT CAST(id AS text) AS root FROM brand")
-            .await
+    async fn all(&self, source: Source<'_>, from: Option<&str>, limit: u64) -> Result<Walked, DbErr> {
+        walk(source, from, limit, "SELECT CAST(id AS text) AS root FROM brand").await
     }
 
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {

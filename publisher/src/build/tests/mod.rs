@@ -19,3 +19,4 @@ mod recursion_reverse;
 mod reverse;
 mod scopes;
 mod values;
+mod walk;
