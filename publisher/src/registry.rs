@@ -10,6 +10,7 @@ use sea_orm::DbErr;
 
 use crate::catalogue::{self, Catalogue};
 use crate::declarative::Declarative;
+use crate::document::Life;
 use crate::handwritten::Publishers;
 use crate::language::{self, SourceFile};
 use crate::plan::{DocumentPlan, TableUse};
@@ -20,16 +21,17 @@ pub struct Compiled {
     pub definition: Definition,
     /// By the catalogue's name of the table.
     pub uses: BTreeMap<String, TableUse>,
+    pub life: Life,
     pub publisher: Arc<dyn Publisher>,
     /// Whether this process can build it; else it only relays for it.
     pub is_here: bool,
 }
 
 impl Compiled {
-    /// What the document uses of a table.
+    /// What the document uses of a table whose changes concern it: of none where the application announces them.
     #[must_use]
     pub fn uses(&self, table: &str) -> Option<&TableUse> {
-        self.uses.get(table)
+        self.uses.get(table).filter(|_| !self.life.manual)
     }
 }
 
@@ -205,6 +207,7 @@ fn compile(street: &Street, catalogue: &Catalogue, definition: &Definition) -> R
     Ok(Compiled {
         definition: definition.clone(),
         uses: plan.uses.clone(),
+        life: plan.document.life.clone(),
         publisher,
         is_here: true,
     })

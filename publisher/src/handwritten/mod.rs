@@ -16,6 +16,7 @@ use pubsync_schema::definition::Definition;
 use pubsync_synchronizer::street::Street;
 
 use crate::catalogue::Catalogue;
+use crate::document::Life;
 use crate::publisher::Publisher;
 use crate::registry::Compiled;
 pub use declaration::{Captured, Declaration, Mistake};
@@ -79,6 +80,7 @@ impl Publishers {
         Some(declaration.uses(catalogue).map(|uses| Compiled {
             definition: definition.clone(),
             uses,
+            life: Life::default(),
             publisher,
             is_here: ours.is_some(),
         }))

@@ -86,6 +86,7 @@ fn with(compiled: &Compiled, publisher: Arc<dyn Publisher>) -> Arc<Compiled> {
     Arc::new(Compiled {
         definition: compiled.definition.clone(),
         uses: compiled.uses.clone(),
+        life: compiled.life.clone(),
         publisher,
         is_here: true,
     })
