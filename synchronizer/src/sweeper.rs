@@ -13,6 +13,7 @@ use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
+use crate::moving;
 use crate::street::Street;
 
 const PERIOD: Duration = Duration::from_millis(500);
@@ -52,7 +53,8 @@ pub async fn once(street: &Street) -> Result<(), DbErr> {
         }
     }
     retry_failures(street).await?;
-    run::finish_quiet(store).await
+    run::finish_quiet(store).await?;
+    moving::advance(street).await
 }
 
 /// A target that is paused gets no second copies: they would only pile up.

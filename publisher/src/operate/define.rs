@@ -8,12 +8,14 @@ use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::run;
 use pubsync_schema::store::{Store, rows_parameter};
 use pubsync_schema::wire::{PublishWork, Selection};
+use pubsync_schema::writeset;
 use pubsync_synchronizer::resync;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
 use super::apply::{Apply, ApplyError, Report};
 use super::compare;
-use super::plan::{ChangeKind, DocumentChange, Plan};
+use super::moves::{self, Move};
+use super::plan::{ChangeKind, DocumentChange, Plan, Standing};
 use super::wanted::Wanted;
 
 impl Apply<'_> {
@@ -22,6 +24,7 @@ impl Apply<'_> {
         &self,
         wanted: &[Wanted],
         agreed: Option<&Plan>,
+        next_index: i64,
     ) -> Result<Report, ApplyError> {
         let txn = self.store.begin().await?;
         let standing = self.standing(&txn).await?;
@@ -40,6 +43,8 @@ impl Apply<'_> {
                     let old = standing.definitions.get(&change.document);
                     let number = self.number(&txn, change, &new.definition, old).await?;
                     entries.extend(self.queue(&txn, change, &new.definition, number).await?);
+                    let moved = self.write_through(&txn, &new.definition, number, &standing, next_index);
+                    entries.extend(moved.await?);
                     report.note(change);
                 }
                 None => report.removed.push(change.document.clone()),
@@ -96,6 +101,40 @@ impl Apply<'_> {
                 )
                 .await?,
             );
+        }
+        Ok(entries)
+    }
+
+    /// Stores where writes to each target go, and begins to fill indexes that take the place of others.
+    async fn write_through(
+        &self,
+        txn: &DatabaseTransaction,
+        definition: &Definition,
+        number: i64,
+        standing: &Standing,
+        next_index: i64,
+    ) -> Result<Vec<NewEntry>, ApplyError> {
+        let (store, shape) = (self.store, &definition.shape);
+        let mut entries = Vec::new();
+        for target in shape.targets.keys() {
+            let Some(wanted) = shape.collection(target) else {
+                continue;
+            };
+            let set = standing.write_set(&definition.document, target, &wanted);
+            let kind = moves::compare(&set, &wanted, self.targets.get(target).map(|target| &**target));
+            if kind == Move::Nothing && set.generation > 0 {
+                continue;
+            }
+            let mut run = None;
+            if kind == Move::NewIndex {
+                let fill = resync::start(txn, store, shape, number, target, Selection::default()).await?;
+                run = fill.run;
+                entries.push(fill);
+            }
+            let next = moves::begun(&set, &wanted, &kind, next_index, run);
+            if writeset::raise(txn, store, &next).await?.is_none() {
+                return Err(ApplyError::Changed);
+            }
         }
         Ok(entries)
     }
@@ -202,5 +241,6 @@ impl Report {
         list.push(change.document.clone());
         let arrow = |target: &String| format!("{} → {target}", change.document);
         self.resynchronized.extend(change.resync.iter().map(arrow));
+        self.reindexed.extend(change.reindex.iter().map(arrow));
     }
 }

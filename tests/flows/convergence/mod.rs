@@ -15,6 +15,7 @@ mod keys;
 mod ledger;
 mod lock_look_write;
 mod missed;
+mod moving;
 mod orphans;
 mod process;
 mod scene;
