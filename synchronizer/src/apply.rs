@@ -66,7 +66,7 @@ pub async fn apply(
                     if let Some(tally) = settle::settle(street, batch, &set, &outcomes, &ahead).await? {
                         return Ok(tally);
                     }
-                    set = again(street, target, batch).await?;
+                    set = again(street, target, batch, &set).await?;
                     continue;
                 }
                 // The target went away in between: once more, from the rows of now.
