@@ -1,7 +1,7 @@
 # `make test` is the whole check; CI runs the same command.
 
 .DEFAULT_GOAL := help
-.PHONY: help test services services-stop fmt lint unit bench demo clean toolchain
+.PHONY: help test services services-stop fmt lint unit differential mutants bench demo clean toolchain
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
@@ -28,6 +28,15 @@ lint: toolchain ## Check format and lints
 
 unit: ## Run the tests that need no services
 	cargo test --workspace --lib --locked
+
+differential: ## Compare 10,000 random cases with a second reading of the language (PUBSYNC_SEED, PUBSYNC_SEEDS)
+	docker/services up >/dev/null
+	@eval "$$(docker/services env)"; set -x; PUBSYNC_SEED=$${PUBSYNC_SEED:-0} PUBSYNC_SEEDS=$${PUBSYNC_SEEDS:-10000} \
+	    cargo test --release --locked -p pubsync-tests --test flows differential::differential -- --nocapture
+
+mutants: ## Break the product on purpose, and see the comparison find each
+	docker/services up >/dev/null
+	@eval "$$(docker/services env)"; cargo test --locked -p pubsync-tests --test flows differential::mutants -- --ignored --nocapture
 
 bench: ## Measure against the real services, in release mode
 	docker/services up >/dev/null

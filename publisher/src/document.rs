@@ -65,6 +65,34 @@ pub struct Source {
     pub order: Vec<Order>,
     /// Per enclosing row, after order. A to-one by `match` has 1.
     pub limit: Option<u64>,
+    /// Further rows of the table that hang on these: `ancestors`, `tree`.
+    pub recursion: Option<Recursion>,
+}
+
+/// How rows of a table hang on each other. The source's joins give the first rows, these columns all others.
+#[derive(Debug, Clone)]
+pub struct Recursion {
+    pub direction: Direction,
+    /// Columns that name the row above, each with the column that it names. Never empty.
+    pub links: Vec<Link>,
+    /// Conditions on the first rows alone, besides [`Source::filters`].
+    pub start: Vec<Filter>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From a row to the row above.
+    Up,
+    /// From a row to the rows below.
+    Down,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Index into the table's columns.
+    pub parent: usize,
+    /// The column that it names: index into the same columns.
+    pub key: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,6 +249,17 @@ pub enum Value {
     Merge(Vec<Value>),
     /// `{ sql: … }`
     Sql(Expression),
+    /// The source's first row and all above it, the top one first.
+    Ancestors {
+        source: SourceId,
+        body: Box<Value>,
+    },
+    /// The source's rows, each an object with its own rows below under `below`.
+    Tree {
+        source: SourceId,
+        body: Vec<(String, Value)>,
+        below: String,
+    },
 }
 
 /// An expression of the database over columns.

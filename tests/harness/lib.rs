@@ -22,6 +22,7 @@ mod database;
 mod eventually;
 mod http;
 mod json;
+pub mod naive;
 mod opensearch;
 mod process;
 mod redis_server;

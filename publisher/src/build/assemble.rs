@@ -170,6 +170,12 @@ impl<'a> Assembly<'a> {
             Template::List(values) => self.list(values, out)?,
             Template::Merge(values) => self.merge(values, out)?,
             Template::Expression { step } => self.expression(*step, out)?,
+            Template::Ancestors { source, body } => self.ancestors(*source, body, out)?,
+            Template::Tree {
+                source,
+                members,
+                below,
+            } => self.tree(*source, members, below, out)?,
         }
         fits(out)
     }
@@ -275,6 +281,22 @@ impl<'a> Assembly<'a> {
             Some(step) => self.loaded.rows(step, &self.bound, &mut self.scratch),
             None => &[],
         }
+    }
+
+    /// Rows that a row of a recursive source leads to.
+    pub(super) fn onward(&mut self, source: SourceId, row: &'a Row) -> &'a [Row] {
+        let Some(step) = &self.plan.steps[source] else {
+            return &[];
+        };
+        let outside = self.bind(source, Some(row));
+        let rows = self.loaded.onward(step, &self.bound, &mut self.scratch);
+        self.bound[source] = outside;
+        rows.map_or(&[], |(_, rows)| rows)
+    }
+
+    /// Gives what was bound.
+    pub(super) fn bind(&mut self, source: SourceId, row: Option<&'a Row>) -> Option<&'a Row> {
+        std::mem::replace(&mut self.bound[source], row)
     }
 
     fn name(&self, column: ColumnRef) -> String {

@@ -6,12 +6,16 @@ use sea_orm::ConnectionTrait;
 
 use super::BuildError;
 use super::json::write_string;
+use super::recursion::follow;
 use crate::catalogue::texts;
 use crate::document::{Role, SourceId};
 use crate::plan::{DocumentPlan, Outer, Step, Walk};
 
 /// Texts of one row, in the order of its SELECT.
 pub(super) type Row = Vec<Option<String>>;
+
+/// Values of an instance.
+pub(super) type Values = Vec<Option<String>>;
 
 /// Rows of enclosing things, by source. `None`: not bound, or the missing row of an optional scope.
 pub(super) type Bound<'a> = Vec<Option<&'a Row>>;
@@ -23,9 +27,16 @@ const INSTANCES: usize = 5_000;
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     /// Numbers by outer values, encoded.
-    instances: HashMap<Vec<u8>, usize>,
+    pub instances: HashMap<Vec<u8>, usize>,
     /// By number.
-    rows: Vec<Vec<Row>>,
+    pub rows: Vec<Vec<Row>>,
+}
+
+impl Rows {
+    fn find(&self, instance: &[u8]) -> Option<(usize, &[Row])> {
+        let number = *self.instances.get(instance)?;
+        self.rows.get(number).map(|rows| (number, rows.as_slice()))
+    }
 }
 
 /// All rows that the documents of a batch of roots need.
@@ -33,6 +44,8 @@ pub(super) struct Loaded {
     /// In the order asked for; `None`: no such root, or `where` leaves it out.
     pub roots: Vec<Option<Row>>,
     steps: Vec<Rows>,
+    /// Of recursive steps, the rows that a row leads to.
+    onward: Vec<Rows>,
 }
 
 impl Loaded {
@@ -42,12 +55,33 @@ impl Loaded {
         if !encode(&step.outer, bound, scratch) {
             return &[];
         }
-        let steps = &self.steps[step.source];
-        steps
-            .instances
-            .get(scratch.as_slice())
-            .and_then(|&number| steps.rows.get(number))
-            .map_or(&[], Vec::as_slice)
+        self.steps[step.source]
+            .find(scratch)
+            .map_or(&[], |(_, rows)| rows)
+    }
+
+    /// Rows that the bound row of a recursive step leads to, with the number of their instance.
+    pub fn onward(&self, step: &Step, bound: &Bound<'_>, scratch: &mut Vec<u8>) -> Option<(usize, &[Row])> {
+        scratch.clear();
+        let leads = encode(&step.onward.as_ref()?.outer, bound, scratch);
+        leads.then(|| self.onward[step.source].find(scratch)).flatten()
+    }
+
+    /// Rows of a step under the rows bound, and all to which they lead; each at least once.
+    fn reached<'a>(&'a self, step: &Step, bound: &mut Bound<'a>, scratch: &mut Vec<u8>) -> Vec<&'a Row> {
+        let mut found: Vec<&Row> = self.rows(step, bound, scratch).iter().collect();
+        let (outside, mut met, mut next) = (bound[step.source], HashSet::new(), 0);
+        while step.onward.is_some() && next < found.len() {
+            bound[step.source] = Some(found[next]);
+            next += 1;
+            if let Some((number, rows)) = self.onward(step, bound, scratch)
+                && met.insert(number)
+            {
+                found.extend(rows);
+            }
+        }
+        bound[step.source] = outside;
+        found
     }
 }
 
@@ -57,14 +91,20 @@ pub(super) async fn load(
     plan: &DocumentPlan,
     ids: &[Option<Vec<String>>],
 ) -> Result<Loaded, BuildError> {
-    let steps = plan.steps.iter().map(|_| Rows::default()).collect();
+    let none = || plan.steps.iter().map(|_| Rows::default()).collect();
     let mut loaded = Loaded {
         roots: roots(conn, plan, ids).await?,
-        steps,
+        steps: none(),
+        onward: none(),
     };
     for step in plan.steps.iter().flatten() {
-        let batch = Collector::collect(plan, step, &loaded);
-        loaded.steps[step.source] = run(conn, plan, step, batch).await?;
+        let mut collected = Collector::collect(plan, step, &loaded);
+        let carried = std::mem::take(&mut collected.carried);
+        let rows = run(conn, plan, step, collected).await?;
+        if let Some(onward) = &step.onward {
+            loaded.onward[step.source] = follow(conn, plan, step, onward, &rows, &carried).await?;
+        }
+        loaded.steps[step.source] = rows;
     }
     Ok(loaded)
 }
@@ -112,8 +152,27 @@ async fn run(
     collected: Collected,
 ) -> Result<Rows, BuildError> {
     let mut rows = vec![Vec::new(); collected.instances.len()];
-    for parameter in collected.batch.queries {
-        let answer = texts(conn, &step.sql, vec![close(parameter).into()], step.width + 1).await;
+    ask(conn, plan, step, &step.sql, collected.batch, &mut rows).await?;
+    if !step.distinct.is_empty() {
+        rows.iter_mut().for_each(|list| keep_first(list, &step.distinct));
+    }
+    Ok(Rows {
+        instances: collected.instances,
+        rows,
+    })
+}
+
+/// Runs a SELECT of a step and adds its rows to those of their instances.
+pub(super) async fn ask(
+    conn: &impl ConnectionTrait,
+    plan: &DocumentPlan,
+    step: &Step,
+    sql: &str,
+    batch: Batch,
+    rows: &mut [Vec<Row>],
+) -> Result<(), BuildError> {
+    for parameter in batch.queries {
+        let answer = texts(conn, sql, vec![close(parameter).into()], step.width + 1).await;
         for mut row in answer.map_err(|source| BuildError {
             select: plan.label(step),
             source,
@@ -123,13 +182,7 @@ async fn run(
             }
         }
     }
-    if !step.distinct.is_empty() {
-        rows.iter_mut().for_each(|list| keep_first(list, &step.distinct));
-    }
-    Ok(Rows {
-        instances: collected.instances,
-        rows,
-    })
+    Ok(())
 }
 
 /// Takes the instance's number off a row.
@@ -155,6 +208,8 @@ struct Collector<'a> {
 struct Collected {
     instances: HashMap<Vec<u8>, usize>,
     batch: Batch,
+    /// Of a recursive step, the values of each instance that all its rows need, by number.
+    carried: Vec<Values>,
 }
 
 impl<'a> Collector<'a> {
@@ -173,9 +228,10 @@ impl<'a> Collector<'a> {
             Walk::Once => {}
             Walk::Roots => roots.for_each(|root| this.add_with(&mut bound, 0, root)),
             Walk::Rows(source) => {
-                loaded.steps[*source]
-                    .rows
+                let (first, onward) = (&loaded.steps[*source].rows, &loaded.onward[*source].rows);
+                first
                     .iter()
+                    .chain(onward)
                     .flatten()
                     .for_each(|row| this.add_with(&mut bound, *source, row));
             }
@@ -194,8 +250,8 @@ impl<'a> Collector<'a> {
         let Some(step) = &self.plan.steps[source] else {
             return;
         };
-        let rows = self.loaded.rows(step, bound, &mut self.scratch);
-        for row in rows {
+        let rows = self.loaded.reached(step, bound, &mut self.scratch);
+        for &row in &rows {
             bound[source] = Some(row);
             self.walk(bound, rest);
         }
@@ -220,6 +276,11 @@ impl<'a> Collector<'a> {
             self.found
                 .batch
                 .push(number, self.step.outer.iter().map(|outer| value(outer, bound)));
+            if let Some(onward) = &self.step.onward {
+                let carried = onward.carried.iter().map(|&place| &self.step.outer[place]);
+                let values = carried.map(|outer| value(outer, bound).map(str::to_owned));
+                self.found.carried.push(values.collect());
+            }
         }
     }
 }
@@ -237,13 +298,24 @@ fn value<'a>(outer: &Outer, bound: &Bound<'a>) -> Option<&'a str> {
 
 /// Outer values as one unambiguous key; false where a null means that there are no rows.
 fn encode(outer: &[Outer], bound: &Bound<'_>, into: &mut Vec<u8>) -> bool {
-    for outer in outer {
-        match value(outer, bound) {
+    encode_values(
+        outer.iter().map(|outer| (value(outer, bound), outer.strict)),
+        into,
+    )
+}
+
+/// The same for values, each with whether it is strict.
+pub(super) fn encode_values<'v>(
+    values: impl Iterator<Item = (Option<&'v str>, bool)>,
+    into: &mut Vec<u8>,
+) -> bool {
+    for (value, strict) in values {
+        match value {
             Some(text) => {
                 into.extend_from_slice(&text.len().to_le_bytes());
                 into.extend_from_slice(text.as_bytes());
             }
-            None if outer.strict => return false,
+            None if strict => return false,
             None => into.extend_from_slice(&usize::MAX.to_le_bytes()),
         }
     }
@@ -252,13 +324,13 @@ fn encode(outer: &[Outer], bound: &Bound<'_>, into: &mut Vec<u8>) -> bool {
 
 /// Parameters of `Dialect::rows`, each an array still open.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     queries: Vec<Vec<u8>>,
     rows: usize,
 }
 
 impl Batch {
-    fn push<'a>(&mut self, number: usize, values: impl Iterator<Item = Option<&'a str>>) {
+    pub fn push<'a>(&mut self, number: usize, values: impl Iterator<Item = Option<&'a str>>) {
         if self.rows.is_multiple_of(INSTANCES) {
             self.queries.push(Vec::new());
         }

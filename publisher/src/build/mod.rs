@@ -6,6 +6,7 @@ mod expression;
 mod gather;
 pub(crate) mod json;
 mod load;
+mod recursion;
 #[cfg(test)]
 pub(crate) mod tests;
 mod value;

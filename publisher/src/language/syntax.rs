@@ -159,6 +159,18 @@ pub enum Value {
     List(Vec<At<Value>>),
     Merge(Vec<At<Value>>),
     Sql(At<Expression>),
+    Ancestors {
+        rows: Rows,
+        parent: At<Vec<At<Name>>>,
+        body: Box<At<Value>>,
+    },
+    Tree {
+        rows: Rows,
+        parent: At<Vec<At<Name>>>,
+        /// `start: { where }`
+        start: Option<Vec<Condition>>,
+        body: Vec<Member>,
+    },
 }
 
 /// What `by`, `flat` and `distinct` say.

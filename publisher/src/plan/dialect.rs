@@ -96,6 +96,15 @@ pub fn join(dialect: Dialect) -> &'static str {
     }
 }
 
+/// Gives a text the collation of the database, whichever column it is of.
+#[must_use]
+pub fn plain_collation(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => "COLLATE \"default\"",
+        Dialect::Sqlite => "COLLATE BINARY",
+    }
+}
+
 /// SQLite keeps 19.90 as the float 19.9: its declared scale gives the digits back.
 fn sqlite_fixed(value: &str, scale: u32) -> String {
     let zeros = if scale == 0 {

@@ -41,6 +41,9 @@ fn field(document: &Document, value: &Value) -> Option<Json> {
         }),
         Value::First(values) | Value::List(values) => values.iter().find_map(|one| field(document, one)),
         Value::Sql(_) => None,
+        Value::Ancestors { body, .. } => field(document, body),
+        // Of the top rows: what is below them has the same members to any depth.
+        Value::Tree { body, .. } => Some(json!({ "properties": properties(document, body) })),
         Value::Merge(values) => merged(values.iter().filter_map(|one| field(document, one))),
     }
 }

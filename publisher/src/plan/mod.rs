@@ -10,6 +10,7 @@ mod aggregate;
 pub mod dialect;
 mod expression;
 mod mapping;
+mod recursion;
 mod reverse;
 mod rows;
 mod select;
@@ -28,6 +29,7 @@ use crate::document::{ColumnRef, Document, SourceId};
 pub use aggregate::Fold;
 pub use expression::ExpressionUse;
 pub use mapping::mapping;
+pub use recursion::Onward;
 pub use reverse::{AllRoots, ReversePath};
 pub use slots::Slot;
 pub use template::{ColumnForm, Gathering, KeyPiece, Template};
@@ -83,6 +85,8 @@ pub struct Step {
     pub at_most: Option<u64>,
     /// Places of the columns by which rows of one instance are told apart; others are repetitions. Empty: all count.
     pub distinct: Vec<usize>,
+    /// How its rows lead on to further rows.
+    pub onward: Option<Onward>,
 }
 
 /// A value that a step needs from a row of an earlier source.
@@ -162,6 +166,9 @@ impl DocumentPlan {
         )];
         for step in self.steps.iter().flatten() {
             all.push((self.label(step), &step.sql));
+            if let Some(onward) = &step.onward {
+                all.push((format!("{}, onward", self.label(step)), &onward.sql));
+            }
         }
         for (table, path) in &self.reverse {
             all.push((format!("roots of changed rows of {table}"), &path.sql));

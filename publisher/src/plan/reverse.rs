@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use pubsync_schema::dialect::Dialect;
 use pubsync_schema::names::Names;
 
+use super::recursion::closure;
 use super::rows::where_clause;
 use super::slots::{alias, qualified};
 use super::{TableUse, dialect};
@@ -167,7 +168,12 @@ impl Images<'_> {
     fn branch(&self, source: SourceId, chain: Option<&[SourceId]>) -> String {
         let rows = self.dialect.rows(1, self.carried.len(), "q");
         let bytewise = self.dialect.bytewise();
-        let conditions = self.constants(source, true);
+        let recursive = |source: SourceId| self.document.sources[source].recursion.as_ref();
+        let mut conditions = match recursive(source) {
+            // They choose the first rows, and the image may be of any.
+            Some(_) => Vec::new(),
+            None => self.constants(source, true),
+        };
         let Some(chain) = chain else {
             let any = format!("EXISTS (SELECT 1 FROM {rows}{})", where_clause(&conditions));
             let [roots, live] = every_root(self.document, self.names);
@@ -176,28 +182,46 @@ impl Images<'_> {
         if source == 0 {
             return format!("SELECT ({}) {bytewise} AS root FROM {rows}", self.image_root());
         }
-        let mut sql = format!(
-            "SELECT {} {bytewise} AS root FROM {rows}",
-            root_id(self.dialect, self.document)
-        );
+        let (mut from, mut image) = (rows, Some(source));
+        if let Some(recursion) = recursive(source) {
+            let seed = |column: ColumnRef| self.place(column.column);
+            from = closure(self.dialect, self.document, source, recursion, seed, &from);
+            image = None;
+            conditions = self.constants(source, false);
+        }
         let mut below = source;
         for &above in chain {
-            let mut on = self.meet(below, above, source);
-            on.extend(self.constants(above, false));
+            let mut on = self.meet(below, above, image);
+            if recursive(above).is_none() {
+                on.extend(self.constants(above, false));
+            }
             let table = dialect::table(self.dialect, &self.document.sources[above].table);
-            sql += &format!(
+            from += &format!(
                 " {} {table} {} ON {}",
                 dialect::join(self.dialect),
                 alias(above),
                 on.join(" AND ")
             );
+            if let Some(recursion) = recursive(above) {
+                let seed = |column| {
+                    let value = qualified(self.dialect, self.document, column);
+                    dialect::text(self.dialect, &value, self.document.column_of(column))
+                };
+                from += &where_clause(&conditions);
+                from = closure(self.dialect, self.document, above, recursion, seed, &from);
+                conditions = self.constants(above, false);
+            }
             below = above;
         }
-        sql + &where_clause(&conditions)
+        let root = root_id(self.dialect, self.document);
+        format!(
+            "SELECT {root} {bytewise} AS root FROM {from}{}",
+            where_clause(&conditions)
+        )
     }
 
-    /// The joins of `below` that name `above`; `image` is the source whose row the image is.
-    fn meet(&self, below: SourceId, above: SourceId, image: SourceId) -> Vec<String> {
+    /// The joins of `below` that name `above`; `image` is the source whose row the image is, as long as it is read.
+    fn meet(&self, below: SourceId, above: SourceId, image: Option<SourceId>) -> Vec<String> {
         let joins = self.document.sources[below].joins.iter();
         joins
             .filter_map(|join| match join.to {
@@ -206,7 +230,7 @@ impl Images<'_> {
                         source: below,
                         column: join.column,
                     };
-                    let from = if below == image {
+                    let from = if Some(below) == image {
                         self.image(from)
                     } else {
                         qualified(self.dialect, self.document, from)

@@ -2,22 +2,31 @@
 
 use pubsync_schema::dialect::Dialect;
 
+use super::recursion::ends;
 use super::slots::{Slots, alias, qualified};
 use super::{Outer, dialect};
-use crate::document::{ColumnRef, Comparison, Document, Filter, Join, Operand, Role, SourceId, Test};
+use crate::document::{
+    ColumnRef, Comparison, Document, Filter, Join, Link, Operand, Recursion, Role, SourceId, Test,
+};
 
 /// SQL of one SELECT: columns of its own rows by their alias, outer values by their place in the batch.
 pub(super) struct Expressions<'a> {
     pub dialect: Dialect,
     pub document: &'a Document,
     pub outer: &'a [Outer],
+    /// Rows that a row of the same source leads to; the values that lead there stand after the outer ones.
+    pub onward: Option<&'a Recursion>,
 }
 
 impl Expressions<'_> {
     pub fn from(&self, source: SourceId) -> String {
-        let mut sql = format!("FROM {}", self.dialect.rows(1, self.outer.len() + 1, "q"));
+        let values = self.outer.len() + self.onward.map_or(0, |recursion| recursion.links.len());
+        let mut sql = format!("FROM {}", self.dialect.rows(1, values + 1, "q"));
         for part in self.parts(source) {
-            let on = self.joins(part);
+            let on = match self.onward {
+                Some(recursion) => self.links(part, recursion),
+                None => self.joins(part),
+            };
             let on = if on.is_empty() {
                 "TRUE".to_owned()
             } else {
@@ -25,7 +34,11 @@ impl Expressions<'_> {
             };
             sql += &format!(" {} {} ON {on}", dialect::join(self.dialect), self.table(part));
         }
-        sql + &self.lookups(source) + &where_clause(&self.filters(source))
+        let mut conditions = self.filters(source);
+        if let (Some(recursion), None) = (&self.document.sources[source].recursion, self.onward) {
+            conditions.extend(recursion.start.iter().map(|filter| self.filter(filter)));
+        }
+        sql + &self.lookups(source) + &where_clause(&conditions)
     }
 
     /// The rows of a condition, from the first junction on, for the row that it is about.
@@ -96,6 +109,20 @@ impl Expressions<'_> {
             column: join.column,
         };
         format!("{} = {}", self.column(column), self.operand(&join.to, column))
+    }
+
+    fn links(&self, source: SourceId, recursion: &Recursion) -> Vec<String> {
+        let link = |(i, &link): (usize, &Link)| {
+            let (column, value) = ends(recursion, link);
+            let column = qualified(self.dialect, self.document, ColumnRef { source, column });
+            let meta = self.document.column_of(ColumnRef {
+                source,
+                column: value,
+            });
+            let place = format!("q.c{}", self.outer.len() + i + 1);
+            format!("{column} = {}", dialect::cast(self.dialect, &place, meta))
+        };
+        recursion.links.iter().enumerate().map(link).collect()
     }
 
     /// Declared order, then the primary key, then the junction's; all used columns where there is no key.

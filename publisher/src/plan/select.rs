@@ -3,6 +3,7 @@
 use pubsync_schema::dialect::Dialect;
 
 use super::aggregate::folded;
+use super::recursion::{LinkSlots, links, onward};
 use super::rows::{Expressions, where_clause};
 use super::slots::{Slot, Slots};
 use super::{ExpressionUse, Outer, RootSelect, Step, Walk, dialect, expression};
@@ -12,6 +13,9 @@ use crate::document::{ColumnRef, Document, Filter, Operand, Role, SourceId};
 pub(super) struct Needs {
     source: SourceId,
     outer: Vec<Outer>,
+    /// For each outer value, whether it is needed by more than what chooses the first rows of a recursion.
+    all: Vec<bool>,
+    links: Vec<LinkSlots>,
     /// Places by which a scope's rows are told apart.
     distinct: Vec<usize>,
 }
@@ -25,10 +29,15 @@ pub(super) fn needs(document: &Document, slots: &mut Slots<'_>) -> Vec<Needs> {
                 Role::Scope { .. } | Role::Node { .. }
             )
         })
-        .map(|source| Needs {
-            source,
-            outer: outer(document, slots, source),
-            distinct: distinct(document, slots, source),
+        .map(|source| {
+            let (outer, all) = outer(document, slots, source).into_iter().unzip();
+            Needs {
+                source,
+                outer,
+                all,
+                links: links(document, slots, source),
+                distinct: distinct(document, slots, source),
+            }
         })
         .collect()
 }
@@ -46,18 +55,25 @@ fn distinct(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec
     }
 }
 
-fn outer(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec<Outer> {
-    let mut found: Vec<Outer> = Vec::new();
-    let mut add = |column: ColumnRef, strict: bool| {
+/// Each with whether it is needed by more than what chooses the first rows of a recursion.
+fn outer(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec<(Outer, bool)> {
+    let mut found: Vec<(Outer, bool)> = Vec::new();
+    let mut add = |column: ColumnRef, strict: bool, all: bool| {
         if document.owner(column.source) == source {
             return;
         }
-        match found.iter_mut().find(|known| known.slot.column == column) {
-            Some(known) => known.strict |= strict,
-            None => found.push(Outer {
-                slot: slots.outer(column),
-                strict,
-            }),
+        match found.iter_mut().find(|known| known.0.slot.column == column) {
+            Some(known) => {
+                known.0.strict |= strict;
+                known.1 |= all;
+            }
+            None => found.push((
+                Outer {
+                    slot: slots.outer(column),
+                    strict,
+                },
+                all,
+            )),
         }
     };
     for part in (0..document.sources.len()).filter(|&part| document.owner(part) == source) {
@@ -65,17 +81,22 @@ fn outer(document: &Document, slots: &mut Slots<'_>, source: SourceId) -> Vec<Ou
         let decides = document.joined_to(part) == source;
         for join in &document.sources[part].joins {
             if let Operand::Column(column) = join.to {
-                add(column, decides);
+                add(column, decides, part != source);
             }
         }
-        for filter in &document.sources[part].filters {
+        let start = document.sources[part].recursion.iter();
+        let start = start
+            .flat_map(|recursion| &recursion.start)
+            .map(|filter| (filter, false));
+        let filters = document.sources[part].filters.iter().map(|filter| (filter, true));
+        for (filter, all) in filters.chain(start) {
             let Filter::Column { column, test } = filter else {
                 continue;
             };
-            add(*column, decides && test.drops_null());
+            add(*column, decides && test.drops_null(), all);
             for operand in test.operands() {
                 if let Operand::Column(column) = operand {
-                    add(*column, decides && test.needs_right());
+                    add(*column, decides && test.needs_right(), all);
                 }
             }
         }
@@ -88,6 +109,7 @@ pub(super) fn root(dialect: Dialect, document: &Document, slots: &Slots<'_>, id:
         dialect,
         document,
         outer: &[],
+        onward: None,
     };
     let matches = document.root_id.iter().enumerate().map(|(i, &column)| {
         let column = ColumnRef { source: 0, column };
@@ -127,20 +149,24 @@ pub(super) fn steps(
     for Needs {
         source,
         outer,
+        all,
+        links,
         distinct,
     } in needs
     {
         let folded = folded[source].as_deref();
         let walk = walk(document, &steps, &outer);
-        let sql = Expressions {
+        let expressions = Expressions {
             dialect,
             document,
             outer: &outer,
-        }
-        .step(source, slots, folded);
+            onward: None,
+        };
+        let onward = onward(&expressions, slots, source, &all, links);
         steps[source] = Some(Step {
             source,
-            sql,
+            sql: expressions.step(source, slots, folded),
+            onward,
             width: folded.unwrap_or(slots.selected(source)).len(),
             outer,
             walk,
@@ -173,6 +199,7 @@ pub(super) fn expressions(
             outer: needs.outer,
             at_most: None,
             distinct: Vec::new(),
+            onward: None,
         }));
     }
     uses
@@ -211,7 +238,7 @@ fn walk(document: &Document, steps: &[Option<Step>], outer: &[Outer]) -> Walk {
 }
 
 impl Expressions<'_> {
-    fn step(&self, source: SourceId, slots: &Slots<'_>, folded: Option<&[String]>) -> String {
+    pub fn step(&self, source: SourceId, slots: &Slots<'_>, folded: Option<&[String]>) -> String {
         let from = self.from(source);
         if let Some(folded) = folded {
             return format!("SELECT q.c0, {} {from} GROUP BY q.c0", folded.join(", "));
@@ -227,7 +254,8 @@ impl Expressions<'_> {
             .iter()
             .map(|expression| format!(", {expression}"))
             .collect();
-        let Some(limit) = self.document.sources[source].limit else {
+        let limit = self.document.sources[source].limit;
+        let Some(limit) = limit.filter(|_| self.onward.is_none()) else {
             return format!("SELECT q.c0{list} {from} {order}");
         };
         let named: String = selected

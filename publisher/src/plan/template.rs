@@ -48,6 +48,17 @@ pub enum Template {
     Expression {
         step: SourceId,
     },
+    Ancestors {
+        source: SourceId,
+        body: Box<Template>,
+    },
+    Tree {
+        source: SourceId,
+        /// As in [`Template::Object`].
+        members: Vec<(String, Template)>,
+        /// The member for the rows below: JSON, with the colon.
+        below: String,
+    },
 }
 
 /// [`Gather`] with its columns resolved.
@@ -89,15 +100,19 @@ pub(super) fn key(template: &[KeySegment], slots: &mut Slots<'_>) -> Vec<KeyPiec
 }
 
 fn object(members: &[(String, Value)], slots: &mut Slots<'_>) -> Template {
-    let member = |(name, value): &(String, Value)| {
-        let mut label = Vec::new();
-        crate::build::json::write_string(&mut label, name);
-        (
-            format!("{}:", String::from_utf8_lossy(&label)),
-            template(value, slots),
-        )
-    };
-    Template::Object(members.iter().map(member).collect())
+    Template::Object(labelled(members, slots))
+}
+
+fn labelled(members: &[(String, Value)], slots: &mut Slots<'_>) -> Vec<(String, Template)> {
+    let member = |(name, value): &(String, Value)| (label(name), template(value, slots));
+    members.iter().map(member).collect()
+}
+
+/// A member's name as JSON, with the colon.
+fn label(name: &str) -> String {
+    let mut label = Vec::new();
+    crate::build::json::write_string(&mut label, name);
+    format!("{}:", String::from_utf8_lossy(&label))
 }
 
 fn template(value: &Value, slots: &mut Slots<'_>) -> Template {
@@ -135,6 +150,15 @@ fn template(value: &Value, slots: &mut Slots<'_>) -> Template {
         Value::Sql(expression) => Template::Expression {
             step: slots.expression(expression),
         },
+        Value::Ancestors { source, body } => Template::Ancestors {
+            source: *source,
+            body: Box::new(template(body, slots)),
+        },
+        Value::Tree { source, body, below } => Template::Tree {
+            source: *source,
+            members: labelled(body, slots),
+            below: label(below),
+        },
     }
 }
 
@@ -163,7 +187,10 @@ pub(super) fn each_value(value: &Value, visit: &mut impl FnMut(&Value)) {
         | Value::Count { .. }
         | Value::Aggregate { .. } => {}
         Value::Object(members) => members.iter().for_each(|(_, member)| each_value(member, visit)),
-        Value::One { body, .. } | Value::Many { body, .. } => each_value(body, visit),
+        Value::Tree { body, .. } => body.iter().for_each(|(_, member)| each_value(member, visit)),
+        Value::One { body, .. } | Value::Many { body, .. } | Value::Ancestors { body, .. } => {
+            each_value(body, visit);
+        }
         Value::First(values) | Value::List(values) | Value::Merge(values) => {
             values.iter().for_each(|one| each_value(one, visit));
         }

@@ -45,6 +45,8 @@ pub fn uses(document: &Document, catalogue: &Catalogue) -> BTreeMap<String, Tabl
 fn carried(document: &Document, source: SourceId) -> impl Iterator<Item = usize> {
     let id: &[usize] = if source == 0 { &document.root_id } else { &[] };
     let joins = document.sources[source].joins.iter().map(|join| join.column);
+    let recursion = document.sources[source].recursion.iter();
+    let links = recursion.flat_map(|recursion| &recursion.links);
     document.sources[source]
         .table
         .primary_key
@@ -52,6 +54,7 @@ fn carried(document: &Document, source: SourceId) -> impl Iterator<Item = usize>
         .chain(id)
         .copied()
         .chain(joins)
+        .chain(links.flat_map(|link| [link.parent, link.key]))
 }
 
 struct Columns<'a> {
@@ -67,6 +70,8 @@ impl Columns<'_> {
             source.joins.iter().for_each(|join| self.operand(&join.to));
             source.filters.iter().for_each(|filter| self.filter(filter));
             source.order.iter().for_each(|order| self.column(order.column));
+            let start = source.recursion.iter().flat_map(|recursion| &recursion.start);
+            start.for_each(|filter| self.filter(filter));
         }
         document.filters.iter().for_each(|filter| self.filter(filter));
         for segment in document.key.iter().chain(document.aliases.iter().flatten()) {

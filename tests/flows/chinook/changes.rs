@@ -11,7 +11,7 @@ mod moves;
 mod rows;
 mod turns;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// One transaction.
 #[derive(Debug, Clone)]

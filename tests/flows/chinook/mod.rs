@@ -12,5 +12,4 @@ mod embedded;
 mod expectations;
 mod losses;
 mod postgresql;
-mod random;
 mod sessions;

@@ -17,7 +17,7 @@ mod lock_look_write;
 mod missed;
 mod moving;
 mod orphans;
-mod process;
+pub mod process;
 mod scene;
 mod second_attempts;
 mod stop;

@@ -52,6 +52,7 @@ impl Draft {
             filters: vec![],
             order: vec![],
             limit: None,
+            recursion: None,
         };
         self.document.sources.push(source);
         let id = self.document.sources.len() - 1;

@@ -13,6 +13,8 @@ mod hops;
 mod lookups;
 mod measure;
 mod nodes;
+mod recursion;
+mod recursion_reverse;
 mod reverse;
 mod scopes;
 mod values;

@@ -21,10 +21,14 @@ pub(super) enum Kind {
 
 impl Checker<'_, '_> {
     pub fn members(&mut self, members: &[Member], place: Place) -> Vec<(String, Value)> {
-        members
-            .iter()
-            .filter_map(|member| Some((member.name.clone(), self.value(&member.value, place)?)))
-            .collect()
+        let mut checked = Vec::new();
+        for member in members {
+            let outside = std::mem::replace(&mut self.member, member.name.clone());
+            let value = self.value(&member.value, place);
+            self.member = outside;
+            checked.extend(value.map(|value| (member.name.clone(), value)));
+        }
+        checked
     }
 
     pub(super) fn value(&mut self, value: &At<syntax::Value>, place: Place) -> Option<Value> {
@@ -62,6 +66,13 @@ impl Checker<'_, '_> {
             }
             syntax::Value::Merge(values) => self.merge(values, place),
             syntax::Value::Sql(expression) => self.expression(expression, place),
+            syntax::Value::Ancestors { rows, parent, body } => self.ancestors(rows, parent, body, place),
+            syntax::Value::Tree {
+                rows,
+                parent,
+                start,
+                body,
+            } => self.tree(rows, parent, start.as_deref(), body, place),
         }
     }
 

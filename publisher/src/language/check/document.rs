@@ -20,6 +20,8 @@ pub struct Checker<'a, 'r> {
     pub sources: Vec<Source>,
     /// All that are declared, in their order.
     pub scopes: Vec<(String, ScopeState)>,
+    /// The member of the body that is looked at.
+    pub member: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,7 @@ pub fn check(
         report,
         sources: vec![source(root, Role::Root)],
         scopes,
+        member: String::new(),
     };
 
     let root_id = checker.root_id(declaration);
@@ -101,5 +104,6 @@ pub fn source(table: Arc<Table>, role: Role) -> Source {
         filters: Vec::new(),
         order: Vec::new(),
         limit: None,
+        recursion: None,
     }
 }

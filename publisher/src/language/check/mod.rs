@@ -18,6 +18,7 @@ mod joins;
 mod key;
 mod lookups;
 mod names;
+mod recursion;
 mod root;
 mod scopes;
 mod shapes;

@@ -70,7 +70,9 @@ impl Checker<'_, '_> {
                 gather: Gather::By(_),
                 ..
             } => Shape::Object,
-            Value::Many { .. } | Value::List(_) => Shape::Array,
+            Value::Many { .. } | Value::List(_) | Value::Ancestors { .. } | Value::Tree { .. } => {
+                Shape::Array
+            }
             Value::First(values) => self.of_all(values),
             Value::Merge(values) => values
                 .iter()

@@ -9,14 +9,27 @@ use crate::language::yaml::{Content, Entry, Node, Plain, Span};
 
 use super::fields::{Keys, boolean, get, list, name, names, scalar, wrong};
 use super::json::json;
-use super::{conditions, rows};
+use super::{conditions, recursion, rows};
 
 /// A map with one of these is a node.
-const KEYWORDS: [&str; 14] = [
-    "one", "many", "count", "sum", "avg", "min", "max", "any", "all", "first", "merge", "sql", "text",
+const KEYWORDS: [&str; 16] = [
+    "one",
+    "many",
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "any",
+    "all",
+    "ancestors",
+    "tree",
+    "first",
+    "merge",
+    "sql",
+    "text",
     "value",
 ];
-const KEYWORDS_LATER: [&str; 2] = ["ancestors", "tree"];
 const OPTIONS: [&str; 11] = [
     "via", "match", "where", "order", "limit", "by", "body", "parent", "start", "distinct", "flat",
 ];
@@ -38,6 +51,8 @@ const ALL: Keys = keys("\"all\"", &["all", "via", "match", "where"]);
 const FIRST: Keys = keys("\"first\"", &["first"]);
 const MERGE: Keys = keys("\"merge\"", &["merge"]);
 const SQL: Keys = keys("\"sql\"", &["sql"]);
+const ANCESTORS: Keys = keys("\"ancestors\"", &["ancestors", "parent", "match", "body"]);
+const TREE: Keys = keys("\"tree\"", &["tree", "parent", "start", "where", "order", "body"]);
 const TEXT: Keys = keys("\"text\"", &["text"]);
 const VALUE: Keys = keys("\"value\"", &["value"]);
 
@@ -78,10 +93,7 @@ fn map_value(node: &Node, entries: &[Entry], report: &mut Report<'_>) -> Option<
     {
         return Some(Value::Object(members(entries, report)));
     }
-    let is_keyword = |entry: &&Entry| {
-        let key = entry.key.as_str();
-        KEYWORDS.contains(&key) || KEYWORDS_LATER.contains(&key)
-    };
+    let is_keyword = |entry: &&Entry| KEYWORDS.contains(&entry.key.as_str());
     match entries.iter().find(is_keyword) {
         Some(keyword) => node_value(keyword, node, entries, report),
         None => Some(Value::Object(members(entries, report))),
@@ -102,15 +114,18 @@ fn node_value(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Repo
         "first" => FIRST,
         "merge" => MERGE,
         "sql" => SQL,
+        "ancestors" => ANCESTORS,
+        "tree" => TREE,
         "text" => TEXT,
-        "value" => VALUE,
-        later => return report.not_supported(keyword.at, &format!("\"{later}\"")),
+        _ => VALUE,
     };
     check_options(&keys, &keyword.key, entries, report);
     match keyword.key.as_str() {
         "first" => first(&keyword.value, report),
         "merge" => merge(&keyword.value, report),
         "sql" => sql(&keyword.value, report),
+        "ancestors" => recursion::ancestors(keyword, node, entries, report),
+        "tree" => recursion::tree(keyword, node, entries, report),
         "text" => Some(Value::Text(name(&keyword.value, "\"text\"", report)?)),
         "value" => json(&keyword.value, report).map(Value::Constant),
         "count" => Some(Value::Count {
@@ -204,7 +219,7 @@ fn aggregate(
     })
 }
 
-fn node_rows(keyword: &Entry, entries: &[Entry], report: &mut Report<'_>) -> Option<Rows> {
+pub fn node_rows(keyword: &Entry, entries: &[Entry], report: &mut Report<'_>) -> Option<Rows> {
     let table = rows::table(&keyword.value, &keyword.key, report);
     rows_of(table, entries, report)
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::document::{
-    ColumnRef, Document, Filter, Gather, KeySegment, Operand, Piece, Role, Source, Test, Value,
+    ColumnRef, Direction, Document, Filter, Gather, KeySegment, Operand, Piece, Recursion, Role, Source,
+    Test, Value,
 };
 
 /// One line for each source: `2 scope store via 1: id = 1.store_id`.
@@ -34,6 +35,9 @@ pub fn sources(document: &Document) -> String {
                 if order.descending { "-" } else { "" },
                 column(document, order.column)
             );
+        }
+        if let Some(recursion) = &source.recursion {
+            let _ = write!(line, " {}", recursive(document, source, recursion));
         }
         if let Some(limit) = source.limit {
             let _ = write!(line, " limit {limit}");
@@ -180,6 +184,10 @@ fn value(document: &Document, it: &Value) -> String {
             aggregate,
             column: it,
         } => format!("{} {source} {}", aggregate.keyword(), column(document, *it)),
+        Value::Ancestors { source, body } => format!("ancestors {source} {}", value(document, body)),
+        Value::Tree { source, body, below } => {
+            format!("tree {source} {} below {below}", object(document, body))
+        }
         Value::List(it) => format!("[{}]", values(document, it)),
         Value::Merge(it) => format!("merge [{}]", values(document, it)),
         Value::Sql(it) => {
@@ -192,6 +200,26 @@ fn value(document: &Document, it: &Value) -> String {
         Value::Count { source } => format!("count {source}"),
         Value::First(it) => format!("first [{}]", values(document, it)),
     }
+}
+
+/// `up by parent_id = id start 3.kind = 'x'`
+fn recursive(document: &Document, source: &Source, recursion: &Recursion) -> String {
+    let name = |column: usize| source.table.columns[column].name.as_str();
+    let links = recursion.links.iter();
+    let links: Vec<_> = links
+        .map(|link| format!("{} = {}", name(link.parent), name(link.key)))
+        .collect();
+    let way = if recursion.direction == Direction::Up {
+        "up"
+    } else {
+        "down"
+    };
+    let start: Vec<_> = recursion
+        .start
+        .iter()
+        .map(|it| format!(" start {}", filter(document, it)))
+        .collect();
+    format!("{way} by {}{}", links.join(" and "), start.concat())
 }
 
 fn values(document: &Document, values: &[Value]) -> String {

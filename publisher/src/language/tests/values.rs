@@ -1,6 +1,6 @@
 //! Constructs that make one value of several.
 
-use super::constructs::check_product;
+use super::constructs::{check_document, check_product};
 
 #[test]
 fn aggregates_take_a_column_with_its_table() {
@@ -66,4 +66,36 @@ fn expressions_name_their_columns() {
         "1 node in 0: review on product_id = 0.id",
     );
     check_product("a: { sql: 5 }", "{a: sql 5}", "");
+}
+
+#[test]
+fn ancestors_and_trees() {
+    check_document(
+        "category",
+        "a: { ancestors: category, parent: parent_id, body: { n: name, of: parent.name } }",
+        "{a: ancestors 1 {n: 1.name, of: 0.name}}",
+        "1 node in 0: category on id = 0.parent_id up by parent_id = id",
+    );
+    check_product(
+        "a: { ancestors: category, parent: [parent_id], match: { id: brand_id, name: { value: x } }, body: name }",
+        "{a: ancestors 1 1.name}",
+        "1 node in 0: category on id = 0.brand_id and name = 'x' up by parent_id = id limit 1",
+    );
+    check_document(
+        "category",
+        "a: { tree: category, parent: parent_id, where: { name: x }, order: [-name], body: { n: name } }",
+        "{a: tree 1 {n: 1.name} below a}",
+        "1 node in 0: category on parent_id = 0.id where 1.name = 'x' order -1.name down by parent_id = id",
+    );
+    check_product(
+        "o: { first: [{ tree: category, parent: parent_id, start: { where: { id: root.brand_id, parent_id: null } }, body: { body: { n: name } } }] }",
+        "{o: first [tree 1 {n: 1.name} below o]}",
+        "1 node in 0: category on id = 0.brand_id down by parent_id = id start 1.parent_id is null",
+    );
+    // Without a foreign key the primary key is named.
+    check_product(
+        "a: { tree: price, parent: store_id, start: { where: { product_id: parent.id } }, body: { b: { c: amount } } }",
+        "{a: tree 1 {b: {c: 1.amount}} below a}",
+        "1 node in 0: price on product_id = 0.id down by store_id = id",
+    );
 }

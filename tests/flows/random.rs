@@ -25,9 +25,23 @@ impl Random {
         self.up_to(chances) == 1
     }
 
+    /// From 0, and less than `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        let end = u64::try_from(end).expect("a length");
+        usize::try_from(self.next() % end).expect("less than a length")
+    }
+
+    /// True so many times in a hundred.
+    pub fn percent(&mut self, percent: u64) -> bool {
+        self.up_to(100) <= percent
+    }
+
     pub fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        let at = self.next() % of.len() as u64;
-        of[usize::try_from(at).expect("a short list")]
+        of[self.below(of.len())]
+    }
+
+    pub fn one_of<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
     }
 
     pub fn shuffle<T>(&mut self, items: &mut [T]) {

@@ -1,0 +1,147 @@
+//! Random schemas, documents and histories: after all that happened the mirror must hold what a second, naive reading of
+//! the language says (docs/differential.md).
+//!
+//! A seed gives a case, always the same. To add a construct: the generator writes it (`nodes`, `conditions`, `links`,
+//! `document`) behind a name in `features`, and `pubsync_tests::naive` says what it means.
+
+mod case;
+mod compare;
+mod conditions;
+mod databases;
+mod document;
+mod drive;
+mod features;
+mod history;
+mod invent;
+mod links;
+mod model;
+mod nodes;
+mod shrink;
+mod statements;
+
+use std::{env, fmt::Debug, ops::Range, panic::AssertUnwindSafe, str::FromStr};
+
+use futures::{FutureExt as _, StreamExt as _, stream};
+
+use case::Case;
+use databases::Databases;
+use drive::Tally;
+
+/// Seeds of every run.
+const SEEDS: Range<u64> = 0..200;
+
+/// Cases at once.
+const AT_ONCE: usize = 4;
+
+/// Refused documents in a hundred; more means that generator and product do not agree on the language.
+const MOST_REFUSED: usize = 10;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn differential() {
+    let first = setting("PUBSYNC_SEED", SEEDS.start);
+    let count = setting(
+        "PUBSYNC_SEEDS",
+        if env::var_os("PUBSYNC_SEED").is_some() {
+            1
+        } else {
+            SEEDS.end
+        },
+    );
+    let collect = env::var_os("PUBSYNC_COLLECT").is_some();
+    let databases = &Databases::default();
+    let mut played = stream::iter(first..first + count)
+        .map(|seed| async move { (seed, outcome(databases, &Case::of_seed(seed)).await) })
+        .buffer_unordered(AT_ONCE);
+    let (mut total, mut failing, mut done) = (Tally::default(), Vec::new(), 0_u64);
+    while let Some((seed, outcome)) = played.next().await {
+        done += 1;
+        match outcome {
+            Ok(tally) => add(&mut total, tally),
+            Err(difference) => {
+                failing.push(seed);
+                report(databases, seed, &difference, collect).await;
+                if !collect {
+                    break;
+                }
+            }
+        }
+        if done.is_multiple_of(100) {
+            println!("{done} seeds: {}", shown(&total));
+        }
+    }
+    println!("{done} seeds: {}", shown(&total));
+    for refusal in total.refused.iter().filter(|_| collect) {
+        println!("refused: {refusal}");
+    }
+    assert!(failing.is_empty(), "seeds that fail: {failing:?}");
+    let refused = total.refused.len() * 100;
+    assert!(
+        refused <= MOST_REFUSED * total.documents,
+        "{} of {} documents were refused, such as:\n{}",
+        total.refused.len(),
+        total.documents,
+        total
+            .refused
+            .iter()
+            .take(5)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
+}
+
+fn setting<T: FromStr<Err: Debug>>(name: &str, default: T) -> T {
+    env::var(name).map_or(default, |text| text.parse().expect(name))
+}
+
+/// A panic is a difference, too.
+async fn outcome(databases: &Databases, case: &Case) -> Result<Tally, String> {
+    let played = AssertUnwindSafe(drive::play(databases, case))
+        .catch_unwind()
+        .await;
+    played.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(format!("panic: {}", text.unwrap_or_default()))
+    })
+}
+
+/// The smallest case that still fails, and how to see it again.
+async fn report(databases: &Databases, seed: u64, difference: &str, briefly: bool) {
+    println!("seed {seed} fails\n{difference}");
+    println!(
+        "again: PUBSYNC_SEED={seed} cargo test -p pubsync-tests --test flows differential::differential -- --nocapture"
+    );
+    let file = env::temp_dir().join(format!("pubsync-differential-{seed}.txt"));
+    let case = Case::of_seed(seed);
+    match std::fs::write(&file, format!("{case}\n{difference}\n")) {
+        Ok(()) => println!("the whole case: {}", file.display()),
+        Err(error) => println!("{}: {error}", file.display()),
+    }
+    if briefly {
+        return;
+    }
+    let (case, difference) = shrink::shrink(databases, case, difference.to_owned()).await;
+    println!("as small as it gets:\n{case}\n{difference}");
+}
+
+fn add(total: &mut Tally, tally: Tally) {
+    total.documents += tally.documents;
+    total.refused.extend(tally.refused);
+    total.compared += tally.compared;
+    total.failed += tally.failed;
+    total.statements += tally.statements;
+    total.rejected += tally.rejected;
+}
+
+fn shown(tally: &Tally) -> String {
+    format!(
+        "{} documents declared ({} refused), {} statements ({} rejected by the database), {} bodies equal, {} failures as they must be",
+        tally.documents,
+        tally.refused.len(),
+        tally.statements,
+        tally.rejected,
+        tally.compared,
+        tally.failed
+    )
+}
