@@ -8,7 +8,7 @@ use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::run;
 use pubsync_schema::store::{Store, rows_parameter};
 use pubsync_schema::wire::{PublishWork, Selection};
-use pubsync_schema::writeset;
+use pubsync_schema::writeset::{self, WriteSet};
 use pubsync_synchronizer::resync;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
@@ -50,6 +50,7 @@ impl Apply<'_> {
                 None => report.removed.push(change.document.clone()),
             }
         }
+        self.give_up_filling(&txn, &changes, &standing).await?;
         definition::remove(&txn, self.store, &report.removed).await?;
         self.drop_work(&txn, &report.removed).await?;
         ledger::insert(&txn, self.store, &entries).await?;
@@ -137,6 +138,32 @@ impl Apply<'_> {
             }
         }
         Ok(entries)
+    }
+
+    /// Where a document goes no more, an index that was being filled is never complete, and must not serve.
+    async fn give_up_filling(
+        &self,
+        txn: &DatabaseTransaction,
+        changes: &[DocumentChange],
+        standing: &Standing,
+    ) -> Result<(), ApplyError> {
+        let goes = |set: &WriteSet| {
+            let of_set = |change: &&DocumentChange| change.document == set.document;
+            let change = changes.iter().find(of_set);
+            change.is_none_or(|c| c.change != ChangeKind::Removed && !c.left.contains(&set.target))
+        };
+        for set in standing.write_sets.values().filter(|set| !goes(set)) {
+            let Some(filling) = &set.filling else {
+                continue;
+            };
+            let mut next = set.clone();
+            next.retired.push(filling.collection.clone());
+            next.filling = None;
+            if writeset::raise(txn, self.store, &next).await?.is_none() {
+                return Err(ApplyError::Changed);
+            }
+        }
+        Ok(())
     }
 
     /// What was on its way for documents that are declared no more: nobody would ever settle it.

@@ -219,3 +219,20 @@ async fn an_index_that_refuses_documents_does_not_serve() {
     search.assert_moved(&old, &[("1", "one"), ("2", "two")]).await;
     search.indexes.lose_everything().await;
 }
+
+/// A document that is declared no more while its new index is filled: what is half filled never serves.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_of_a_removed_document_is_not_moved() {
+    let search = Search::begin("removedmove").await;
+    let old = search.indexes.indexes_of("product").await;
+    search.apply(KEYWORD).await;
+    search.scene.apply(search.process(), &[]).await;
+    search.process().refresh().await;
+    for _ in 0..2 {
+        search.process().sweep().await;
+    }
+    assert_eq!(search.indexes.indexes_of("product").await, old);
+    assert_eq!(search.indexes.all().await, old);
+    search.assert_names(&[("1", "one"), ("2", "two")]).await;
+    search.indexes.lose_everything().await;
+}
