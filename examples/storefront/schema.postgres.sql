@@ -70,7 +70,7 @@ CREATE TABLE product (
     sku        text NOT NULL UNIQUE,
     is_active  boolean NOT NULL DEFAULT true,
     attributes jsonb NOT NULL DEFAULT '{}',
-    rating     numeric(3,2),
+    rating     numeric(5,2),
     new_until  timestamp,
     created_at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP
 );

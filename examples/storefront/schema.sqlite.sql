@@ -71,7 +71,7 @@ CREATE TABLE product (
     sku        TEXT NOT NULL UNIQUE,
     is_active  BOOLEAN NOT NULL DEFAULT true,
     attributes JSON NOT NULL DEFAULT '{}',
-    rating     NUMERIC(3,2),
+    rating     NUMERIC(5,2),
     new_until  DATETIME,
     created_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP
 );

@@ -10,8 +10,8 @@ use pubsync_schema::wire::TableImages;
 use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
 
 use crate::build::{BuildError, Built, build};
-use crate::plan::DocumentPlan;
-use crate::publisher::{Publisher, RootPage, Source};
+use crate::plan::{AllRoots, DocumentPlan, Pages, Position};
+use crate::publisher::{Publisher, RootPage, Source, Walked};
 
 /// Answers both questions by the SELECTs that the planner made.
 pub struct Declarative {
@@ -33,6 +33,30 @@ impl Declarative {
             .iter()
             .map(|row| row.try_get_by_index(0))
             .collect()
+    }
+
+    async fn page(
+        &self,
+        source: Source<'_>,
+        pages: &Pages,
+        after: Option<String>,
+        limit: u64,
+        position: impl FnOnce(String) -> Position + Send,
+    ) -> Result<Walked, DbErr> {
+        let limit_value = Value::from(limit as i64);
+        let roots = match after {
+            None => self.roots(source, &pages.first, vec![limit_value]).await?,
+            Some(after) => {
+                self.roots(source, &pages.next, vec![limit_value, after.into()])
+                    .await?
+            }
+        };
+        let is_last = (roots.len() as u64) < limit;
+        let next = roots.last().filter(|_| !is_last).cloned();
+        Ok(Walked {
+            next: next.map(|root| position(root).to_text()),
+            roots,
+        })
     }
 
     /// The rows of a message in the order of columns that the reverse path expects; `None` where the message was
@@ -81,13 +105,40 @@ impl Publisher for Declarative {
         Ok(found.into_iter().take(page.limit as usize).collect())
     }
 
-    async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr> {
-        self.roots(
-            source,
-            &self.plan.all_roots.sql,
-            vec![after(page), (page.limit as i64).into()],
-        )
-        .await
+    async fn all(&self, source: Source<'_>, from: Option<&str>, limit: u64) -> Result<Walked, DbErr> {
+        let at = from.and_then(Position::parse);
+        match (&self.plan.all_roots, at) {
+            (AllRoots::Sorted(pages), at) => {
+                let after = match at {
+                    Some(Position::Sorted(root)) => Some(root),
+                    _ => None,
+                };
+                self.page(source, pages, after, limit, Position::Sorted).await
+            }
+            (AllRoots::ByKey { mirror, .. }, Some(Position::Mirror(after))) => {
+                self.page(source, mirror, after, limit, mirror_position).await
+            }
+            (
+                AllRoots::ByKey {
+                    source: pages,
+                    mirror,
+                },
+                at,
+            ) => {
+                let after = match at {
+                    Some(Position::Source(root)) => Some(root),
+                    _ => None,
+                };
+                let mut walked = self.page(source, pages, after, limit, Position::Source).await?;
+                if walked.next.is_none() {
+                    let rest = limit - walked.roots.len() as u64;
+                    let only_there = self.page(source, mirror, None, rest, mirror_position).await?;
+                    walked.roots.extend(only_there.roots);
+                    walked.next = only_there.next;
+                }
+                Ok(walked)
+            }
+        }
     }
 
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {
@@ -97,4 +148,8 @@ impl Publisher for Declarative {
 
 fn after(page: RootPage<'_>) -> Value {
     Value::from(page.after.map(str::to_owned))
+}
+
+fn mirror_position(root: String) -> Position {
+    Position::Mirror(Some(root))
 }

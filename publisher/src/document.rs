@@ -55,7 +55,10 @@ pub struct ColumnRef {
 /// A table that takes part in a document.
 #[derive(Debug, Clone)]
 pub struct Source {
+    /// Of a query its columns, under its name.
     pub table: Arc<Table>,
+    /// Where its rows come from instead of a table.
+    pub query: Option<Arc<Query>>,
     pub role: Role,
     /// How its rows meet rows of earlier sources; all must hold. Empty for the root, and for a scope that takes
     /// every row.
@@ -93,6 +96,43 @@ pub struct Link {
     pub parent: usize,
     /// The column that it names: index into the same columns.
     pub key: usize,
+}
+
+/// A query that stands in place of a table; its joins are over `id` alone.
+#[derive(Debug)]
+pub struct Query {
+    pub name: String,
+    /// One SELECT that fits in parentheses.
+    pub sql: String,
+    /// Columns that tell which of its rows a change touches.
+    pub id: Vec<usize>,
+    /// Every table that it reads.
+    pub depends: Vec<Depends>,
+}
+
+/// How rows of one table touch rows of a query.
+#[derive(Debug)]
+pub struct Depends {
+    pub table: Arc<Table>,
+    /// A SELECT of values of the query's id, for one old or new row of the table.
+    pub pieces: Vec<DependsPiece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DependsPiece {
+    Text(String),
+    /// A column of the row.
+    Column(usize),
+}
+
+impl Depends {
+    /// Columns of the row that the SELECT needs.
+    pub fn columns(&self) -> impl Iterator<Item = usize> + '_ {
+        self.pieces.iter().filter_map(|piece| match piece {
+            DependsPiece::Column(column) => Some(*column),
+            DependsPiece::Text(_) => None,
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

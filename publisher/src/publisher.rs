@@ -17,6 +17,14 @@ pub struct RootPage<'a> {
     pub limit: u64,
 }
 
+/// A page of all roots.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Walked {
+    pub roots: Vec<String>,
+    /// What the next page is asked for with; `None` after the last one.
+    pub next: Option<String>,
+}
+
 #[async_trait]
 pub trait Publisher: Send + Sync {
     /// Roots whose documents may differ because rows changed as these images say. Too many is right, too few is a
@@ -31,11 +39,13 @@ pub trait Publisher: Send + Sync {
         page: RootPage<'_>,
     ) -> Result<Vec<String>, DbErr>;
 
-    /// All roots: of the source, and of live mirror rows, together.
+    /// All roots: of the source, and of live mirror rows, together. At most `limit`, from where the page before said
+    /// (`None`: from the start). The order is the publisher's own, as long as the walk finds every root that is there all the
+    /// while; roots that come and go meanwhile are announced by their triggers. One that is given twice is built twice.
     ///
     /// # Errors
     /// Of the database.
-    async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr>;
+    async fn all(&self, source: Source<'_>, from: Option<&str>, limit: u64) -> Result<Walked, DbErr>;
 
     /// The documents of these roots as of the source's snapshot. A root that is not there has none: absence means
     /// delete. What exists and cannot be built is a failure, never absent.

@@ -106,7 +106,10 @@ impl Registry {
             return Ok(());
         }
         let store = &self.street.store;
-        let catalogue = catalogue::introspect(&store.read, store.dialect(), store.names.name()).await?;
+        let mut catalogue = catalogue::introspect(&store.read, store.dialect(), store.names.name()).await?;
+        let files: Vec<SourceFile> = wanted.iter().map(file).collect();
+        let statements = language::statements(&files, &catalogue);
+        catalogue::describe(&store.write, store.dialect(), &mut catalogue, statements).await?;
         let mut documents = Documents::new();
         let mut unusable = BTreeMap::new();
         for definition in wanted.iter() {
@@ -149,14 +152,18 @@ impl Registry {
     }
 }
 
-/// From stored YAML to a plan, against the tables of now.
-fn compile(street: &Street, catalogue: &Catalogue, definition: &Definition) -> Result<Compiled, String> {
-    let file = SourceFile {
+/// The document as it was applied.
+fn file(definition: &Definition) -> SourceFile {
+    SourceFile {
         name: format!("{}.yaml", definition.document),
         text: definition.yaml.clone(),
-    };
+    }
+}
+
+/// From stored YAML to a plan, against the tables of now.
+fn compile(street: &Street, catalogue: &Catalogue, definition: &Definition) -> Result<Compiled, String> {
     let targets: Vec<&String> = definition.shape.targets.keys().collect();
-    let documents = language::check(&[file], catalogue, &targets).map_err(|problems| {
+    let documents = language::check(&[file(definition)], catalogue, &targets).map_err(|problems| {
         problems
             .iter()
             .map(ToString::to_string)

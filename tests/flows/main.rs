@@ -10,6 +10,7 @@ mod demo;
 mod differential;
 mod direct;
 mod errors;
+mod examples;
 mod fanout;
 mod planning;
 mod random;

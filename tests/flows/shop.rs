@@ -32,7 +32,7 @@ async fn shop(world: &World, config: &str) {
 }
 
 /// The example's configuration with the world's lines for the same settings.
-fn readdressed(example: &str, world: &str) -> String {
+pub fn readdressed(example: &str, world: &str) -> String {
     let setting = |line: &str| line.split_once(": ").map(|(name, _)| name.to_owned());
     let line = |line: &str| {
         let own = world

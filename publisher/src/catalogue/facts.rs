@@ -65,6 +65,7 @@ impl Facts {
         };
         Catalogue {
             tables: tables.into_iter().map(named).collect(),
+            statements: BTreeMap::new(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the database says of its tables: columns, types, keys and foreign keys. Read from PostgreSQL or SQLite,
 //! the same shape for both.
 
+mod describe;
 mod facts;
 mod postgres;
 mod sqlite;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use pubsync_schema::dialect::Dialect;
 use sea_orm::{ConnectionTrait, DbErr};
 
+pub use describe::describe;
 pub(crate) use facts::texts;
 
 /// Reads the catalogue. Left out are the database's own tables and pubsync's: the schema `own` (SQLite: tables whose
@@ -37,6 +39,23 @@ pub async fn introspect(
 pub struct Catalogue {
     /// By the name that documents use: the bare name in the default schema, else `schema.table`.
     pub tables: BTreeMap<String, Arc<Table>>,
+    /// What statements in documents answer; see [`describe`].
+    pub statements: BTreeMap<Statement, Result<Described, String>>,
+}
+
+/// A SELECT of a document, under a name for people.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Statement {
+    pub name: String,
+    pub sql: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// The columns, as a table of this name without keys.
+    pub table: Arc<Table>,
+    /// Schema (SQLite: none) and name of each table that it reads.
+    pub reads: Vec<(Option<String>, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,24 +16,8 @@ pub(super) async fn read(conn: &impl ConnectionTrait, own: &str) -> Result<Facts
         default_schema: default_schema.into_iter().flatten().next().flatten(),
         ..Facts::default()
     };
-    for row in texts(conn, &columns(), vec![own.into()], 8).await? {
-        if let [
-            schema,
-            Some(table),
-            Some(name),
-            Some(sql_type),
-            Some(base),
-            Some(class),
-            modifier,
-            not_null,
-        ] = &row[..]
-        {
-            let column = Column {
-                name: name.clone(),
-                sql_type: sql_type.clone(),
-                kind: kind(base, class, modifier.as_deref()),
-                nullable: not_null.as_deref() != Some("true"),
-            };
+    for row in texts(conn, &columns(TABLES), vec![own.into()], 8).await? {
+        if let ([schema, Some(table)], Some(column)) = (&row[..2], column(&row[2..])) {
             facts.columns.push(((schema.clone(), table.clone()), column));
         }
     }
@@ -70,8 +54,57 @@ pub(super) async fn read(conn: &impl ConnectionTrait, own: &str) -> Result<Facts
     Ok(facts)
 }
 
-/// A domain counts as the type at its bottom, with the modifier that it was declared with there.
-fn columns() -> String {
+/// Columns of a temporary view, in their order.
+pub(super) async fn view(conn: &impl ConnectionTrait, name: &str) -> Result<Vec<Column>, DbErr> {
+    let this = "c.relkind = 'v' AND c.relnamespace = pg_my_temp_schema() AND c.relname = $1";
+    let rows = texts(conn, &columns(this), vec![name.into()], 8).await?;
+    Ok(rows.iter().filter_map(|row| column(&row[2..])).collect())
+}
+
+/// What is no view among all that a temporary view reads, through other views too.
+pub(super) async fn reads(
+    conn: &impl ConnectionTrait,
+    name: &str,
+) -> Result<Vec<(Option<String>, String)>, DbErr> {
+    let sql = "WITH RECURSIVE read(id) AS ( \
+           SELECT c.oid FROM pg_class c WHERE c.relnamespace = pg_my_temp_schema() AND c.relname = $1 \
+           UNION \
+           SELECT d.refobjid FROM read r JOIN pg_class c ON c.oid = r.id AND c.relkind = 'v' \
+           JOIN pg_rewrite w ON w.ev_class = c.oid \
+           JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid \
+             AND d.refclassid = 'pg_class'::regclass \
+         ) SELECT n.nspname::text, c.relname::text FROM read r JOIN pg_class c ON c.oid = r.id AND c.relkind <> 'v' \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname <> 'pg_catalog' ORDER BY 1, 2";
+    let rows = texts(conn, sql, vec![name.into()], 2).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|mut row| Some((row.remove(0), row.remove(0)?)))
+        .collect())
+}
+
+/// From name, type, base type, class, modifier, whether it takes no null.
+fn column(row: &[Option<String>]) -> Option<Column> {
+    let [
+        Some(name),
+        Some(sql_type),
+        Some(base),
+        Some(class),
+        modifier,
+        not_null,
+    ] = row
+    else {
+        return None;
+    };
+    Some(Column {
+        name: name.clone(),
+        sql_type: sql_type.clone(),
+        kind: kind(base, class, modifier.as_deref()),
+        nullable: not_null.as_deref() != Some("true"),
+    })
+}
+
+/// A domain counts as the type at its bottom, with the modifier that it was declared with there. `tables`: which.
+fn columns(tables: &str) -> String {
     format!(
         "WITH RECURSIVE domain(declared, base, modifier, depth) AS ( \
            SELECT oid, typbasetype, typtypmod, 1 FROM pg_type WHERE typtype = 'd' \
@@ -86,7 +119,7 @@ fn columns() -> String {
          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
          LEFT JOIN bottom b ON b.declared = a.atttypid \
          JOIN pg_type t ON t.oid = coalesce(b.base, a.atttypid) \
-         WHERE {TABLES} ORDER BY n.nspname, c.relname, a.attnum"
+         WHERE {tables} ORDER BY n.nspname, c.relname, a.attnum"
     )
 }
 

@@ -1,6 +1,6 @@
 //! The catalogue of SQLite, from its pragma functions. Types are what the declaration says, by name.
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use super::facts::{Facts, KeyColumn, Reference, texts};
 use super::{Column, ColumnKind};
@@ -60,6 +60,51 @@ pub(super) async fn read(conn: &impl ConnectionTrait, own: &str) -> Result<Facts
         }
     }
     Ok(facts)
+}
+
+/// Columns of a temporary view, in their order. An expression has the name of its affinity for a type, or none.
+pub(super) async fn view(conn: &impl ConnectionTrait, name: &str) -> Result<Vec<Column>, DbErr> {
+    let sql = "SELECT name, type FROM pragma_table_xinfo($1) ORDER BY cid";
+    let rows = texts(conn, sql, vec![name.into()], 2).await?;
+    let column = |mut row: Vec<Option<String>>| {
+        let sql_type = row.pop()?.unwrap_or_default();
+        Some(Column {
+            name: row.pop()??,
+            kind: match sql_type.as_str() {
+                "NUM" => ColumnKind::Numeric { scale: None },
+                declared => kind(declared),
+            },
+            sql_type,
+            nullable: true,
+        })
+    };
+    Ok(rows.into_iter().filter_map(column).collect())
+}
+
+/// The tables whose pages the statement's program opens, and those of the indexes that it opens.
+pub(super) async fn reads(
+    conn: &impl ConnectionTrait,
+    sql: &str,
+) -> Result<Vec<(Option<String>, String)>, DbErr> {
+    let explain = Statement::from_string(conn.get_database_backend(), format!("EXPLAIN {sql}"));
+    let mut pages = Vec::new();
+    for row in conn.query_all_raw(explain).await? {
+        let (opcode, page, database): (String, i64, i64) = (
+            row.try_get_by("opcode")?,
+            row.try_get_by("p2")?,
+            row.try_get_by("p3")?,
+        );
+        if opcode == "OpenRead" && database == 0 {
+            pages.push(page);
+        }
+    }
+    let pages = serde_json::to_string(&pages).unwrap_or_default();
+    let sql = "SELECT DISTINCT tbl_name FROM sqlite_schema WHERE rootpage IN (SELECT value FROM json_each($1)) ORDER BY 1";
+    let rows = texts(conn, sql, vec![pages.into()], 1).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|mut row| Some((None, row.remove(0)?)))
+        .collect())
 }
 
 fn key(table: &str, index: &str, primary: bool, column: Option<&String>) -> KeyColumn {

@@ -22,6 +22,22 @@ pub enum Piece {
 /// # Errors
 /// What is wrong with the text.
 pub fn parse(text: &str) -> Result<Expression, String> {
+    read(text, false)
+}
+
+/// The same of a SELECT, which reads tables.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse_query(text: &str) -> Result<Expression, String> {
+    read(text, true).map_err(|message| {
+        message
+            .replace("an expression", "a query")
+            .replace("the expression", "the query")
+    })
+}
+
+fn read(text: &str, reads_tables: bool) -> Result<Expression, String> {
     if text.trim().is_empty() {
         return Err("the expression is empty".to_owned());
     }
@@ -30,6 +46,7 @@ pub fn parse(text: &str) -> Result<Expression, String> {
         pieces: Vec::new(),
         brackets: Vec::new(),
         parameter: None,
+        reads_tables,
     };
     while !reader.rest.is_empty() {
         reader.step()?;
@@ -49,6 +66,7 @@ struct Reader<'a> {
     /// Open ones.
     brackets: Vec<char>,
     parameter: Option<char>,
+    reads_tables: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -151,7 +169,8 @@ impl<'a> Reader<'a> {
             .find(|c: char| !is_letter(c) && !c.is_ascii_digit())
             .unwrap_or(self.rest.len());
         let word = &self.rest[..end];
-        if word.eq_ignore_ascii_case("select") || word.eq_ignore_ascii_case("table") {
+        let reads = word.eq_ignore_ascii_case("select") || word.eq_ignore_ascii_case("table");
+        if reads && !self.reads_tables {
             return Err(format!(
                 "an expression holds no \"{word}\": changes of what it reads would not be noticed"
             ));

@@ -21,7 +21,7 @@ mod yaml;
 
 use pubsync_schema::shape::{KeyPart, KeyPattern};
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Statement};
 use crate::document::{ColumnRef, Document, KeySegment, Role, Source};
 
 pub use folder::{FolderError, load_folder};
@@ -55,6 +55,13 @@ pub fn check<T: AsRef<str>>(
 pub fn check_alone<T: AsRef<str>>(files: &[SourceFile], targets: &[T]) -> Vec<Problem> {
     let targets: Vec<&str> = targets.iter().map(AsRef::as_ref).collect();
     check::check_alone(files, &targets)
+}
+
+/// SELECTs in these files of which only the database knows what they answer: [`crate::catalogue::describe`] asks it, and
+/// then [`check()`] can tell.
+#[must_use]
+pub fn statements(files: &[SourceFile], catalogue: &Catalogue) -> Vec<Statement> {
+    check::statements(files, catalogue)
 }
 
 /// The document's key template with names in place of its columns.

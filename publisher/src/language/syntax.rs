@@ -27,6 +27,7 @@ pub struct Declaration {
     pub scopes: Vec<Scope>,
     pub key: Option<At<Vec<Piece>>>,
     pub aliases: Vec<At<Vec<Piece>>>,
+    pub queries: Vec<Query>,
     pub conditions: Vec<Condition>,
     pub body: Vec<Member>,
     pub targets: Option<Vec<TargetUse>>,
@@ -46,6 +47,23 @@ pub struct Scope {
     pub optional: bool,
     /// No part of it is left out for a problem.
     pub whole: bool,
+}
+
+/// An entry of `queries`.
+#[derive(Debug, Clone)]
+pub struct Query {
+    pub name: At<String>,
+    /// `None`: the problem is noted already.
+    pub sql: Option<At<Expression>>,
+    pub id: Vec<At<Name>>,
+    pub depends: Vec<Depends>,
+}
+
+/// An entry of `depends`: the SELECT of ids, with columns of the table's row in braces.
+#[derive(Debug, Clone)]
+pub struct Depends {
+    pub table: At<Name>,
+    pub sql: At<Expression>,
 }
 
 /// How rows are found.
@@ -103,6 +121,8 @@ pub enum Condition {
 #[derive(Debug, Clone)]
 pub struct Existing {
     pub table: At<Name>,
+    /// `table` is the name of a query.
+    pub query: bool,
     pub link: Link,
     pub conditions: Vec<Condition>,
 }
@@ -184,6 +204,8 @@ pub enum Gather {
 #[derive(Debug, Clone)]
 pub struct Rows {
     pub table: At<Name>,
+    /// `table` is the name of a query.
+    pub query: bool,
     pub link: Link,
     pub conditions: Vec<Condition>,
     pub order: Vec<OrderBy>,

@@ -72,7 +72,9 @@ pub async fn check(
     files: &[SourceFile],
     targets: &[&str],
 ) -> Result<(Catalogue, Vec<Document>), ApplyError> {
-    let catalogue = catalogue::introspect(&store.read, store.dialect(), store.names.name()).await?;
+    let mut catalogue = catalogue::introspect(&store.read, store.dialect(), store.names.name()).await?;
+    let statements = language::statements(files, &catalogue);
+    catalogue::describe(&store.write, store.dialect(), &mut catalogue, statements).await?;
     let documents = language::check(files, &catalogue, targets).map_err(ApplyError::Documents)?;
     let problems = expressions::problems(&store.read, &store.names, &catalogue, &documents, files).await?;
     if problems.is_empty() {

@@ -91,6 +91,13 @@ fn edges(document: &Document, catalogue: &Catalogue) -> Vec<Edge> {
                 roles.push(role);
             }
         }
+        let queries = document.sources.iter().filter_map(|source| source.query.as_ref());
+        for query in queries {
+            let role = format!("query {}", query.name);
+            if query.depends.iter().any(|depends| depends.table == used.table) && !roles.contains(&role) {
+                roles.push(role);
+            }
+        }
         let column = |column: &usize| used.table.columns[*column].name.clone();
         Edge {
             table: table.clone(),

@@ -12,7 +12,7 @@ use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::build::{BuildError, Built};
 use crate::publish::difference;
-use crate::publisher::RootPage;
+use crate::publisher::Walked;
 use crate::registry::Compiled;
 
 /// Roots, mirror rows or keys of one page.
@@ -129,25 +129,21 @@ async fn source(
 ) -> Result<(), VerifyError> {
     let store = &street.store;
     let document = &compiled.definition.document;
-    let mut after: Option<String> = None;
+    let mut from: Option<String> = None;
     loop {
         // One snapshot for both sides: what a publisher commits meanwhile is seen on both or on neither.
         let snapshot = store.snapshot().await?;
-        let page = RootPage {
-            after: after.as_deref(),
-            limit: PAGE,
-        };
-        let roots = compiled.publisher.all(&snapshot, page).await?;
+        let Walked { roots, next } = compiled.publisher.all(&snapshot, from.as_deref(), PAGE).await?;
         let built = compiled.publisher.build(&snapshot, &roots).await?;
         let known = mirror::of_roots(&snapshot, store, document, &roots).await?;
         compare(&snapshot, store, document, (&known, built), findings).await?;
         snapshot.rollback().await?;
         report.roots += roots.len() as u64;
         progress(report.roots + report.documents);
-        if (roots.len() as u64) < PAGE {
+        if next.is_none() {
             return Ok(());
         }
-        after = roots.last().cloned();
+        from = next;
     }
 }
 
@@ -331,24 +327,23 @@ pub async fn twice(
     document(street, compiled, progress).await
 }
 
+/// Roots of one page that is only counted.
+const COUNT_PAGE: u64 = 10_000;
+
 /// How many roots a rebuild of everything would have.
 ///
 /// # Errors
 /// Of the database.
 pub async fn count_roots(street: &Street, publisher: &dyn crate::publisher::Publisher) -> Result<u64, DbErr> {
     let snapshot = street.store.snapshot().await?;
-    let (mut count, mut after): (u64, Option<String>) = (0, None);
+    let (mut count, mut from): (u64, Option<String>) = (0, None);
     loop {
-        let page = RootPage {
-            after: after.as_deref(),
-            limit: 10_000,
-        };
-        let roots = publisher.all(&snapshot, page).await?;
-        count += roots.len() as u64;
-        if roots.len() < 10_000 {
+        let walked = publisher.all(&snapshot, from.as_deref(), COUNT_PAGE).await?;
+        count += walked.roots.len() as u64;
+        if walked.next.is_none() {
             snapshot.rollback().await?;
             return Ok(count);
         }
-        after = roots.last().cloned();
+        from = walked.next;
     }
 }

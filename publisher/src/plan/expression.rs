@@ -96,7 +96,7 @@ fn sql(dialect: Dialect, value: &str, rows: &str) -> String {
 }
 
 /// A value in its column's type. On SQLite there is no column here whose affinity would make a number of a text.
-fn argument(dialect: Dialect, value: &str, column: &Column) -> String {
+pub(super) fn argument(dialect: Dialect, value: &str, column: &Column) -> String {
     match (dialect, &column.kind) {
         (Dialect::Sqlite, ColumnKind::Integer | ColumnKind::Numeric { .. } | ColumnKind::Boolean) => {
             format!("CAST({value} AS NUMERIC)")

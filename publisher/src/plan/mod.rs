@@ -17,6 +17,7 @@ mod select;
 mod slots;
 mod template;
 mod uses;
+mod walk;
 
 use std::collections::BTreeMap;
 
@@ -30,10 +31,11 @@ pub use aggregate::Fold;
 pub use expression::ExpressionUse;
 pub use mapping::mapping;
 pub use recursion::Onward;
-pub use reverse::{AllRoots, ReversePath};
+pub use reverse::ReversePath;
 pub use slots::Slot;
 pub use template::{ColumnForm, Gathering, KeyPiece, Template};
 pub use uses::{TableUse, uses};
+pub use walk::{AllRoots, Pages, Position};
 
 /// How one document is built and found. Made once per definition.
 #[derive(Debug)]
@@ -140,7 +142,7 @@ impl DocumentPlan {
             aliases,
             body,
             reverse: reverse::paths(names, &document, catalogue, &uses),
-            all_roots: reverse::all_roots(&document, names),
+            all_roots: walk::all_roots(&document, names),
             mapping: mapping(&document),
             uses,
             dialect,
@@ -173,7 +175,7 @@ impl DocumentPlan {
         for (table, path) in &self.reverse {
             all.push((format!("roots of changed rows of {table}"), &path.sql));
         }
-        all.push(("all roots".to_owned(), &self.all_roots.sql));
+        all.extend(self.all_roots.statements());
         all
     }
 }

@@ -104,6 +104,56 @@ pub(super) fn closure(
     seed: impl Fn(ColumnRef) -> String,
     from: &str,
 ) -> String {
+    let columns = kept(document, source, recursion);
+    let list = |text: &dyn Fn(ColumnRef) -> String| {
+        let texts: Vec<String> = columns.iter().map(|&column| text(column)).collect();
+        texts.join(", ")
+    };
+    let name = |column: ColumnRef| dialect.quote(&document.column_of(column).name);
+    // Texts of one collation, so that both halves of the UNION have one type whatever the columns'.
+    let plain = dialect::plain_collation(dialect);
+    let current = |column| {
+        let meta = document.column_of(column);
+        let value = dialect::text(dialect, &qualified(dialect, document, column), meta);
+        format!("{value} {plain}")
+    };
+    let walked = |column| {
+        dialect::cast(
+            dialect,
+            &format!("w.{}", name(column)),
+            document.column_of(column),
+        )
+    };
+    let meets = |&link: &Link| {
+        // The other way round than rows are read: from a row to those from which it is reached.
+        let (reached, from) = ends(recursion, link);
+        let from = qualified(dialect, document, ColumnRef { source, column: from });
+        let reached = ColumnRef {
+            source,
+            column: reached,
+        };
+        format!("{from} = {}", walked(reached))
+    };
+    let on: Vec<String> = recursion.links.iter().map(meets).collect();
+    let next = format!(
+        "SELECT {} FROM w {} {} {} ON {}",
+        list(&current),
+        dialect::join(dialect),
+        dialect::table(dialect, &document.sources[source].table),
+        alias(source),
+        on.join(" AND "),
+    );
+    format!(
+        "(WITH RECURSIVE w({}) AS (SELECT {} FROM {from} UNION {next}) SELECT {} FROM w) {}",
+        list(&name),
+        list(&|column| format!("{} {plain}", seed(column))),
+        list(&|column| format!("{} AS {}", walked(column), name(column))),
+        alias(source),
+    )
+}
+
+/// The columns by which rows of a recursive source meet each other and rows of other sources, each once.
+fn kept(document: &Document, source: SourceId, recursion: &Recursion) -> Vec<ColumnRef> {
     let links = recursion.links.iter().flat_map(|link| [link.parent, link.key]);
     let joins = document.sources[source].joins.iter().map(|join| join.column);
     let mut columns: Vec<ColumnRef> = Vec::new();
@@ -113,50 +163,5 @@ pub(super) fn closure(
             columns.push(column);
         }
     }
-    let name = |column: ColumnRef| dialect.quote(&document.column_of(column).name);
-    let list = |text: &dyn Fn(ColumnRef) -> String| {
-        let texts: Vec<String> = columns.iter().map(|&column| text(column)).collect();
-        texts.join(", ")
-    };
-    // Texts of one collation, so that both halves of the UNION have one type whatever the columns'.
-    let plain = dialect::plain_collation(dialect);
-    let current = |column| {
-        let value = qualified(dialect, document, column);
-        format!(
-            "{} {plain}",
-            dialect::text(dialect, &value, document.column_of(column))
-        )
-    };
-    let walked = |column: ColumnRef| {
-        let value = format!("w.{}", name(column));
-        dialect::cast(dialect, &value, document.column_of(column))
-    };
-    let on: Vec<String> = recursion
-        .links
-        .iter()
-        .map(|&link| {
-            // The other way round: from a row to those from which it is reached.
-            let (reached, from) = ends(recursion, link);
-            let from = qualified(dialect, document, ColumnRef { source, column: from });
-            format!(
-                "{from} = {}",
-                walked(ColumnRef {
-                    source,
-                    column: reached
-                })
-            )
-        })
-        .collect();
-    format!(
-        "(WITH RECURSIVE w({}) AS (SELECT {} FROM {from} UNION SELECT {} FROM w {} {} {} ON {}) SELECT {} FROM w) {}",
-        list(&name),
-        list(&|column| format!("{} {plain}", seed(column))),
-        list(&current),
-        dialect::join(dialect),
-        dialect::table(dialect, &document.sources[source].table),
-        alias(source),
-        on.join(" AND "),
-        list(&|column| format!("{} AS {}", walked(column), name(column))),
-        alias(source),
-    )
+    columns
 }

@@ -10,12 +10,13 @@ use std::collections::BTreeMap;
 use pubsync_schema::dialect::Dialect;
 use pubsync_schema::names::Names;
 
+use super::expression::argument;
 use super::recursion::closure;
 use super::rows::where_clause;
-use super::slots::{alias, qualified};
+use super::slots::{qualified, rows_of};
 use super::{TableUse, dialect};
-use crate::catalogue::Catalogue;
-use crate::document::{ColumnRef, Document, Operand, SourceId};
+use crate::catalogue::{Catalogue, Table};
+use crate::document::{ColumnRef, Depends, DependsPiece, Document, Operand, Query, SourceId};
 
 /// Roots that changed rows of one table reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,14 +26,6 @@ pub struct ReversePath {
     pub sql: String,
     /// Any image reaches every root: a scope that takes every row.
     pub reaches_all: bool,
-}
-
-/// Every root there is, in pages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AllRoots {
-    /// Source roots and roots of live mirror rows together. `$1`: text, only roots after this one; null from the
-    /// start. `$2`: at most this many (`bigint`). Ordered bytewise.
-    pub sql: String,
 }
 
 pub(super) fn paths(
@@ -51,16 +44,12 @@ pub(super) fn paths(
             document,
             carried: used.carried.iter().copied().collect(),
         };
-        let sources = (0..document.sources.len()).filter(|&source| {
-            let table = &document.sources[source].table;
-            catalogue.name_of(table).unwrap_or(&table.name) == name
-        });
         let mut reaches_all = false;
         let mut branches: Vec<String> = Vec::new();
-        for source in sources {
+        for (source, start) in starts(document, catalogue, name) {
             let chain = chain(&toward, source);
             reaches_all |= chain.is_none();
-            let branch = images.branch(source, chain.as_deref());
+            let branch = images.branch(source, start, chain.as_deref());
             if !branches.contains(&branch) {
                 branches.push(branch);
             }
@@ -76,22 +65,8 @@ pub(super) fn paths(
     paths
 }
 
-pub(super) fn all_roots(document: &Document, names: &Names) -> AllRoots {
-    let dialect = names.dialect();
-    let after = dialect::text_parameter(dialect, 1);
-    let [source, mirror] = every_root(document, names).map(|roots| {
-        format!(
-            "SELECT root FROM (SELECT DISTINCT root FROM ({roots}) a WHERE root IS NOT NULL \
-             AND ({after} IS NULL OR root > {after}) ORDER BY root LIMIT $2) b"
-        )
-    });
-    AllRoots {
-        sql: format!("{source} UNION {mirror} ORDER BY root LIMIT $2"),
-    }
-}
-
 /// Source roots, and roots of live mirror rows: a truncated table has none of the first.
-fn every_root(document: &Document, names: &Names) -> [String; 2] {
+pub(super) fn every_root(document: &Document, names: &Names) -> [String; 2] {
     let dialect = names.dialect();
     let (id, bytewise) = (root_id(dialect, document), dialect.bytewise());
     let table = dialect::table(dialect, &document.sources[0].table);
@@ -102,7 +77,7 @@ fn every_root(document: &Document, names: &Names) -> [String; 2] {
     ]
 }
 
-fn root_id(dialect: Dialect, document: &Document) -> String {
+pub(super) fn root_id(dialect: Dialect, document: &Document) -> String {
     let text = |&column: &usize| {
         let column = ColumnRef { source: 0, column };
         dialect::text(
@@ -156,6 +131,37 @@ fn chain(toward: &[Option<SourceId>], source: SourceId) -> Option<Vec<SourceId>>
     Some(chain)
 }
 
+/// What an image stands for at the start of a path.
+#[derive(Clone, Copy)]
+enum Start<'a> {
+    /// A row of the source.
+    Row,
+    /// A row that a query depends on; the source is the query.
+    Depends(&'a Query, &'a Depends),
+}
+
+/// Names of a query's id in the SELECTs that give it.
+fn ids(query: &Query) -> Vec<String> {
+    (0..query.id.len()).map(|place| format!("i{place}")).collect()
+}
+
+/// Sources that rows of a table are of, and queries that depend on them.
+fn starts<'a>(document: &'a Document, catalogue: &Catalogue, name: &str) -> Vec<(SourceId, Start<'a>)> {
+    let is_named = |table: &Table| catalogue.name_of(table).unwrap_or(&table.name) == name;
+    let mut found = Vec::new();
+    for (id, source) in document.sources.iter().enumerate() {
+        match &source.query {
+            None if is_named(&source.table) => found.push((id, Start::Row)),
+            None => {}
+            Some(query) => {
+                let depends = query.depends.iter().filter(|depends| is_named(&depends.table));
+                found.extend(depends.map(|depends| (id, Start::Depends(query, depends))));
+            }
+        }
+    }
+    found
+}
+
 /// Row images of one table as the start of paths.
 struct Images<'a> {
     names: &'a Names,
@@ -165,14 +171,14 @@ struct Images<'a> {
 }
 
 impl Images<'_> {
-    fn branch(&self, source: SourceId, chain: Option<&[SourceId]>) -> String {
+    fn branch(&self, source: SourceId, start: Start<'_>, chain: Option<&[SourceId]>) -> String {
         let rows = self.dialect.rows(1, self.carried.len(), "q");
         let bytewise = self.dialect.bytewise();
         let recursive = |source: SourceId| self.document.sources[source].recursion.as_ref();
-        let mut conditions = match recursive(source) {
-            // They choose the first rows, and the image may be of any.
-            Some(_) => Vec::new(),
-            None => self.constants(source, true),
+        let mut conditions = match (start, recursive(source)) {
+            (Start::Row, None) => self.constants(source, true),
+            // They choose the first rows, and the image may be of any; of a query it is no row.
+            _ => Vec::new(),
         };
         let Some(chain) = chain else {
             let any = format!("EXISTS (SELECT 1 FROM {rows}{})", where_clause(&conditions));
@@ -183,6 +189,12 @@ impl Images<'_> {
             return format!("SELECT ({}) {bytewise} AS root FROM {rows}", self.image_root());
         }
         let (mut from, mut image) = (rows, Some(source));
+        if let Start::Depends(query, depends) = start
+            && self.dialect == Dialect::Postgres
+        {
+            let ids = ids(query).join(", ");
+            from += &format!(" CROSS JOIN LATERAL ({}) d({ids})", self.depends(depends));
+        }
         if let Some(recursion) = recursive(source) {
             let seed = |column: ColumnRef| self.place(column.column);
             from = closure(self.dialect, self.document, source, recursion, seed, &from);
@@ -191,15 +203,19 @@ impl Images<'_> {
         }
         let mut below = source;
         for &above in chain {
-            let mut on = self.meet(below, above, image);
+            let mut on = match start {
+                Start::Depends(query, depends) if below == source => {
+                    self.meet_query(source, above, query, depends)
+                }
+                _ => self.meet(below, above, image),
+            };
             if recursive(above).is_none() {
                 on.extend(self.constants(above, false));
             }
-            let table = dialect::table(self.dialect, &self.document.sources[above].table);
             from += &format!(
-                " {} {table} {} ON {}",
+                " {} {} ON {}",
                 dialect::join(self.dialect),
-                alias(above),
+                rows_of(self.dialect, self.document, above),
                 on.join(" AND ")
             );
             if let Some(recursion) = recursive(above) {
@@ -240,6 +256,56 @@ impl Images<'_> {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Rows of `above` that meet ids that the image touches. SQLite has no LATERAL.
+    fn meet_query(&self, source: SourceId, above: SourceId, query: &Query, depends: &Depends) -> Vec<String> {
+        let table = &self.document.sources[source].table;
+        let mut met = Vec::new();
+        let mut wanted = Vec::new();
+        for join in &self.document.sources[source].joins {
+            let place = query.id.iter().position(|&id| id == join.column);
+            if let (Operand::Column(to), Some(place)) = (&join.to, place)
+                && to.source == above
+            {
+                met.push(qualified(self.dialect, self.document, *to));
+                wanted.push((format!("i{place}"), &table.columns[join.column]));
+            }
+        }
+        match self.dialect {
+            Dialect::Postgres => met
+                .iter()
+                .zip(&wanted)
+                .map(|(met, (id, column))| format!("{met} = d.{id}::{}", column.sql_type))
+                .collect(),
+            Dialect::Sqlite => {
+                let ids: Vec<String> = ids(query).iter().map(|id| format!("NULL AS {id}")).collect();
+                let wanted: Vec<&str> = wanted.iter().map(|(id, _)| id.as_str()).collect();
+                vec![format!(
+                    "({}) IN (SELECT {} FROM (SELECT {} WHERE FALSE UNION ALL SELECT * FROM ({})) d)",
+                    met.join(", "),
+                    wanted.join(", "),
+                    ids.join(", "),
+                    self.depends(depends)
+                )]
+            }
+        }
+    }
+
+    /// The SELECT of ids that the image touches.
+    fn depends(&self, depends: &Depends) -> String {
+        let piece = |piece: &DependsPiece| match piece {
+            DependsPiece::Text(text) => text.clone(),
+            DependsPiece::Column(column) => {
+                let value = argument(
+                    self.dialect,
+                    &self.place(*column),
+                    &depends.table.columns[*column],
+                );
+                format!("({value})")
+            }
+        };
+        depends.pieces.iter().map(piece).collect()
     }
 
     /// A join with a constant tells rows of a polymorphic table apart.

@@ -3,7 +3,7 @@
 use pubsync_schema::dialect::Dialect;
 
 use super::recursion::ends;
-use super::slots::{Slots, alias, qualified};
+use super::slots::{Slots, qualified, rows_of};
 use super::{Outer, dialect};
 use crate::document::{
     ColumnRef, Comparison, Document, Filter, Join, Link, Operand, Recursion, Role, SourceId, Test,
@@ -64,8 +64,7 @@ impl Expressions<'_> {
     }
 
     fn table(&self, source: SourceId) -> String {
-        let table = dialect::table(self.dialect, &self.document.sources[source].table);
-        format!("{table} {}", alias(source))
+        rows_of(self.dialect, self.document, source)
     }
 
     fn joins(&self, source: SourceId) -> Vec<String> {

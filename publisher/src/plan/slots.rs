@@ -4,7 +4,7 @@ use pubsync_schema::dialect::Dialect;
 
 use super::{dialect, expression};
 use crate::catalogue::{Column, ColumnKind};
-use crate::document::{ColumnRef, Document, Expression, Role, SourceId};
+use crate::document::{ColumnRef, Document, Expression, Role, Source, SourceId};
 
 /// Where a column's text stands among the rows that were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +106,16 @@ impl<'a> Slots<'a> {
 /// Name of a source in SQL.
 pub(super) fn alias(source: SourceId) -> String {
     format!("s{source}")
+}
+
+/// What FROM and JOIN name: the rows of a source under its alias.
+pub(super) fn rows_of(dialect: Dialect, document: &Document, source: SourceId) -> String {
+    let Source { table, query, .. } = &document.sources[source];
+    let rows = match query {
+        Some(query) => format!("({})", query.sql),
+        None => dialect::table(dialect, table),
+    };
+    format!("{rows} {}", alias(source))
 }
 
 pub(super) fn qualified(dialect: Dialect, document: &Document, column: ColumnRef) -> String {

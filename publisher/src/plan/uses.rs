@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::template::each_value;
 use crate::catalogue::{Catalogue, Table};
-use crate::document::{ColumnRef, Document, Filter, Gather, KeySegment, Operand, SourceId, Value};
+use crate::document::{ColumnRef, Depends, Document, Filter, Gather, KeySegment, Operand, SourceId, Value};
 
 /// One table's part in a document, in all its roles there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,18 +27,42 @@ pub fn uses(document: &Document, catalogue: &Catalogue) -> BTreeMap<String, Tabl
     columns.read();
     let mut tables = BTreeMap::new();
     for (source, watched) in columns.watched.into_iter().enumerate() {
+        if let Some(query) = &document.sources[source].query {
+            query
+                .depends
+                .iter()
+                .for_each(|depends| add_depends(&mut tables, depends, catalogue));
+            continue;
+        }
         let table = &document.sources[source].table;
         let name = catalogue.name_of(table).unwrap_or(&table.name).to_owned();
-        let entry = tables.entry(name).or_insert_with(|| TableUse {
-            table: table.clone(),
-            watched: BTreeSet::new(),
-            carried: BTreeSet::new(),
-        });
+        let entry: &mut TableUse = tables.entry(name).or_insert_with(|| unused(table));
         entry.carried.extend(carried(document, source));
         entry.watched.extend(watched);
         entry.watched.extend(&entry.carried);
     }
     tables
+}
+
+fn unused(table: &Arc<Table>) -> TableUse {
+    TableUse {
+        table: Arc::clone(table),
+        watched: BTreeSet::new(),
+        carried: BTreeSet::new(),
+    }
+}
+
+/// Nobody knows which columns a query reads, so all of them matter. An image holds one at least.
+fn add_depends(tables: &mut BTreeMap<String, TableUse>, depends: &Depends, catalogue: &Catalogue) {
+    let table = &depends.table;
+    let name = catalogue.name_of(table).unwrap_or(&table.name).to_owned();
+    let entry = tables.entry(name).or_insert_with(|| unused(table));
+    entry.watched.extend(0..table.columns.len());
+    entry.carried.extend(&table.primary_key);
+    entry.carried.extend(depends.columns());
+    if entry.carried.is_empty() {
+        entry.carried.insert(0);
+    }
 }
 
 /// The key and the columns of joins toward earlier sources; of the root its id.

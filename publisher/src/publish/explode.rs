@@ -16,6 +16,10 @@ use crate::registry::Compiled;
 /// Roots of one page.
 pub const PAGE: u64 = 5_000;
 
+/// Roots of each further page of what changes reach. Every page finds all roots anew to know which come next, so there
+/// must be few: a million roots are 21 pages.
+const WIDE_PAGE: u64 = 50_000;
+
 /// From so many roots on, a change is a rebuild and takes the bulk lane.
 const WIDE: usize = 1_000;
 
@@ -30,21 +34,17 @@ impl Publish {
         let (roots, next) = match &message.work {
             PublishWork::Roots(roots) => (roots.clone(), None),
             PublishWork::All { after } => {
-                let page = RootPage {
-                    after: after.as_deref(),
-                    limit: PAGE,
-                };
-                let roots = compiled.publisher.all(&snapshot, page).await?;
-                let next = follows(&roots).map(|after| PublishWork::All { after: Some(after) });
-                (roots, next)
+                let walked = compiled.publisher.all(&snapshot, after.as_deref(), PAGE).await?;
+                let next = walked.next.map(|after| PublishWork::All { after: Some(after) });
+                (walked.roots, next)
             }
             PublishWork::Changes { tables, after } => {
                 let page = RootPage {
                     after: after.as_deref(),
-                    limit: PAGE,
+                    limit: if after.is_none() { PAGE } else { WIDE_PAGE },
                 };
                 let roots = compiled.publisher.affected(&snapshot, tables, page).await?;
-                let next = follows(&roots).map(|after| PublishWork::Changes {
+                let next = follows(&roots, page.limit).map(|after| PublishWork::Changes {
                     tables: tables.clone(),
                     after: Some(after),
                 });
@@ -90,8 +90,8 @@ impl Publish {
 }
 
 /// Where the next page begins; `None` after the last.
-fn follows(roots: &[String]) -> Option<String> {
-    if roots.len() as u64 == PAGE {
+fn follows(roots: &[String], limit: u64) -> Option<String> {
+    if roots.len() as u64 == limit {
         roots.last().cloned()
     } else {
         None

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use pubsync_publisher::build::{BuildError, Built};
-use pubsync_publisher::publisher::{Publisher, RootPage, Source};
+use pubsync_publisher::publisher::{Publisher, RootPage, Source, Walked};
 use pubsync_publisher::registry::Compiled;
 use pubsync_schema::shape::Collection;
 use pubsync_schema::wire::TableImages;
@@ -106,8 +106,8 @@ impl Publisher for Waiting {
         self.inner.affected(source, changes, page).await
     }
 
-    async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr> {
-        self.inner.all(source, page).await
+    async fn all(&self, source: Source<'_>, from: Option<&str>, limit: u64) -> Result<Walked, DbErr> {
+        self.inner.all(source, from, limit).await
     }
 
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {
@@ -139,8 +139,8 @@ impl Publisher for Failing {
         }
     }
 
-    async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr> {
-        self.inner.all(source, page).await
+    async fn all(&self, source: Source<'_>, from: Option<&str>, limit: u64) -> Result<Walked, DbErr> {
+        self.inner.all(source, from, limit).await
     }
 
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {
@@ -184,8 +184,8 @@ impl Publisher for Outdated {
         Err(DbErr::Custom("these rows cannot be read together".to_owned()))
     }
 
-    async fn all(&self, source: Source<'_>, page: RootPage<'_>) -> Result<Vec<String>, DbErr> {
-        self.inner.all(source, page).await
+    async fn all(&self, source: Source<'_>, from: Option<&str>, limit: u64) -> Result<Walked, DbErr> {
+        self.inner.all(source, from, limit).await
     }
 
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {

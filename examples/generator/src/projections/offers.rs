@@ -239,13 +239,11 @@ fn parts(of: Product) -> Vec<Row> {
 
 fn associations(of: Product) -> Vec<Row> {
     let random = &mut of.random("association");
-    let count = random.below(3);
+    let (count, store) = (random.below(4), 1 + random.below(3));
     let row = |k| {
-        let kind = *random.pick(&["cross sell", "upsell", "accessory"]);
+        let kind = *random.pick(&["cross sell", "upsell"]);
         let target = 1 + random.below(of.size.products);
-        let row = Row::new()
-            .plain(of.id(ASSOCIATIONS, k))
-            .plain(1 + random.below(3));
+        let row = Row::new().plain(of.id(ASSOCIATIONS, k)).plain(store);
         row.plain(of.number).plain(target).text(kind).plain(k + 1)
     };
     (0..count).map(row).collect()

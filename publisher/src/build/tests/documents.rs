@@ -79,25 +79,6 @@ async fn composite_ids_have_one_text() {
     .await;
 }
 
-#[tokio::test]
-async fn all_roots_are_those_of_source_and_mirror() {
-    on_both(LINES, async |db| {
-        let mirror = db.mirror().await;
-        db.run(&format!(
-            "INSERT INTO {mirror} VALUES ('3', NULL), ('30', NULL), ('30', NULL), ('4', CURRENT_TIMESTAMP)"
-        ))
-        .await;
-        let draft = db.draft("part").await;
-        let body = vec![("name", draft.value(0, "name"))];
-        let plan = db.plan(draft.body(body)).await;
-        assert_eq!(db.all_roots(&plan, None, 100).await, ["1", "2", "3", "30"]);
-        assert_eq!(db.all_roots(&plan, None, 2).await, ["1", "2"]);
-        assert_eq!(db.all_roots(&plan, Some("2"), 2).await, ["3", "30"]);
-        assert_eq!(db.all_roots(&plan, Some("30"), 2).await, [""; 0]);
-    })
-    .await;
-}
-
 /// More instances than one query takes.
 #[tokio::test]
 async fn wide_nodes_are_read_in_several_queries() {

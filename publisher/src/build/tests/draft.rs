@@ -47,6 +47,7 @@ impl Draft {
     fn add(&mut self, table: &str, role: Role, joins: &Meets<'_>) -> SourceId {
         let source = Source {
             table: self.catalogue.tables[table].clone(),
+            query: None,
             role,
             joins: vec![],
             filters: vec![],

@@ -104,6 +104,7 @@ each:
   text: { table: product_text, match: { product_id: root.id }, optional: true }
 key: \"{store.code}:{root.id}\"
 body:
+  text: { sql: \"coalesce({text.name}, 'none')\" }
   slug: { sql: \"coalesce({text.name}, {sku}, 'x') || '-' || {store.code}\" }
   tags:
     many: tag
@@ -117,12 +118,12 @@ body:
         assert_eq!(
             found,
             [
-                r#"DE:1 {"slug":"Tent-DE","tags":["new7A\"b","sale8A\"b"]}"#,
-                r#"AT:1 {"slug":"Tent-AT","tags":["new7A\"b","sale8A\"b"]}"#,
-                r#"DE:2 {"slug":"x-DE","tags":["sale9"]}"#,
-                r#"AT:2 {"slug":"x-AT","tags":["sale9"]}"#,
-                r#"DE:3 {"slug":"c-DE","tags":[]}"#,
-                r#"AT:3 {"slug":"c-AT","tags":[]}"#,
+                r#"DE:1 {"text":"Tent","slug":"Tent-DE","tags":["new7A\"b","sale8A\"b"]}"#,
+                r#"AT:1 {"text":"Tent","slug":"Tent-AT","tags":["new7A\"b","sale8A\"b"]}"#,
+                r#"DE:2 {"text":"none","slug":"x-DE","tags":["sale9"]}"#,
+                r#"AT:2 {"text":"none","slug":"x-AT","tags":["sale9"]}"#,
+                r#"DE:3 {"text":"none","slug":"c-DE","tags":[]}"#,
+                r#"AT:3 {"text":"none","slug":"c-AT","tags":[]}"#,
             ]
         );
         let watched = |table: &str| {

@@ -1,19 +1,22 @@
 //! A database of one test, on SQLite and on PostgreSQL.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::FutureExt as _;
 use pubsync_schema::dialect::Dialect;
 use pubsync_schema::names::Names;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 
 use super::draft::Draft;
 use crate::build::{BuiltDocument, DocumentFailure, build};
-use crate::catalogue::{Catalogue, introspect, texts};
+use crate::catalogue::{Catalogue, describe, introspect, texts};
+use crate::declarative::Declarative;
 use crate::document::Document;
-use crate::language::{SourceFile, check};
+use crate::language::{SourceFile, check, statements};
 use crate::plan::DocumentPlan;
+use crate::publisher::Publisher;
 
 pub(crate) struct Fixture {
     pub dialect: Dialect,
@@ -116,11 +119,15 @@ impl Fixture {
 
     /// A document as users write it.
     pub async fn checked(&self, text: &str) -> (SourceFile, Document, Catalogue) {
-        let catalogue = introspect(&self.conn, self.dialect, "pubsync").await.unwrap();
+        let mut catalogue = introspect(&self.conn, self.dialect, "pubsync").await.unwrap();
         let file = SourceFile {
             name: "doc.yaml".to_owned(),
             text: text.to_owned(),
         };
+        let statements = statements(std::slice::from_ref(&file), &catalogue);
+        describe(&self.conn, self.dialect, &mut catalogue, statements)
+            .await
+            .unwrap();
         let documents =
             check(std::slice::from_ref(&file), &catalogue, &["storage"]).unwrap_or_else(|problems| {
                 let shown: Vec<_> = problems.iter().map(ToString::to_string).collect();
@@ -215,9 +222,21 @@ impl Fixture {
         self.texts(&plan.reverse[table].sql, values).await
     }
 
-    pub async fn all_roots(&self, plan: &DocumentPlan, after: Option<&str>, limit: i64) -> Vec<String> {
-        self.texts(&plan.all_roots.sql, vec![after.into(), limit.into()])
-            .await
+    /// All roots, in pages of so many.
+    pub async fn all_roots(&self, plan: DocumentPlan, limit: u64) -> Vec<Vec<String>> {
+        let publisher = Declarative::new(Arc::new(plan), self.dialect);
+        let mut pages = Vec::new();
+        let mut from = None;
+        loop {
+            let txn = self.conn.begin().await.unwrap();
+            let walked = publisher.all(&txn, from.as_deref(), limit).await.unwrap();
+            txn.rollback().await.unwrap();
+            pages.push(walked.roots);
+            match walked.next {
+                Some(next) => from = Some(next),
+                None => return pages,
+            }
+        }
     }
 
     async fn texts(&self, sql: &str, values: Vec<sea_orm::Value>) -> Vec<String> {

@@ -28,7 +28,7 @@ above: { ancestors: category, parent: parent_id, match: { id: parent_id }, body:
 ";
 
 const OF_PRODUCTS: &str = "
-above: { ancestors: category, parent: parent_id, match: { id: category_id, shop_id: { value: 1 } }, body: name }
+above: { ancestors: category, parent: parent_id, match: { id: category_id, shop_id: { value: 1 } }, body: [name, { count: label, match: { category_id: id } }] }
 below:
   tree: category
   parent: parent_id
@@ -70,6 +70,12 @@ async fn of_a_tree_what_is_above_and_of_ancestors_what_is_below() {
                 .await,
             ["1"]
         );
+        // What chooses the first row does not choose those above, nor what hangs on them.
+        let body = "above: { ancestors: category, parent: parent_id, match: { id: category_id, name: { value: e } }, \
+                    body: { l: { many: label, match: { category_id: id }, body: name } } }";
+        let chosen = db.body("product", body).await;
+        assert_eq!(db.reach(&chosen, "category", &[("id", "1"), ("name", "a")]).await, ["1"]);
+        assert_eq!(db.reach(&chosen, "label", &[("id", "1"), ("category_id", "2")]).await, ["1"]);
         // It is gone, and so is what hung on it.
         db.run("DELETE FROM category WHERE id IN (2, 4)").await;
         assert_eq!(

@@ -11,3 +11,4 @@ mod repair;
 mod shop;
 mod sqlite;
 mod subscription;
+mod writers;

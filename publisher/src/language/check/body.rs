@@ -109,12 +109,13 @@ impl Checker<'_, '_> {
 
     /// Adds the sources of a node, and gives what names reach in its body.
     pub(super) fn rows(&mut self, rows: &Rows, kind: Kind, outside: Place) -> Option<Place> {
-        let table = self.tables.table(&rows.table, self.report)?;
+        let (table, query) = self.table_or_query(&rows.table, rows.query, &rows.link)?;
         let parent = outside.bare;
         let (via, joins) = self.link(rows, kind, parent, &table).unwrap_or_default();
         let id = self.sources.len();
         self.sources.push(Source {
             joins,
+            query,
             ..source(table, Role::Node { parent, via })
         });
         // The right sides of `match` stand in the enclosing row, where bare names are its columns.

@@ -9,6 +9,7 @@ use crate::language::syntax::Declaration;
 
 use super::collisions;
 use super::names::Place;
+use super::queries::Known;
 use super::tables::Tables;
 use super::targets;
 
@@ -20,6 +21,7 @@ pub struct Checker<'a, 'r> {
     pub sources: Vec<Source>,
     /// All that are declared, in their order.
     pub scopes: Vec<(String, ScopeState)>,
+    pub queries: Vec<Known>,
     /// The member of the body that is looked at.
     pub member: String,
 }
@@ -60,8 +62,10 @@ pub fn check(
         report,
         sources: vec![source(root, Role::Root)],
         scopes,
+        queries: Vec::new(),
         member: String::new(),
     };
+    checker.queries(&declaration.queries);
 
     let root_id = checker.root_id(declaration);
     let scopes = checker.scopes(&declaration.scopes);
@@ -99,6 +103,7 @@ pub fn check(
 pub fn source(table: Arc<Table>, role: Role) -> Source {
     Source {
         table,
+        query: None,
         role,
         joins: Vec::new(),
         filters: Vec::new(),

@@ -19,11 +19,12 @@ impl Checker<'_, '_> {
         parent: SourceId,
         place: Place,
     ) -> Option<Filter> {
-        let table = self.tables.table(&rows.table, self.report)?;
+        let (table, query) = self.table_or_query(&rows.table, rows.query, &rows.link)?;
         let (via, joins) = self.link_existing(rows, parent, &table).unwrap_or_default();
         let id = self.sources.len();
         self.sources.push(Source {
             joins,
+            query,
             ..source(table, Role::Exists { parent, via })
         });
         // As in a node: the right sides of `match` stand in the row outside, those of `where` in the row itself.

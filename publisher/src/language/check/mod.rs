@@ -18,6 +18,7 @@ mod joins;
 mod key;
 mod lookups;
 mod names;
+mod queries;
 mod recursion;
 mod root;
 mod scopes;
@@ -25,7 +26,7 @@ mod shapes;
 mod tables;
 mod targets;
 
-use crate::catalogue::Catalogue;
+use crate::catalogue::{Catalogue, Statement};
 use crate::document::Document;
 
 use super::SourceFile;
@@ -53,6 +54,13 @@ pub fn check(
     } else {
         Err(problems)
     }
+}
+
+/// Statements of these files that the database must describe before they are checked.
+pub fn statements(files: &[SourceFile], catalogue: &Catalogue) -> Vec<Statement> {
+    let (declarations, _) = declarations(files);
+    let of = |declaration: &Declaration| queries::statements(declaration, catalogue);
+    declarations.iter().flatten().flat_map(of).collect()
 }
 
 /// What the files alone can tell: names of tables and columns are not looked up.

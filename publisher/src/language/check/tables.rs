@@ -26,7 +26,7 @@ impl<'a> Tables<'a> {
         )
     }
 
-    fn find(self, name: &Name) -> Option<&'a Arc<Table>> {
+    pub fn find(self, name: &Name) -> Option<&'a Arc<Table>> {
         let mut all = self.0.tables.iter();
         match name.parts() {
             [table] => match self.0.tables.get(table) {
@@ -59,7 +59,15 @@ impl<'a> Tables<'a> {
             .tables
             .iter()
             .find(|(_, other)| Arc::ptr_eq(table, other))
-            .map_or("?", |(key, _)| key.as_str())
+            .map(|(key, _)| key.as_str())
+            .or_else(|| self.query_name(table))
+            .unwrap_or("?")
+    }
+
+    fn query_name(self, table: &Arc<Table>) -> Option<&'a str> {
+        let mut described = self.0.statements.values().flatten();
+        let found = described.find(|described| Arc::ptr_eq(&described.table, table))?;
+        Some(&found.table.name)
     }
 
     /// Whether the foreign key names this table.

@@ -198,10 +198,14 @@ fn aggregate(
     entries: &[Entry],
     report: &mut Report<'_>,
 ) -> Option<Value> {
-    let name = name(&keyword.value, &format!("\"{}\"", keyword.key), report)?;
+    let (name, query) = rows::table(&keyword.value, &keyword.key, report)?;
     let Some((table, column)) = name.is.split_last() else {
         let message = format!("\"{}\" takes a column with its table", keyword.key);
-        let help = format!("write {}: table.{}", keyword.key, name.is);
+        let help = if query {
+            format!("write {}: {{ query: {}.column }}", keyword.key, name.is)
+        } else {
+            format!("write {}: table.{}", keyword.key, name.is)
+        };
         return report.fail_with(name.at, "wrong_shape", message, help);
     };
     let column = At {
@@ -213,7 +217,10 @@ fn aggregate(
         is: table,
     };
     Some(Value::Aggregate {
-        rows: rows_of(Some(table), entries, report)?,
+        rows: Rows {
+            query,
+            ..rows_of(Some(table), entries, report)?
+        },
         aggregate,
         column,
     })
@@ -221,7 +228,11 @@ fn aggregate(
 
 pub fn node_rows(keyword: &Entry, entries: &[Entry], report: &mut Report<'_>) -> Option<Rows> {
     let table = rows::table(&keyword.value, &keyword.key, report);
-    rows_of(table, entries, report)
+    let (table, query) = table.map_or((None, false), |(table, query)| (Some(table), query));
+    Some(Rows {
+        query,
+        ..rows_of(table, entries, report)?
+    })
 }
 
 /// `None`: the problem of the table is noted already; those of the options are now.
@@ -236,6 +247,7 @@ fn rows_of(table: Option<At<Name>>, entries: &[Entry], report: &mut Report<'_>) 
     let limit = get(entries, "limit").and_then(|entry| rows::limit(&entry.value, report));
     Some(Rows {
         table: table?,
+        query: false,
         link,
         conditions,
         order,

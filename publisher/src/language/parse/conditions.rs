@@ -105,14 +105,16 @@ fn existing(key: &str, node: &Node, report: &mut Report<'_>) -> Vec<Condition> {
         let options = map(item, &format!("\"{key}\""), report)?;
         EXISTING.check(options, report);
         let table = match get(options, "table") {
-            Some(entry) => name(&entry.value, "\"table\"", report),
+            Some(entry) => rows::table(&entry.value, "table", report),
             None => report.fail(item.at, "missing_key", format!("\"{key}\" has no \"table\"")),
         };
         let link = rows::link(options, report);
         let conditions = get(options, "where").map(|entry| filters(&entry.value, report));
+        let (table, query) = table?;
         Some(Condition::Exists {
             rows: Existing {
-                table: table?,
+                table,
+                query,
                 link,
                 conditions: conditions.unwrap_or_default(),
             },

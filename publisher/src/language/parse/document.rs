@@ -12,7 +12,7 @@ use crate::language::yaml::{Content, Entry, Node, Span};
 use super::fields::{Keys, boolean, get, list, map, name, names, scalar, text, whole_number};
 use super::rows;
 use super::targets::targets;
-use super::{body, conditions};
+use super::{body, conditions, queries};
 
 const DOCUMENT: Keys = Keys {
     of: "a document",
@@ -21,6 +21,7 @@ const DOCUMENT: Keys = Keys {
         "root",
         "id",
         "each",
+        "queries",
         "key",
         "aliases",
         "where",
@@ -30,7 +31,7 @@ const DOCUMENT: Keys = Keys {
         "queue",
         "inline_limit",
     ],
-    later: &["visible", "unhashed", "tombstone", "absent", "capture", "queries"],
+    later: &["visible", "unhashed", "tombstone", "absent", "capture"],
 };
 
 const SCOPE: Keys = Keys {
@@ -59,6 +60,9 @@ pub fn declaration(tree: &Node, report: &mut Report<'_>) -> Option<Declaration> 
         key: required(entries, "key", tree.at, report).and_then(|node| key(node, "\"key\"", report)),
         aliases: get(entries, "aliases")
             .map(|entry| aliases(&entry.value, report))
+            .unwrap_or_default(),
+        queries: get(entries, "queries")
+            .map(|entry| queries::queries(&entry.value, report))
             .unwrap_or_default(),
         conditions: get(entries, "where")
             .map(|entry| conditions::filters(&entry.value, report))

@@ -2,7 +2,7 @@
 
 use crate::language::name::Name;
 use crate::language::problem::Report;
-use crate::language::syntax::{At, Condition, Value};
+use crate::language::syntax::{At, Condition, Rows, Value};
 use crate::language::yaml::{Content, Entry, Node};
 
 use super::body::{node_rows, value};
@@ -16,7 +16,7 @@ const START: Keys = Keys {
 };
 
 pub fn ancestors(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Report<'_>) -> Option<Value> {
-    let rows = node_rows(keyword, entries, report);
+    let rows = table_rows(keyword, entries, report);
     let parent = parent(keyword, node, entries, report);
     let body = body(keyword, node, entries, report).and_then(|body| value(body, report));
     Some(Value::Ancestors {
@@ -27,7 +27,7 @@ pub fn ancestors(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut R
 }
 
 pub fn tree(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Report<'_>) -> Option<Value> {
-    let rows = node_rows(keyword, entries, report);
+    let rows = table_rows(keyword, entries, report);
     let parent = parent(keyword, node, entries, report);
     let start = get(entries, "start").map(|entry| start(&entry.value, report));
     let body = body(keyword, node, entries, report).and_then(|body| {
@@ -51,6 +51,16 @@ pub fn tree(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Report
         start,
         body: body?,
     })
+}
+
+/// A query has no rows that name each other by a key.
+fn table_rows(keyword: &Entry, entries: &[Entry], report: &mut Report<'_>) -> Option<Rows> {
+    let rows = node_rows(keyword, entries, report)?;
+    if rows.query {
+        let message = format!("\"{}\" takes a table, not a query", keyword.key);
+        return report.fail(rows.table.at, "wrong_shape", message);
+    }
+    Some(rows)
 }
 
 fn parent(

@@ -5,8 +5,8 @@ use crate::language::problem::Report;
 use crate::language::syntax::{At, Hop, Link, OrderBy, Via};
 use crate::language::yaml::{Content, Entry, Node};
 
-use super::conditions;
 use super::fields::{Keys, get, list, name, one_or_more_names, parse_name, text, whole_number, wrong};
+use super::{conditions, queries};
 
 const VIA: Keys = Keys {
     of: "\"via\"",
@@ -94,12 +94,13 @@ pub fn limit(node: &Node, report: &mut Report<'_>) -> Option<u64> {
     whole_number(node, "\"limit\"", 1, report)
 }
 
-/// The table of a node; a query of the second step stands in its place.
-pub fn table(node: &Node, keyword: &str, report: &mut Report<'_>) -> Option<At<Name>> {
+/// The table of a node, and whether it is a query in place of one.
+pub fn table(node: &Node, keyword: &str, report: &mut Report<'_>) -> Option<(At<Name>, bool)> {
     match &node.value {
         Content::Map(entries) if get(entries, "query").is_some() => {
-            report.not_supported(node.at, "a query in place of a table")
+            let query = queries::named(node, report)?;
+            Some((parse_name(&query.is, query.at, report)?, true))
         }
-        _ => name(node, &format!("\"{keyword}\""), report),
+        _ => Some((name(node, &format!("\"{keyword}\""), report)?, false)),
     }
 }

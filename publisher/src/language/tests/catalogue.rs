@@ -56,6 +56,7 @@ fn catalogue(text: &str, schema: Option<&str>) -> Catalogue {
     });
     Catalogue {
         tables: tables.collect(),
+        statements: std::collections::BTreeMap::new(),
     }
 }
 

@@ -1,0 +1,3 @@
+//! The sets under `examples/` with generated rows, on PostgreSQL and SQLite.
+
+mod commands;
