@@ -234,6 +234,7 @@ impl Limits {
             key: row.key.clone(),
             revision: row.revision,
             body: Some(row.body.clone()),
+            remains: None,
         };
         let envelope = Envelope {
             id: number as i64,

@@ -3,7 +3,9 @@
 //!
 //! A document is a set of *sources* (tables that take part, each with its joins to sources before it) and a *body*
 //! that says where their columns go. Source 0 is the root; scopes (`each`) follow in their order; a junction (`via`)
-//! stands directly before the source that it leads to; nodes stand after the source of their enclosing row.
+//! stands before the source that it leads to; nodes stand after the source of their enclosing row. A row that a foreign key
+//! names for a column alone, and rows of which a condition asks whether there are any, are sources too, which no SELECT of
+//! their own reads.
 
 use std::sync::Arc;
 
@@ -36,6 +38,32 @@ pub struct Document {
     pub queue: Option<String>,
     /// Bytes.
     pub inline_limit: Option<usize>,
+    pub life: Life,
+}
+
+/// When a document shows, what stays of it, and who says that it changed.
+#[derive(Debug, Clone, Default)]
+pub struct Life {
+    /// Columns of the root's row, or of rows that it names. The document is there from the first moment on and until before
+    /// the second; null is open.
+    pub from: Option<ColumnRef>,
+    pub until: Option<ColumnRef>,
+    /// Members of the body that do not count when it is compared.
+    pub unhashed: Vec<String>,
+    /// Members that stay on the tombstone.
+    pub tombstone: Vec<String>,
+    /// Documents of a root that vanished from the source stay.
+    pub keeps_absent: bool,
+    /// No triggers: the application announces changes.
+    pub manual: bool,
+}
+
+impl Life {
+    /// Whether the root's SELECT must answer roots that have no documents now, too.
+    #[must_use]
+    pub fn asks_for_all(&self) -> bool {
+        self.keeps_absent || self.from.is_some() || self.until.is_some()
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -22,10 +22,11 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// What the document uses of a table.
+    /// What the document uses of a table whose changes concern it: of none where the application announces them.
     #[must_use]
     pub fn uses(&self, table: &str) -> Option<&TableUse> {
-        self.plan.uses.get(table)
+        let manual = self.plan.document.life.manual;
+        self.plan.uses.get(table).filter(|_| !manual)
     }
 }
 

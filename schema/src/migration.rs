@@ -3,7 +3,9 @@
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Alias, ColumnDef, DynIden, IntoIden, Table, TableCreateStatement};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, TransactionTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, Statement, TransactionTrait,
+};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTraitSelf, SchemaManager};
 
 use crate::dialect::Dialect;
@@ -361,8 +363,48 @@ pub async fn document_tables(
     conn.execute_unprepared(&format!("CREATE INDEX IF NOT EXISTS {index} ON {mirror} (root)"))
         .await?;
     conn.execute_unprepared(&format!(
-        "CREATE TABLE IF NOT EXISTS {root} (root text {bytewise} NOT NULL PRIMARY KEY, definition bigint NOT NULL, due bigint)"
+        "CREATE TABLE IF NOT EXISTS {root} (root text {bytewise} NOT NULL PRIMARY KEY, definition bigint NOT NULL, due bigint, \
+         queued_at bigint)"
+    ))
+    .await?;
+    // Tables of the first version have no `queued_at`.
+    if !has_column(conn, names, document, "queued_at").await? {
+        conn.execute_unprepared(&format!("ALTER TABLE {root} ADD COLUMN queued_at bigint"))
+            .await?;
+    }
+    let due = names.dialect().quote(&match names.dialect() {
+        Dialect::Postgres => format!("root_{document}_due"),
+        Dialect::Sqlite => format!("{}_root_{document}_due", names.name()),
+    });
+    conn.execute_unprepared(&format!(
+        "CREATE INDEX IF NOT EXISTS {due} ON {root} (due) WHERE due IS NOT NULL"
     ))
     .await?;
     Ok(())
+}
+
+/// Of `root_<document>`.
+async fn has_column(
+    conn: &impl ConnectionTrait,
+    names: &Names,
+    document: &str,
+    column: &str,
+) -> Result<bool, DbErr> {
+    let dialect = names.dialect();
+    let (sql, values) = match dialect {
+        Dialect::Postgres => (
+            "SELECT 1 FROM information_schema.columns WHERE table_schema = $1 AND table_name = $2 AND column_name = $3",
+            vec![
+                names.name().into(),
+                format!("root_{document}").into(),
+                column.into(),
+            ],
+        ),
+        Dialect::Sqlite => (
+            "SELECT 1 FROM pragma_table_info($1) WHERE name = $2",
+            vec![format!("{}_root_{document}", names.name()).into(), column.into()],
+        ),
+    };
+    let statement = Statement::from_sql_and_values(dialect.backend(), sql, values);
+    Ok(conn.query_one_raw(statement).await?.is_some())
 }

@@ -129,7 +129,8 @@ pub enum SyncBody<'a> {
     },
 }
 
-/// One document on its way. `put` without a body is a reference: read it from the mirror.
+/// One document on its way. `put` without a body is a reference: read it from the mirror. `delete` may have one: what the
+/// declaration keeps of the document that was.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SyncItem<'a> {
     pub key: String,

@@ -2,6 +2,7 @@
 //! the targets themselves.
 
 pub mod apply;
+pub mod clock;
 pub mod definitions;
 pub mod direct;
 pub mod measure;

@@ -19,6 +19,8 @@ pub struct State {
     pub revision: i64,
     /// `None`: a tombstone.
     pub body: Option<String>,
+    /// What a tombstone tells of the document that it was.
+    pub remains: Option<String>,
 }
 
 /// What a message says of its ledger row.
@@ -87,7 +89,12 @@ pub fn items(
                 room = room.saturating_sub(size);
                 Some(serde_json::from_str::<&RawValue>(body)?)
             }
-            _ => None,
+            Some(_) => None,
+            // As large as its author wants it; it stands nowhere else.
+            None => match &state.remains {
+                Some(remains) => Some(serde_json::from_str::<&RawValue>(remains)?),
+                None => None,
+            },
         };
         let op = if state.body.is_some() {
             SyncOp::Put
@@ -225,11 +232,13 @@ pub fn state_of_now(row: Option<&mirror::Row>, known: SyncKey, aliases: bool) ->
             key: known.key,
             revision: row.revision,
             body: row.shown(aliases).map(str::to_owned),
+            remains: row.remains().map(str::to_owned),
         },
         None => State {
             key: known.key,
             revision: known.revision,
             body: None,
+            remains: None,
         },
     }
 }

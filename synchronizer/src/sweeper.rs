@@ -1,5 +1,5 @@
-//! The sweeper: takes back claims whose messages were lost, queues failures whose time has come, ends quiet runs. One
-//! process at a time does it, under a lease; everything it does is safe to do twice.
+//! The sweeper: takes back claims whose messages were lost, queues failures and roots whose time has come, ends quiet
+//! runs. One process at a time does it, under a lease; everything it does is safe to do twice.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::moving;
 use crate::street::Street;
 
@@ -53,6 +54,7 @@ pub async fn once(street: &Street) -> Result<(), DbErr> {
         }
     }
     retry_failures(street).await?;
+    clock::tick(street, &paused).await?;
     run::finish_quiet(store).await?;
     moving::advance(street).await
 }

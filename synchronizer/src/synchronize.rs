@@ -310,9 +310,15 @@ fn is_reference(item: &SyncItem<'_>) -> bool {
 }
 
 fn state(item: SyncItem<'_>) -> State {
+    let text = item.body.map(|b| b.get().to_owned());
+    let (body, remains) = match item.op {
+        SyncOp::Put => (text, None),
+        SyncOp::Delete => (None, text),
+    };
     State {
         key: item.key,
         revision: item.revision,
-        body: item.body.map(|b| b.get().to_owned()),
+        body,
+        remains,
     }
 }

@@ -115,7 +115,12 @@ impl<'a> Assembly<'a> {
             .write(&self.plan.body, &mut body)
             .and_then(|()| text_of(body));
         let body = written.map_err(failed(Some(key.clone())))?;
-        Ok(BuiltDocument::new(key, body))
+        let Some(hashed) = &self.plan.hashed else {
+            return Ok(BuiltDocument::new(key, body));
+        };
+        let mut part = Vec::with_capacity(body.len());
+        self.write(hashed, &mut part).map_err(failed(Some(key.clone())))?;
+        Ok(BuiltDocument::new(key, body).compared_by(&part))
     }
 
     /// A null makes none.

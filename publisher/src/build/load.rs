@@ -7,6 +7,7 @@ use sea_orm::ConnectionTrait;
 use super::BuildError;
 use super::json::write_string;
 use super::recursion::follow;
+use super::standing::{self, Standing};
 use crate::catalogue::texts;
 use crate::document::{Role, SourceId};
 use crate::plan::{DocumentPlan, Outer, Step, Walk};
@@ -41,8 +42,10 @@ impl Rows {
 
 /// All rows that the documents of a batch of roots need.
 pub(super) struct Loaded {
-    /// In the order asked for; `None`: no such root, or `where` leaves it out.
+    /// In the order asked for; `None`: no such root, `where` leaves it out, or it is not its time.
     pub roots: Vec<Option<Row>>,
+    /// The same roots; says nothing unless the plan asks for it.
+    pub standing: Vec<Standing>,
     steps: Vec<Rows>,
     /// Of recursive steps, the rows that a row leads to.
     onward: Vec<Rows>,
@@ -92,8 +95,10 @@ pub(super) async fn load(
     ids: &[Option<Vec<String>>],
 ) -> Result<Loaded, BuildError> {
     let none = || plan.steps.iter().map(|_| Rows::default()).collect();
+    let (roots, standing) = roots(conn, plan, ids).await?;
     let mut loaded = Loaded {
-        roots: roots(conn, plan, ids).await?,
+        roots,
+        standing,
         steps: none(),
         onward: none(),
     };
@@ -113,8 +118,10 @@ async fn roots(
     conn: &impl ConnectionTrait,
     plan: &DocumentPlan,
     ids: &[Option<Vec<String>>],
-) -> Result<Vec<Option<Row>>, BuildError> {
+) -> Result<(Vec<Option<Row>>, Vec<Standing>), BuildError> {
     let mut found: Vec<Option<Row>> = ids.iter().map(|_| None).collect();
+    let mut standing = vec![Standing::default(); ids.len()];
+    let more = if plan.root.standing { 4 } else { 0 };
     let mut batch = Batch::default();
     for (number, id) in ids.iter().enumerate() {
         if let Some(id) = id {
@@ -126,7 +133,7 @@ async fn roots(
             conn,
             &plan.root.sql,
             vec![close(parameter).into()],
-            plan.root.width + 1,
+            plan.root.width + more + 1,
         )
         .await;
         for mut row in rows.map_err(|source| BuildError {
@@ -137,12 +144,19 @@ async fn roots(
             // Where the database finds 'ABC' for 'abc', the root is the one with the row's own text.
             let id = ids.get(number).and_then(Option::as_ref).map(|id| id.iter());
             let own = plan.root.id.iter().map(|slot| row[slot.place].as_ref());
-            if id.is_some_and(|id| id.map(Some).eq(own)) {
-                found[number] = Some(row);
+            if !id.is_some_and(|id| id.map(Some).eq(own)) {
+                continue;
             }
+            if plan.root.standing {
+                standing[number] = standing::take(&mut row);
+                if !standing[number].shows || standing[number].unreadable {
+                    continue;
+                }
+            }
+            found[number] = Some(row);
         }
     }
-    Ok(found)
+    Ok((found, standing))
 }
 
 async fn run(

@@ -7,6 +7,7 @@ mod gather;
 pub(crate) mod json;
 mod load;
 mod recursion;
+mod standing;
 #[cfg(test)]
 pub(crate) mod tests;
 mod value;
@@ -50,7 +51,7 @@ pub struct BuiltDocument {
     pub kind: Kind,
     /// A JSON object on one line.
     pub body: String,
-    /// XXH3, 128 bits, of the body: 32 hexadecimal digits.
+    /// XXH3, 128 bits, of what counts of the body: 32 hexadecimal digits.
     pub hash: String,
 }
 
@@ -74,6 +75,15 @@ impl BuiltDocument {
             kind,
             body,
             hash,
+        }
+    }
+
+    /// Only this part of the body counts when it is compared.
+    #[must_use]
+    pub fn compared_by(self, part: &[u8]) -> Self {
+        Self {
+            hash: hash(part),
+            ..self
         }
     }
 
@@ -149,14 +159,38 @@ pub async fn build(
     let ids: Vec<Option<Vec<String>>> = roots.iter().map(|root| id_texts(plan, root)).collect();
     let loaded = load::load(conn, plan, &ids).await?;
     let documents = |(i, root): (usize, &String)| {
+        let standing = &loaded.standing[i];
         let documents = match (&ids[i], &loaded.roots[i]) {
+            (None, _) => vec![Err(no_id(plan, root))],
+            (Some(_), _) if standing.unreadable => vec![Err(no_moment(plan))],
             (Some(_), Some(row)) => assemble::documents(plan, &loaded, row),
             (Some(_), None) => Vec::new(),
-            (None, _) => vec![Err(no_id(plan, root))],
         };
-        Built::new(root.as_str(), documents)
+        Built {
+            due: standing.due,
+            kept: plan.document.life.keeps_absent && ids[i].is_some() && !standing.exists,
+            ..Built::new(root.as_str(), documents)
+        }
     };
     Ok(roots.iter().enumerate().map(documents).collect())
+}
+
+/// Only SQLite keeps in a column of dates what is none.
+fn no_moment(plan: &DocumentPlan) -> DocumentFailure {
+    let life = &plan.document.life;
+    let names: Vec<&str> = [life.from, life.until]
+        .into_iter()
+        .flatten()
+        .map(|column| plan.document.column_of(column).name.as_str())
+        .collect();
+    DocumentFailure {
+        key: None,
+        class: "value",
+        message: format!(
+            "{} holds no date, so nobody knows when it shows",
+            names.join(" or ")
+        ),
+    }
 }
 
 /// Texts of the root's id columns. One id has one text: JSON written in another way is none.

@@ -34,6 +34,21 @@ pub struct Declaration {
     pub sync: Option<SyncMode>,
     pub queue: Option<String>,
     pub inline_limit: Option<usize>,
+    pub life: Life,
+}
+
+/// When a document shows, and what stays of it.
+#[derive(Debug, Clone, Default)]
+pub struct Life {
+    pub from: Option<At<Name>>,
+    pub until: Option<At<Name>>,
+    /// Members of the body.
+    pub unhashed: Vec<At<String>>,
+    pub tombstone: Vec<At<String>>,
+    /// `absent: keep`.
+    pub keeps_absent: bool,
+    /// `capture: manual`.
+    pub manual: bool,
 }
 
 /// An entry of `each`.

@@ -20,7 +20,7 @@ pub struct Wanted {
     pub definition: Definition,
     /// The file that declares it.
     pub file: String,
-    /// By the catalogue's name of the table.
+    /// By the catalogue's name of the table; empty where the application announces changes.
     pub uses: BTreeMap<String, TableUse>,
     /// All SELECTs and reverse paths.
     pub statements: Vec<Statement>,
@@ -40,7 +40,10 @@ pub fn wanted(
             definition: definition(&plan, &file.text, targets),
             file: file.name.clone(),
             statements: plan.statements().into_iter().map(Statement::from).collect(),
-            uses: plan.uses,
+            uses: match plan.document.life.manual {
+                true => BTreeMap::new(),
+                false => plan.uses,
+            },
         }
     };
     documents.into_iter().zip(files).map(one).collect()

@@ -68,6 +68,34 @@ pub fn constant(dialect: Dialect, constant: &str, column: &Column) -> String {
     }
 }
 
+/// Microseconds since 1970 of a date or timestamp, as text; one without a zone counts as UTC. Moments beyond all bounds
+/// are very large numbers. What SQLite holds that is no date is `?`.
+#[must_use]
+pub fn moment(dialect: Dialect, value: &str) -> String {
+    match dialect {
+        // `least` and `greatest` do not see nulls.
+        Dialect::Postgres => format!(
+            "CASE WHEN {value} IS NOT NULL THEN greatest(least(extract(epoch FROM {value}) * 1000000, \
+             9000000000000000000), -9000000000000000000)::bigint::text END"
+        ),
+        Dialect::Sqlite => format!(
+            "CASE WHEN {value} IS NOT NULL THEN CASE WHEN typeof({value}) = 'text' AND {value} GLOB '[0-9][0-9][0-9][0-9]-*' \
+             THEN coalesce(CAST(CAST((julianday({value}) - 2440587.5) * 86400000.0 + 0.5 AS INTEGER) * 1000 AS TEXT), '?') \
+             ELSE '?' END END"
+        ),
+    }
+}
+
+/// The moment to which [`moment`] is compared, in the same form: on PostgreSQL that of the transaction, the same in all
+/// its statements.
+#[must_use]
+pub fn present(dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Postgres => "(extract(epoch FROM now()) * 1000000)::bigint::text".to_owned(),
+        Dialect::Sqlite => format!("CAST({} AS TEXT)", dialect.now()),
+    }
+}
+
 /// A root's id out of the texts of its columns: of one column its text, of several a JSON array of texts.
 #[must_use]
 pub fn root(dialect: Dialect, texts: &[String]) -> String {

@@ -52,6 +52,8 @@ pub struct DocumentPlan {
     pub key: Vec<KeyPiece>,
     pub aliases: Vec<Vec<KeyPiece>>,
     pub body: Template,
+    /// The body without the members that do not count when it is compared; `None`: all count.
+    pub hashed: Option<Template>,
     /// By the catalogue's name of the table.
     pub uses: BTreeMap<String, TableUse>,
     /// From row images to roots, by the catalogue's name of the table.
@@ -69,6 +71,9 @@ pub struct RootSelect {
     pub width: usize,
     /// Places of the id's columns in the answer.
     pub id: Vec<Slot>,
+    /// Also answers rows that `where` leaves out, or that do not show now. Four columns follow then: `1` where the
+    /// row meets `where`, the moments from and until which it shows, and the moment of now, in microseconds.
+    pub standing: bool,
 }
 
 /// The SELECT of one scope or node. `$1` holds `[number, outer value, …]` for each instance; answers number and
@@ -118,6 +123,7 @@ impl DocumentPlan {
         let dialect = names.dialect();
         let mut slots = slots::Slots::new(dialect, &document);
         let body = template::body(&document, &mut slots);
+        let hashed = template::hashed(&document, &body);
         let key = template::key(&document.key, &mut slots);
         let aliases = document
             .aliases
@@ -141,6 +147,7 @@ impl DocumentPlan {
             key,
             aliases,
             body,
+            hashed,
             reverse: reverse::paths(names, &document, catalogue, &uses),
             all_roots: walk::all_roots(&document, names),
             mapping: mapping(&document),

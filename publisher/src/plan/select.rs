@@ -121,21 +121,54 @@ pub(super) fn root(dialect: Dialect, document: &Document, slots: &Slots<'_>, id:
         .iter()
         .chain(&document.sources[0].filters)
         .map(|filter| scope.filter(filter));
+    let (conditions, state) = standing(&scope, conditions.collect());
+    let columns = slots.selected(0).iter().chain(&state);
     let sql = format!(
         "SELECT q.c0, {} FROM {} {} {} s0 ON {}{}{}",
-        slots.selected(0).join(", "),
+        columns.cloned().collect::<Vec<_>>().join(", "),
         dialect.rows(1, document.root_id.len() + 1, "q"),
         dialect::join(dialect),
         dialect::table(dialect, &document.sources[0].table),
         matches.collect::<Vec<_>>().join(" AND "),
         scope.lookups(0),
-        where_clause(&conditions.collect::<Vec<_>>()),
+        where_clause(&conditions),
     );
     RootSelect {
         sql,
         width: slots.selected(0).len(),
         id,
+        standing: !state.is_empty(),
     }
+}
+
+/// Where it matters why a root has no documents, its `where` becomes a column instead of a condition, and the moments of
+/// `visible` come with it: see [`RootSelect::standing`].
+fn standing(scope: &Expressions<'_>, conditions: Vec<String>) -> (Vec<String>, Vec<String>) {
+    let (dialect, life) = (scope.dialect, &scope.document.life);
+    if !life.asks_for_all() {
+        return (conditions, Vec::new());
+    }
+    let meets = match conditions.is_empty() {
+        true => "'1'".to_owned(),
+        false => format!("CASE WHEN {} THEN '1' ELSE '0' END", conditions.join(" AND ")),
+    };
+    let null = match dialect {
+        Dialect::Postgres => "NULL::text",
+        Dialect::Sqlite => "NULL",
+    };
+    let moment = |column: Option<ColumnRef>| {
+        column.map_or_else(
+            || null.to_owned(),
+            |column| dialect::moment(dialect, &scope.column(column)),
+        )
+    };
+    let columns = vec![
+        meets,
+        moment(life.from),
+        moment(life.until),
+        dialect::present(dialect),
+    ];
+    (Vec::new(), columns)
 }
 
 pub(super) fn steps(

@@ -83,6 +83,19 @@ pub(super) fn body(document: &Document, slots: &mut Slots<'_>) -> Template {
     object(&document.body, slots)
 }
 
+/// The members that count when bodies are compared.
+pub(super) fn hashed(document: &Document, body: &Template) -> Option<Template> {
+    let Template::Object(members) = body else {
+        return None;
+    };
+    let unhashed = &document.life.unhashed;
+    let counts = |(member, (name, _)): (&(String, Template), &(String, Value))| {
+        (!unhashed.contains(name)).then(|| member.clone())
+    };
+    (!unhashed.is_empty())
+        .then(|| Template::Object(members.iter().zip(&document.body).filter_map(counts).collect()))
+}
+
 /// Of the key, or of an alias.
 pub(super) fn key(template: &[KeySegment], slots: &mut Slots<'_>) -> Vec<KeyPiece> {
     let follows = |i: usize| match template.get(i + 1) {

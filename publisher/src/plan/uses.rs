@@ -103,6 +103,9 @@ impl Columns<'_> {
                 self.column(*column);
             }
         }
+        for moment in [document.life.from, document.life.until].into_iter().flatten() {
+            self.column(moment);
+        }
         for (_, value) in &document.body {
             each_value(value, &mut |value| match value {
                 Value::Column(column) | Value::Text(column) => self.column(*column),

@@ -5,6 +5,7 @@ pub mod consumer;
 pub(crate) mod difference;
 pub mod explode;
 mod queueing;
+mod remains;
 mod writing;
 
 use std::sync::Arc;

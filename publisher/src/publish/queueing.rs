@@ -223,6 +223,7 @@ fn states(puts: Vec<Changed>, written: &[(String, i64)], buried: &[Buried], alia
             key: buried.key.clone(),
             revision: buried.revision,
             body: None,
+            remains: buried.remains.clone(),
         })
         .collect();
     // A key that was another root's document, and is an alias now, was buried on the way.
@@ -241,6 +242,7 @@ fn states(puts: Vec<Changed>, written: &[(String, i64)], buried: &[Buried], alia
             key: put.document.key,
             revision,
             body: shown.then_some(put.document.body),
+            remains: None,
         })
     }));
     states
@@ -251,7 +253,12 @@ fn pack(states: Vec<State>) -> Vec<Vec<State>> {
     let mut packs: Vec<Vec<State>> = Vec::new();
     let mut bytes = 0;
     for state in states {
-        let size = state.body.as_ref().map_or(0, String::len) + state.key.len();
+        let size = state
+            .body
+            .as_ref()
+            .or(state.remains.as_ref())
+            .map_or(0, String::len)
+            + state.key.len();
         match packs.last_mut() {
             Some(pack) if pack.len() < MAX_ITEMS && bytes + size <= MAX_BYTES => {
                 bytes += size;
@@ -350,6 +357,7 @@ mod tests {
             key: i.to_string(),
             revision: 1,
             body: Some("{}".into()),
+            remains: None,
         };
         assert_eq!(
             pack((0..250).map(small).collect())
@@ -362,6 +370,7 @@ mod tests {
             key: i.to_string(),
             revision: 1,
             body: Some("x".repeat(600 * 1024)),
+            remains: None,
         };
         assert_eq!(pack((0..3).map(large).collect()).len(), 3);
         assert!(pack(Vec::new()).is_empty());

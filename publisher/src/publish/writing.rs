@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use pubsync_schema::failure::{self, NewFailure, Stage};
-use pubsync_schema::mirror::{self, Buried, Locked, Put};
+use pubsync_schema::mirror::{self, Burial, Buried, Locked, Put};
 use pubsync_schema::run;
 use sea_orm::{DatabaseTransaction, DbErr};
 
 use super::difference::{Changed, Difference};
-use super::{Job, Publish, Tally, queueing};
+use super::{Job, Publish, Tally, queueing, remains};
 use crate::build::Kind;
 use crate::registry::Compiled;
 
@@ -113,15 +113,39 @@ impl Writing<'_> {
 
     async fn bury(&self, gone: &[(String, String)]) -> Result<Vec<Buried>, DbErr> {
         let definition = &self.compiled.definition;
+        let mut remains = self.remains(gone).await?;
+        let burials: Vec<Burial> = gone
+            .iter()
+            .map(|(key, root)| Burial {
+                key: key.clone(),
+                root: root.clone(),
+                remains: remains.remove(key),
+            })
+            .collect();
         mirror::bury(
             self.txn,
             &self.publish.street.store,
             &definition.document,
             definition.number,
             self.job.changed_at,
-            gone,
+            &burials,
         )
         .await
+    }
+
+    /// By key, what stays of these documents. Their roots are locked: the bodies are still these when they are buried.
+    async fn remains(&self, gone: &[(String, String)]) -> Result<HashMap<String, String>, DbErr> {
+        let members = &self.compiled.plan.document.life.tombstone;
+        if members.is_empty() || gone.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let keys: Vec<String> = gone.iter().map(|(key, _)| key.clone()).collect();
+        let document = &self.compiled.definition.document;
+        let rows = mirror::by_keys(self.txn, &self.publish.street.store, document, &keys).await?;
+        let documents = rows.into_iter().filter(|row| row.kind == mirror::Kind::Document);
+        Ok(documents
+            .filter_map(|row| Some((row.key, remains::of(&row.body, members)?)))
+            .collect())
     }
 
     async fn put(&self, changed: &[Changed]) -> Result<Vec<(String, i64)>, DbErr> {

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DbErr, Value};
 
 use crate::dialect::Dialect;
-use crate::store::{Store, rows_parameter, texts};
+use crate::store::{Store, rows_parameter, scalar, texts};
 
 /// A root, and what its last build said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,4 +87,43 @@ pub async fn note_roots(
     );
     txn.execute_raw(store.sql(sql, [rows])).await?;
     Ok(())
+}
+
+/// How long a root whose time has come, and that was queued for that, is left to its publisher: longer than work waits in
+/// any healthy backlog, in microseconds.
+const PATIENCE: i64 = 600_000_000;
+
+/// Roots whose time has come and that nobody has queued for that, the oldest first, with their moments. They count as
+/// queued from now on; their moments stay until they are built. Roots that somebody holds are left for the next time.
+pub async fn take_due(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    limit: u64,
+) -> Result<Vec<(String, i64)>, DbErr> {
+    let (table, now) = (store.names.root(document), store.dialect().now());
+    let sql = format!(
+        "UPDATE {table} SET queued_at = {now} WHERE root IN (SELECT root FROM {table} WHERE due <= {now} \
+         AND (queued_at IS NULL OR queued_at < due OR queued_at < {now} - {PATIENCE}) ORDER BY due LIMIT {limit}{lock}) \
+         RETURNING root, due",
+        lock = store.dialect().for_update_skip_locked(),
+    );
+    let rows = txn.query_all_raw(store.sql(sql, [])).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("", "root")?, row.try_get("", "due")?)))
+        .collect()
+}
+
+/// Whether the time of some root had come by this moment and it is not built since.
+pub async fn is_overdue(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    moment: i64,
+) -> Result<bool, DbErr> {
+    let sql = format!(
+        "SELECT count(*) AS v FROM (SELECT 1 FROM {} WHERE due <= $1 LIMIT 1) d",
+        store.names.root(document)
+    );
+    Ok(scalar(conn, store.sql(sql, [moment.into()])).await? > 0)
 }

@@ -6,11 +6,11 @@ mod write;
 
 use sea_orm::{DbErr, QueryResult};
 
-pub use locks::{Locked, lock_roots, note_roots};
+pub use locks::{Locked, is_overdue, lock_roots, note_roots, take_due};
 pub use read::{
     Counts, Page, Touched, by_keys, counts, existing, full_page, holders, live, of_roots, page, touched,
 };
-pub use write::{Buried, Put, bury, bury_orphans, put, raise, renumber};
+pub use write::{Burial, Buried, Put, bury, bury_orphans, put, raise, renumber};
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +65,13 @@ pub struct Row {
 }
 
 impl Row {
+    /// What stays on a tombstone.
+    #[must_use]
+    pub fn remains(&self) -> Option<&str> {
+        let remains = self.deleted && !self.body.is_empty();
+        remains.then_some(self.body.as_str())
+    }
+
     /// The body that readers of a target see, which holds `aliases` or not; `None`: the key is not there.
     #[must_use]
     pub fn shown(&self, aliases: bool) -> Option<&str> {

@@ -75,31 +75,43 @@ pub struct Buried {
     pub key: String,
     pub revision: i64,
     pub kind: Kind,
+    /// What stays on the tombstone.
+    pub remains: Option<String>,
 }
 
-/// Turns live rows of these keys into tombstones, where they still belong to one of the roots.
+/// A row to bury, where it still belongs to the root.
+#[derive(Debug, Clone)]
+pub struct Burial {
+    pub key: String,
+    pub root: String,
+    /// A JSON object that stays on the tombstone.
+    pub remains: Option<String>,
+}
+
+/// Turns live rows into tombstones, where they still belong to their roots.
 pub async fn bury(
     txn: &impl ConnectionTrait,
     store: &Store,
     document: &str,
     definition: i64,
     changed_at: i64,
-    keys: &[(String, String)],
+    burials: &[Burial],
 ) -> Result<Vec<Buried>, DbErr> {
-    if keys.is_empty() {
+    if burials.is_empty() {
         return Ok(Vec::new());
     }
     let (mirror, now) = (store.names.mirror(document), store.dialect().now());
     let greatest = store.dialect().greatest();
     let sql = format!(
-        "UPDATE {mirror} SET body = '', hash = '', revision = {greatest}(revision + 1, {now}), definition = $1, changed_at = $2, \
-         deleted_at = {now} WHERE deleted_at IS NULL AND EXISTS (SELECT 1 FROM {rows} WHERE n.c0 = {mirror}.key AND n.c1 = {mirror}.root) \
-         AND key IN (SELECT c0 FROM {rows}) RETURNING key, revision, kind",
-        rows = store.dialect().rows(3, 2, "n"),
+        "UPDATE {mirror} SET body = coalesce(n.c2, ''), hash = '', revision = {greatest}(revision + 1, {now}), definition = $1, \
+         changed_at = $2, deleted_at = {now} FROM {rows} WHERE deleted_at IS NULL AND key = n.c0 AND root = n.c1 \
+         RETURNING key, revision, kind, body",
+        rows = store.dialect().rows(3, 3, "n"),
     );
     let parameter = rows_parameter(
-        keys.iter()
-            .map(|(key, root)| [Some(key.clone()), Some(root.clone())]),
+        burials
+            .iter()
+            .map(|b| [Some(b.key.clone()), Some(b.root.clone()), b.remains.clone()]),
     );
     let rows = txn
         .query_all_raw(store.sql(sql, [definition.into(), changed_at.into(), parameter]))
@@ -110,6 +122,9 @@ pub async fn bury(
                 key: row.try_get("", "key")?,
                 revision: row.try_get("", "revision")?,
                 kind: Kind::of(row)?,
+                remains: row
+                    .try_get::<Option<String>>("", "body")?
+                    .filter(|body| !body.is_empty()),
             })
         })
         .collect()

@@ -108,6 +108,7 @@ impl Search {
                 key: key.to_owned(),
                 revision: self.scene.revision("product", key).await,
                 body: Some(format!("{{\"name\":\"{name}\"}}")),
+                remains: None,
             }],
             force: false,
             changed_at: self.process().street.store.now().await.unwrap(),

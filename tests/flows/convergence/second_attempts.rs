@@ -105,6 +105,7 @@ async fn deliver(scene: &Scene, revision: i64, minutes: i64, attempt: i64) {
         key: "product:a".to_owned(),
         revision,
         body: Some(PAST.to_owned()),
+        remains: None,
     };
     let body = message::items(&envelope, "local", false, &[past], 1 << 20).unwrap();
     let message = Outgoing {

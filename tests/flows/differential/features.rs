@@ -8,7 +8,7 @@ const ALL: [(&str, u64); 13] = [
     ("aliases", 25),
     ("tests", 50),
     ("exists", 25),
-    ("hops", 0),
+    ("hops", 12),
     ("lookup", 12),
     ("aggregates", 15),
     ("lists", 10),
@@ -16,8 +16,8 @@ const ALL: [(&str, u64); 13] = [
     ("distinct", 20),
     ("flat", 15),
     ("sql", 8),
-    ("ancestors", 0),
-    ("tree", 0),
+    ("ancestors", 8),
+    ("tree", 8),
 ];
 
 /// What one case uses: most of it, so that small cases happen, too.

@@ -33,6 +33,12 @@ impl Author<'_> {
 
     /// Rows that name this row, or are joined to it by a junction or by equal columns.
     pub fn other_rows(&mut self, spot: &Spot) -> Option<(usize, Options)> {
+        let features = self.features;
+        if features.takes(self.random, "hops")
+            && let Some(way) = self.through_hops(spot.table)
+        {
+            return Some(way);
+        }
         match self.random.below(10) {
             0..5 => self.children(spot.table, ""),
             5..8 => self.through_junction(spot.table, true),
@@ -87,6 +93,29 @@ impl Author<'_> {
         };
         let via = Some(junction);
         Some((far.table, Options { text, via }))
+    }
+
+    /// One to three steps along foreign keys in either direction, each the only one between its tables.
+    fn through_hops(&mut self, from: usize) -> Option<(usize, Options)> {
+        let mut path = vec![from];
+        for _ in 0..2 + self.random.below(2) {
+            let at = *path.last()?;
+            let next: Vec<usize> = (0..self.tables.len())
+                .filter(|&table| self.ways_between(at, table) == 1)
+                .collect();
+            if next.is_empty() {
+                break;
+            }
+            path.push(*self.random.one_of(&next));
+        }
+        let [_, hops @ .., to] = path.as_slice() else {
+            return None;
+        };
+        let last = *hops.last()?;
+        let names: Vec<String> = hops.iter().map(|&table| self.table_name(table)).collect();
+        let text = format!(", via: [{}]", names.join(", "));
+        let via = Some(last);
+        Some((*to, Options { text, via }))
     }
 
     /// Rows with an equal column; sometimes one of the root or a scope.

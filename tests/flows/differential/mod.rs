@@ -15,6 +15,7 @@ mod history;
 mod invent;
 mod links;
 mod model;
+mod mutants;
 mod nodes;
 mod shrink;
 mod statements;
@@ -118,7 +119,7 @@ async fn report(databases: &Databases, seed: u64, difference: &str, briefly: boo
         Ok(()) => println!("the whole case: {}", file.display()),
         Err(error) => println!("{}: {error}", file.display()),
     }
-    if briefly {
+    if briefly || env::var_os("PUBSYNC_BRIEFLY").is_some() {
         return;
     }
     let (case, difference) = shrink::shrink(databases, case, difference.to_owned()).await;

@@ -94,11 +94,58 @@ impl Author<'_> {
                 let b = b.replacen(&format!("m{}", self.members), "m1", 1);
                 Some(format!("{{ merge: [{a}, {b}] }}"))
             }
+            "ancestors" => self.ancestors(spot, depth),
+            "tree" => self.tree(spot, depth),
             "sql" => self
                 .expression(spot)
                 .map(|sql| format!("{{ sql: {} }}", text(&sql))),
             _ => None,
         }
+    }
+
+    fn ancestors(&mut self, spot: &Spot, depth: usize) -> Option<String> {
+        let (table, options) = self.named_row(spot.table)?;
+        let parent = self.parent(table)?;
+        let body = self.body(&spot.inside(table, None), depth + 1);
+        let (name, options) = (self.table_name(table), options.text);
+        Some(format!(
+            "{{ ancestors: {name}{options}, parent: {parent}, body: {body} }}"
+        ))
+    }
+
+    fn tree(&mut self, spot: &Spot, depth: usize) -> Option<String> {
+        let parent = self.parent(spot.table)?;
+        let inside = spot.inside(spot.table, None);
+        let mut options = String::new();
+        if self.random.percent(30) {
+            let start = self.conditions(&inside, 1);
+            options += &format!(", start: {{ where: {start} }}");
+        }
+        if self.random.percent(30) {
+            options += &format!(", where: {}", self.conditions(&inside, 1));
+        }
+        if self.random.percent(50) {
+            options += &self.order(&inside);
+        }
+        let name = self.table_name(spot.table);
+        let members = [self.any_column(&inside), self.value(&inside, depth + 2)];
+        let body = members
+            .map(|value| format!("{}: {value}", self.member()))
+            .join(", ");
+        Some(format!(
+            "{{ tree: {name}, parent: {parent}{options}, body: {{ {body} }} }}"
+        ))
+    }
+
+    /// The columns by which rows of a table name rows above them.
+    fn parent(&self, table: usize) -> Option<String> {
+        let key = self.tables[table].foreign.iter().find(|key| key.table == table)?;
+        let names: Vec<String> = key
+            .columns
+            .iter()
+            .map(|&column| scalar(&[&self.tables[table].columns[column].name]))
+            .collect();
+        Some(format!("[{}]", names.join(", ")))
     }
 
     /// Over a text or an integer: databases differ in the rest.

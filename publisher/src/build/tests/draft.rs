@@ -2,8 +2,8 @@
 
 use crate::catalogue::Catalogue;
 use crate::document::{
-    ColumnRef, Constant, Document, Filter, Gather, Join, KeySegment, Operand, Order, Role, Source, SourceId,
-    Test, Value,
+    ColumnRef, Constant, Document, Filter, Gather, Join, KeySegment, Life, Operand, Order, Role, Source,
+    SourceId, Test, Value,
 };
 
 pub(crate) struct Draft {
@@ -29,6 +29,7 @@ impl Draft {
             sync: None,
             queue: None,
             inline_limit: None,
+            life: Life::default(),
         };
         let mut draft = Self { catalogue, document };
         draft.add(root, Role::Root, &[]);

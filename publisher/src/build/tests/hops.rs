@@ -18,13 +18,13 @@ const SHOP: &str = "
     INSERT INTO store VALUES (1, 'DE'), (2, 'AT'), (3, 'CH');
     INSERT INTO product_store VALUES (1, 2, 1), (1, 1, 2), (1, 3, 3), (2, 2, 1), (3, 3, 1);
     INSERT INTO locale VALUES (1, 'de'), (2, 'fr'), (3, 'it');
-    INSERT INTO store_locale VALUES (3, 2, true), (1, 1, true), (2, 1, false), (3, 1, false);
+    INSERT INTO store_locale VALUES (3, 2, true), (1, 1, true), (2, 1, false), (3, 1, false), (2, 3, false);
 ";
 
 #[tokio::test]
 async fn one_entry_for_each_path() {
     on_both(SHOP, async |db| {
-        // Equal locales stand in the order of the junctions' keys, the last junction first.
+        // Without an order by the locale's key, then by the junctions' keys, the last junction first.
         let text = "\
 all: { many: locale, via: [product_store, store, store_locale], body: { l: code, s: via.store_id } }
 count: { count: locale, via: [product_store, store, store_locale] }
@@ -39,12 +39,12 @@ none: { one: product, via: [{ table: product_store }, store, { table: product_st
             bodies,
             [
                 concat!(
-                    r#"{"all":[{"l":"de","s":1},{"l":"de","s":2},{"l":"de","s":3},{"l":"fr","s":3}],"count":4,"first":["fr","de"],"#,
-                    r#""limit":["de","fr"],"one":{"l":"fr","s":3},"siblings":[{"n":"a","b":"Acme"},{"n":"b","b":"Acme"}],"none":"c"}"#
+                    r#"{"all":[{"l":"de","s":1},{"l":"de","s":2},{"l":"de","s":3},{"l":"fr","s":3},{"l":"it","s":2}],"count":5,"first":["fr","de"],"#,
+                    r#""limit":["de","fr"],"one":{"l":"it","s":2},"siblings":[{"n":"a","b":"Acme"},{"n":"b","b":"Acme"}],"none":"c"}"#
                 ),
                 r#"{"all":[],"count":0,"first":[],"limit":[],"one":null,"siblings":[],"none":null}"#,
                 concat!(
-                    r#"{"all":[{"l":"de","s":2}],"count":1,"first":[],"limit":["de"],"one":{"l":"de","s":2},"#,
+                    r#"{"all":[{"l":"de","s":2},{"l":"it","s":2}],"count":2,"first":[],"limit":["de","it"],"one":{"l":"it","s":2},"#,
                     r#""siblings":[{"n":"a","b":"Acme"},{"n":"b","b":"Acme"}],"none":"b"}"#
                 ),
             ]
@@ -71,7 +71,7 @@ body: { id: id }
             .into_iter()
             .map(|(key, _)| key)
             .collect();
-        assert_eq!(keys, ["doc:1:de", "doc:1:fr", "doc:3:de", "doc:3:fr"]);
+        assert_eq!(keys, ["doc:1:de", "doc:1:fr", "doc:1:it", "doc:3:de", "doc:3:fr"]);
     })
     .await;
 }

@@ -18,5 +18,6 @@ mod recursion;
 mod recursion_reverse;
 mod reverse;
 mod scopes;
+mod standing;
 mod values;
 mod walk;

@@ -212,6 +212,28 @@ body:
 }
 
 #[tokio::test]
+async fn rows_of_other_tables_are_looked_up_on_each_level() {
+    on_both(SHOP, async |db| {
+        let body = "
+a: { tree: category, parent: parent_id, order: [parent_id.place, -id], where: { exists: { table: label, match: { category_id: id } } }, body: { i: id, of: parent_id.name } }
+b: { ancestors: category, parent: parent_id, body: [parent_id.name] }
+";
+        let plan = db.body("category", body).await;
+        let found: Vec<_> = db.documents(&plan, &["1", "8"]).await.into_iter().map(|(_, body)| body).collect();
+        let eight = r#"{"a":[],"b":[[],["all"],["tents"]]}"#;
+        assert_eq!(found, [r#"{"a":[{"i":2,"of":"all","a":[]}],"b":[]}"#, eight]);
+        let all = ["1", "2", "3", "4", "5", "6", "8"];
+        // Row 1 is looked up by 2 and 3, which stand in the tree of 1 and above all others.
+        assert_eq!(db.reach(&plan, "category", &[("id", "1")]).await, all);
+        assert_eq!(db.reach(&plan, "label", &[("id", "9"), ("category_id", "8")]).await, ["1", "2", "4"]);
+        let flat = "a: { many: category, via: product_category, flat: true, distinct: true, body: { ancestors: category, parent: parent_id, body: name } }";
+        let plan = db.body("product", flat).await;
+        assert_eq!(db.bodies(&plan, "1").await, [r#"{"a":["all","tents","light"]}"#]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn composite_keys_link_rows() {
     let sql = "CREATE TABLE node (shop integer, id integer, above_shop integer, above_id integer, PRIMARY KEY (shop, id),
             FOREIGN KEY (above_id, above_shop) REFERENCES node (id, shop));

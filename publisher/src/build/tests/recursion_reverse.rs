@@ -24,6 +24,12 @@ const SHOP: &str = "
 
 const OF_CATEGORIES: &str = "
 below: { tree: category, parent: parent_id, where: { active: true }, body: { n: name, l: { many: label, match: { category_id: id }, body: name } } }
+some:
+  tree: category
+  parent: parent_id
+  start: { where: { parent_id: parent.id, missing: { table: label, match: { category_id: id }, where: { name: x } } } }
+  where: { exists: { table: category, match: { id: parent_id, shop_id: parent.shop_id } } }
+  body: { i: id }
 above: { ancestors: category, parent: parent_id, match: { id: parent_id }, body: [name, { count: label, match: { category_id: id } }] }
 ";
 

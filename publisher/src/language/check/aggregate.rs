@@ -20,7 +20,9 @@ impl Checker<'_, '_> {
         let found = self.column(source, &column.is, column.at)?;
         let table = self.table(source);
         let meta = &table.columns[found.column];
-        if takes(aggregate, &meta.kind) {
+        // PostgreSQL adds no object ids up.
+        let adds = matches!(aggregate, Aggregate::Sum | Aggregate::Avg);
+        if takes(aggregate, &meta.kind) && !(adds && meta.sql_type == "oid") {
             return Some(Value::Aggregate {
                 source,
                 aggregate,

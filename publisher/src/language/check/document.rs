@@ -8,6 +8,7 @@ use crate::language::problem::Report;
 use crate::language::syntax::Declaration;
 
 use super::collisions;
+use super::life;
 use super::names::Place;
 use super::queries::Known;
 use super::tables::Tables;
@@ -41,6 +42,7 @@ pub fn check_alone(declaration: &Declaration, configured: &[&str], report: &mut 
         targets::known(uses, configured, report);
     }
     collisions::within(declaration, report);
+    life::members(declaration, report);
 }
 
 /// `None` where a problem keeps the document from being one; all problems go into the report.
@@ -79,6 +81,7 @@ pub fn check(
         .iter()
         .filter_map(|alias| checker.template("alias", alias, &scopes))
         .collect();
+    let life = checker.life(declaration);
     let body = checker.members(&declaration.body, Place::TOP);
     let uses = match (&declaration.targets, &key) {
         (Some(uses), Some(key)) => Some(checker.bindings(uses, key, &aliases)),
@@ -97,6 +100,7 @@ pub fn check(
         sync: declaration.sync,
         queue: declaration.queue.clone(),
         inline_limit: declaration.inline_limit,
+        life,
     })
 }
 

@@ -16,6 +16,7 @@ mod expression;
 mod hops;
 mod joins;
 mod key;
+mod life;
 mod lookups;
 mod names;
 mod queries;

@@ -12,7 +12,7 @@ use crate::language::yaml::{Content, Entry, Node, Span};
 use super::fields::{Keys, boolean, get, list, map, name, names, scalar, text, whole_number};
 use super::rows;
 use super::targets::targets;
-use super::{body, conditions, queries};
+use super::{body, conditions, life, queries};
 
 const DOCUMENT: Keys = Keys {
     of: "a document",
@@ -25,13 +25,18 @@ const DOCUMENT: Keys = Keys {
         "key",
         "aliases",
         "where",
+        "visible",
         "body",
         "targets",
         "sync",
         "queue",
         "inline_limit",
+        "unhashed",
+        "tombstone",
+        "absent",
+        "capture",
     ],
-    later: &["visible", "unhashed", "tombstone", "absent", "capture"],
+    later: &[],
 };
 
 const SCOPE: Keys = Keys {
@@ -78,6 +83,7 @@ pub fn declaration(tree: &Node, report: &mut Report<'_>) -> Option<Declaration> 
         inline_limit: get(entries, "inline_limit")
             .and_then(|entry| whole_number(&entry.value, "\"inline_limit\"", 0, report))
             .and_then(|bytes| usize::try_from(bytes).ok()),
+        life: life::life(entries, report),
     })
 }
 

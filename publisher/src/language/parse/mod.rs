@@ -9,6 +9,7 @@ mod conditions;
 mod document;
 mod fields;
 mod json;
+mod life;
 mod queries;
 mod recursion;
 mod rows;

@@ -33,7 +33,7 @@ pub fn shop() -> Catalogue {
          feed: sku text, ean text, store_id int?, title text, unique(sku), unique(ean store_id)
          log: entry text
          sales.invoice: id int pk, total numeric, product_id int -> product
-         odd: id int pk, a b text, c.d text, text text, body text",
+         odd: id int pk, a b text, c.d text, text text, body text, o oid",
     )
 }
 
@@ -132,7 +132,7 @@ fn indexes(table: &Table, columns: &str) -> Vec<usize> {
 
 fn kind(sql_type: &str) -> ColumnKind {
     match sql_type {
-        "int" => ColumnKind::Integer,
+        "int" | "oid" => ColumnKind::Integer,
         "bool" => ColumnKind::Boolean,
         "numeric" => ColumnKind::Numeric { scale: Some(2) },
         "text" => ColumnKind::Text,
