@@ -56,7 +56,7 @@ pub async fn once(street: &Street, registry: &Registry) -> Result<Vec<String>, W
     }
     let documents = registry.all();
     let uses = documents.values().flat_map(|compiled| {
-        let uses = compiled.plan.uses.iter();
+        let uses = compiled.uses.iter();
         uses.filter(|(table, _)| compiled.uses(table).is_some())
     });
     let captures = merged(uses);
