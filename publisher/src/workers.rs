@@ -199,7 +199,8 @@ async fn prepare(street: &Street, target: &dyn Target, stop: &CancellationToken)
             .definitions
             .current()
             .iter()
-            .filter_map(|d| d.shape.collection(target.name()))
+            .filter_map(|d| street.definitions.write_set(&d.document, target.name()))
+            .flat_map(|set| set.collections().cloned().collect::<Vec<_>>())
             .collect();
         match target.prepare(&collections).await {
             Ok(()) => return true,

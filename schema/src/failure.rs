@@ -237,6 +237,25 @@ pub async fn older(conn: &impl ConnectionTrait, store: &Store, moment: i64) -> R
     crate::store::scalar(conn, store.sql(sql, [Value::from(moment)])).await
 }
 
+/// How many keys a target has refused since a moment, and still refuses.
+///
+/// # Errors
+/// Of the database.
+pub async fn since(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    target: &str,
+    moment: i64,
+) -> Result<i64, DbErr> {
+    let sql = format!(
+        "SELECT count(*) AS v FROM {} WHERE document = $1 AND target = $2 AND first_at >= $3",
+        store.names.table("failure")
+    );
+    let values = [document.into(), target.into(), moment.into()];
+    crate::store::scalar(conn, store.sql(sql, values)).await
+}
+
 const COLUMNS: &str = "id, stage, document, root, key, target, class, error, payload, attempts, first_at, last_at, next_attempt";
 
 fn read(row: &QueryResult) -> Result<Failure, DbErr> {

@@ -10,6 +10,7 @@ use crate::dialect::Dialect;
 use crate::names::Lane;
 use crate::pause::Subject;
 use crate::store::{Store, numbers, rows_parameter, scalar};
+use crate::writeset::{self, WriteSet};
 
 /// A message to be. Which of publish or sync it is, `target` tells.
 #[derive(Debug, Clone)]
@@ -193,6 +194,28 @@ async fn update(
 /// Deletes rows whose effect is durable, or becomes so with this transaction. Gives the ids that stood: what is
 /// missing was settled by somebody else.
 pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> Result<Vec<i64>, DbErr> {
+    delete_where(conn, store, ids, None).await
+}
+
+/// As [`delete`], but only while the write set through which they were applied is current.
+///
+/// # Errors
+/// Of the database.
+pub async fn delete_applied(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    ids: &[i64],
+    through: &WriteSet,
+) -> Result<Vec<i64>, DbErr> {
+    delete_where(conn, store, ids, Some(through)).await
+}
+
+async fn delete_where(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    ids: &[i64],
+    through: Option<&WriteSet>,
+) -> Result<Vec<i64>, DbErr> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -208,11 +231,14 @@ pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> 
         ),
         Dialect::Sqlite => dialect.is_among("id", 1),
     };
-    let sql = format!("DELETE FROM {ledger} WHERE {these} RETURNING id");
-    self::ids(
-        conn.query_all_raw(store.sql(sql, [numbers(dialect, &sorted)]))
-            .await?,
-    )
+    let mut values = vec![numbers(dialect, &sorted)];
+    let mut condition = String::new();
+    if let Some(set) = through {
+        condition = format!(" AND {}", writeset::current(store, 2));
+        values.extend(writeset::of(set));
+    }
+    let sql = format!("DELETE FROM {ledger} WHERE {these}{condition} RETURNING id");
+    self::ids(conn.query_all_raw(store.sql(sql, values)).await?)
 }
 
 /// Load per queue, for the sweeper, `status` and back-pressure.

@@ -16,3 +16,4 @@ pub mod run;
 pub mod shape;
 pub mod store;
 pub mod wire;
+pub mod writeset;

@@ -77,9 +77,11 @@ struct Migrator {
 #[async_trait]
 impl MigratorTraitSelf for Migrator {
     fn migrations(&self) -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(Initial {
-            names: self.names.clone(),
-        })]
+        let names = || self.names.clone();
+        vec![
+            Box::new(Initial { names: names() }),
+            Box::new(Generations { names: names() }),
+        ]
     }
 
     fn migration_table_name(&self) -> DynIden {
@@ -134,6 +136,27 @@ impl MigrationTrait for Initial {
                 .await?;
             }
         }
+        Ok(())
+    }
+}
+
+/// Version 2: the generation of each write set.
+struct Generations {
+    names: Names,
+}
+
+impl MigrationName for Generations {
+    fn name(&self) -> &'static str {
+        "m0002_generations"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Generations {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let table = self.names.table("target");
+        let sql = format!("ALTER TABLE {table} ADD COLUMN generation bigint NOT NULL DEFAULT 0");
+        manager.get_connection().execute_unprepared(&sql).await?;
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Long operations (`publish`, `resync`): how far they are, over all workers.
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 
 use crate::store::Store;
 
@@ -68,26 +68,51 @@ pub async fn finish_quiet(store: &Store) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// The newest runs, at most `limit`.
-pub async fn list(conn: &impl ConnectionTrait, store: &Store, limit: u64) -> Result<Vec<Run>, DbErr> {
+/// One run; `None` where there is none of this number.
+pub async fn find(conn: &impl ConnectionTrait, store: &Store, id: i64) -> Result<Option<Run>, DbErr> {
+    let sql = format!("{} WHERE id = $1", select(store));
+    let row = conn.query_one_raw(store.sql(sql, [id.into()])).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Whether a rebuild of the document is under way.
+pub async fn is_rebuilding(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+) -> Result<bool, DbErr> {
     let sql = format!(
-        "SELECT id, kind, document, target, coalesce(total, 0) AS total, done, failed, started_at, finished_at FROM {} ORDER BY id DESC LIMIT {limit}",
+        "SELECT 1 AS one FROM {} WHERE document = $1 AND kind = 'publish' AND finished_at IS NULL LIMIT 1",
         store.names.table("run")
     );
+    let row = conn.query_one_raw(store.sql(sql, [document.into()])).await?;
+    Ok(row.is_some())
+}
+
+/// The newest runs, at most `limit`.
+pub async fn list(conn: &impl ConnectionTrait, store: &Store, limit: u64) -> Result<Vec<Run>, DbErr> {
+    let sql = format!("{} ORDER BY id DESC LIMIT {limit}", select(store));
     let rows = conn.query_all_raw(store.sql(sql, [])).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Run {
-                id: row.try_get("", "id")?,
-                kind: row.try_get("", "kind")?,
-                document: row.try_get("", "document")?,
-                target: row.try_get("", "target")?,
-                total: row.try_get("", "total")?,
-                done: row.try_get("", "done")?,
-                failed: row.try_get("", "failed")?,
-                started_at: row.try_get("", "started_at")?,
-                finished_at: row.try_get("", "finished_at")?,
-            })
-        })
-        .collect()
+    rows.iter().map(read).collect()
+}
+
+fn select(store: &Store) -> String {
+    format!(
+        "SELECT id, kind, document, target, coalesce(total, 0) AS total, done, failed, started_at, finished_at FROM {}",
+        store.names.table("run")
+    )
+}
+
+fn read(row: &QueryResult) -> Result<Run, DbErr> {
+    Ok(Run {
+        id: row.try_get("", "id")?,
+        kind: row.try_get("", "kind")?,
+        document: row.try_get("", "document")?,
+        target: row.try_get("", "target")?,
+        total: row.try_get("", "total")?,
+        done: row.try_get("", "done")?,
+        failed: row.try_get("", "failed")?,
+        started_at: row.try_get("", "started_at")?,
+        finished_at: row.try_get("", "finished_at")?,
+    })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::shape::Collection;
+use pubsync_schema::writeset::WriteSet;
 use pubsync_worker::backoff::Backoff;
 use pubsync_worker::metrics;
 use sea_orm::DbErr;
@@ -46,15 +47,10 @@ pub async fn apply(
     batch: &mut Batch,
     stop: &CancellationToken,
 ) -> Result<Tally, Unsettled> {
-    let collection = collection(street, batch)?;
-    let accept = if batch.force {
-        Accept::HigherOrEqual
-    } else {
-        Accept::Higher
-    };
+    let mut set = write_set(street, batch)?;
     let mut attempt = 0;
     loop {
-        match patiently(target, &collection, &batch.writes(&collection), accept, stop).await {
+        match everywhere(target, &set, batch, stop).await {
             Ok(outcomes) => {
                 if attempt > 0 {
                     let subject = Subject::Target(batch.target.clone());
@@ -62,12 +58,16 @@ pub async fn apply(
                     tracing::info!(target_name = batch.target, "target is back");
                 }
                 let ahead = if batch.force {
-                    ahead(target, &collection, batch, &outcomes).await
+                    ahead(target, &set, batch, &outcomes).await
                 } else {
                     Ok(Vec::new())
                 };
                 if let Ok(ahead) = ahead {
-                    return Ok(settle::settle(street, batch, &outcomes, &ahead).await?);
+                    if let Some(tally) = settle::settle(street, batch, &set, &outcomes, &ahead).await? {
+                        return Ok(tally);
+                    }
+                    set = again(street, target, batch, &set).await?;
+                    continue;
                 }
                 // The target went away in between: once more, from the rows of now.
             }
@@ -76,6 +76,80 @@ pub async fn apply(
         wait_until_up(street, target, &mut attempt, stop).await?;
         batch.renew(street, |_| true).await?;
     }
+}
+
+/// The set of now, for a batch that was applied through an older one. What stands there of the same revision may be what
+/// the new set leaves out, so equal revisions are accepted.
+async fn again(
+    street: &Street,
+    target: &dyn Target,
+    batch: &mut Batch,
+    older: &WriteSet,
+) -> Result<WriteSet, Unsettled> {
+    street.definitions.refresh(&street.store).await?;
+    let set = write_set(street, batch)?;
+    if let Err(error) = undo(target, older, &set).await {
+        tracing::warn!(target_name = batch.target, %error, "the target is not tidied up; applying all the same");
+    }
+    batch.force = true;
+    batch.renew(street, |_| true).await?;
+    Ok(set)
+}
+
+/// Through an older set, indexes may have been made that are no more, and readers' aliases set on them.
+async fn undo(target: &dyn Target, older: &WriteSet, set: &WriteSet) -> Result<(), TargetError> {
+    let stands: Vec<Collection> = set.collections().cloned().collect();
+    target.prepare(&stands).await?;
+    for gone in older.collections() {
+        if stands.iter().all(|collection| collection.number != gone.number) {
+            target.discard(gone).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Applies to all collections of the set. What one of them refuses is refused.
+///
+/// # Errors
+/// Of the target.
+pub async fn everywhere(
+    target: &dyn Target,
+    set: &WriteSet,
+    batch: &Batch,
+    stop: &CancellationToken,
+) -> Result<Vec<Outcome>, TargetError> {
+    let mut worst: Option<Vec<Outcome>> = None;
+    for collection in set.collections() {
+        let writes = batch.writes(collection);
+        // What a filter leaves out is deleted, though it stands there in this very revision.
+        let left_out = || batch.states.iter().any(|state| !collection.takes(&state.key));
+        let accept = if batch.force || left_out() {
+            Accept::HigherOrEqual
+        } else {
+            Accept::Higher
+        };
+        let outcomes = patiently(target, collection, &writes, accept, stop).await?;
+        worst = Some(match worst {
+            Some(known) => known
+                .into_iter()
+                .zip(outcomes)
+                .map(|(a, b)| worse(a, b))
+                .collect(),
+            None => outcomes,
+        });
+    }
+    Ok(worst.unwrap_or_default())
+}
+
+/// The one that leaves more to do.
+fn worse(a: Outcome, b: Outcome) -> Outcome {
+    let rank = |outcome: &Outcome| match outcome {
+        Outcome::Stale => 0,
+        Outcome::Applied => 1,
+        Outcome::Failed { .. } => 2,
+        Outcome::Retry(_) => 3,
+    };
+    if rank(&b) > rank(&a) { b } else { a }
 }
 
 /// Applies, and tries again after a pause what may succeed later: those items only, and only so often. What is still
@@ -110,7 +184,7 @@ async fn patiently(
 /// not ask: something newer is on its way then. A forced one carries the rows of now.
 async fn ahead(
     target: &dyn Target,
-    collection: &Collection,
+    set: &WriteSet,
     batch: &Batch,
     outcomes: &[Outcome],
 ) -> Result<Vec<(String, i64)>, TargetError> {
@@ -125,7 +199,7 @@ async fn ahead(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let held = target.versions(collection, &keys).await?;
+    let held = target.versions(&set.serving, &keys).await?;
     let higher = |((key, known), held): ((String, i64), Option<Held>)| {
         held.filter(|held| held.revision > known)
             .map(|held| (key, held.revision))
@@ -133,11 +207,10 @@ async fn ahead(
     Ok(keys.into_iter().zip(known).zip(held).filter_map(higher).collect())
 }
 
-fn collection(street: &Street, batch: &Batch) -> Result<Collection, Unsettled> {
+fn write_set(street: &Street, batch: &Batch) -> Result<WriteSet, Unsettled> {
     street
         .definitions
-        .get(&batch.document)
-        .and_then(|d| d.shape.collection(&batch.target))
+        .write_set(&batch.document, &batch.target)
         .ok_or_else(|| Unsettled::Unbound(batch.target.clone()))
 }
 

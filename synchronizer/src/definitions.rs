@@ -7,6 +7,7 @@ use std::time::Duration;
 use pubsync_schema::definition::{self, Definition};
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::store::Store;
+use pubsync_schema::writeset::{self, WriteSet, WriteSets};
 use sea_orm::DbErr;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone)]
 pub struct Definitions {
     current: Arc<watch::Sender<Arc<Vec<Definition>>>>,
+    write_sets: Arc<watch::Sender<Arc<WriteSets>>>,
     paused: Arc<watch::Sender<Arc<Vec<Subject>>>>,
 }
 
@@ -25,8 +27,10 @@ impl Definitions {
     /// Of the database.
     pub async fn load(store: &Store) -> Result<Self, DbErr> {
         let found = definition::all(&store.read, store).await?;
+        let write_sets = writeset::all(&store.read, store).await?;
         let paused = paused(store).await?;
         Ok(Self {
+            write_sets: Arc::new(watch::Sender::new(Arc::new(write_sets))),
             current: Arc::new(watch::Sender::new(Arc::new(found))),
             paused: Arc::new(watch::Sender::new(Arc::new(paused))),
         })
@@ -72,6 +76,21 @@ impl Definitions {
             .is_none_or(|d| d.shape.shows_aliases(target))
     }
 
+    /// Where writes of a document to a target go; `None` where it does not go there.
+    #[must_use]
+    pub fn write_set(&self, document: &str, target: &str) -> Option<WriteSet> {
+        let declared = self.get(document)?.shape.collection(target)?;
+        let key = (document.to_owned(), target.to_owned());
+        let stored = self.write_sets.borrow().get(&key).cloned();
+        Some(stored.unwrap_or_else(|| WriteSet::new(document, target, declared)))
+    }
+
+    /// All that are stored, those of documents that are declared no more too.
+    #[must_use]
+    pub fn write_sets(&self) -> Arc<WriteSets> {
+        self.write_sets.borrow().clone()
+    }
+
     /// Sees every change; the first value counts as seen.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Arc<Vec<Definition>>> {
@@ -93,6 +112,7 @@ impl Definitions {
             }
             differs
         });
+        self.refresh_write_sets(store).await?;
         if definition::numbers(&store.write, store).await? == known {
             return Ok(false);
         }
@@ -100,6 +120,22 @@ impl Definitions {
         tracing::info!(documents = found.len(), "definitions changed");
         self.current.send_replace(Arc::new(found));
         Ok(true)
+    }
+
+    async fn refresh_write_sets(&self, store: &Store) -> Result<(), DbErr> {
+        let mut known: Vec<(String, i64)> = self
+            .write_sets()
+            .values()
+            .map(|set| (set.name(), set.generation))
+            .collect();
+        known.sort_unstable();
+        let mut current = writeset::generations(&store.write, store).await?;
+        current.sort_unstable();
+        if current != known {
+            let found = writeset::all(&store.write, store).await?;
+            self.write_sets.send_replace(Arc::new(found));
+        }
+        Ok(())
     }
 
     /// Keeps them current until cancelled.

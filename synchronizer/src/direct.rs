@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pubsync_schema::ledger;
-use pubsync_worker::metrics;
 use pubsync_worker::shutdown::Shutdown;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
+use crate::apply;
 use crate::settle::{self, Batch};
 use crate::street::Street;
-use crate::target::{Accept, Target};
+use crate::target::Target;
 
 /// Commits of publishers that wait for one target, at most; each holds at most a publisher's batch.
 const BUFFER: usize = 64;
@@ -77,7 +78,7 @@ async fn applier(street: Street, target: Arc<dyn Target>, mut buffer: mpsc::Rece
     while buffer.recv_many(&mut waiting, BUFFER).await > 0 {
         for mut batch in merge(std::mem::take(&mut waiting)) {
             batch.coalesce();
-            if let Err(error) = apply(&street, &*target, &batch).await {
+            if let Err(error) = attempt(&street, &*target, &batch).await {
                 tracing::debug!(
                     target_name = target.name(),
                     error,
@@ -90,21 +91,20 @@ async fn applier(street: Street, target: Arc<dyn Target>, mut buffer: mpsc::Rece
 }
 
 /// One attempt; waiting for a target is the synchronizer's work.
-async fn apply(street: &Street, target: &dyn Target, batch: &Batch) -> Result<(), String> {
-    let collection = street
-        .definitions
-        .get(&batch.document)
-        .and_then(|d| d.shape.collection(&batch.target));
-    let collection =
-        collection.ok_or_else(|| format!("{} no longer goes to {}", batch.document, batch.target))?;
-    let writes = batch.writes(&collection);
-    let outcomes = metrics::target_batch(&batch.target, target.apply(&collection, &writes, Accept::Higher))
+async fn attempt(street: &Street, target: &dyn Target, batch: &Batch) -> Result<(), String> {
+    let set = street.definitions.write_set(&batch.document, &batch.target);
+    let set = set.ok_or_else(|| format!("{} no longer goes to {}", batch.document, batch.target))?;
+    // One attempt: what may succeed later goes to the queue.
+    let once = CancellationToken::new();
+    once.cancel();
+    let outcomes = apply::everywhere(target, &set, batch, &once)
         .await
         .map_err(|e| e.to_string())?;
-    settle::settle(street, batch, &outcomes, &[])
-        .await
-        .map_err(|e| e.to_string())?;
-    Ok(())
+    let settled = settle::settle(street, batch, &set, &outcomes, &[]).await;
+    match settled.map_err(|e| e.to_string())? {
+        Some(_tally) => Ok(()),
+        None => Err("the target takes writes in another way since".to_owned()),
+    }
 }
 
 /// Commits of one document become one batch, up to [`MOST`] keys.

@@ -7,6 +7,7 @@ pub mod definitions;
 pub mod direct;
 pub mod measure;
 pub mod message;
+pub mod moving;
 pub mod quiet;
 pub mod resync;
 pub mod sender;

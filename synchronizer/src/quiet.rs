@@ -7,6 +7,8 @@ use pubsync_schema::store::Store;
 use pubsync_schema::{failure, ledger, pause};
 use sea_orm::DbErr;
 
+use crate::moving;
+
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -46,7 +48,7 @@ pub async fn wait(store: &Store, timeout: Duration) -> Result<Waited, DbErr> {
     }
 }
 
-/// Waits until outbox and ledger are empty, paused and failed work apart.
+/// Waits until outbox and ledger are empty, paused and failed work apart, and no index waits for what was done to serve.
 ///
 /// # Errors
 /// Of the database.
@@ -57,7 +59,7 @@ pub async fn until_quiet(store: &Store) -> Result<(), DbErr> {
             .into_iter()
             .map(|p| p.subject)
             .collect();
-        if ledger::moving(store, &paused).await? == 0 {
+        if ledger::moving(store, &paused).await? == 0 && !moving::is_due(store, &paused).await? {
             return Ok(());
         }
         tokio::time::sleep(LOOK).await;

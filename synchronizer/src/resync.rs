@@ -127,8 +127,8 @@ async fn target_page(
 }
 
 fn collection(street: &Street, batch: &Batch) -> Option<Collection> {
-    let definition = street.definitions.get(&batch.document)?;
-    definition.shape.collection(&batch.target)
+    let set = street.definitions.write_set(&batch.document, &batch.target)?;
+    Some(set.serving)
 }
 
 /// Ends this step and queues what it found, all or nothing.

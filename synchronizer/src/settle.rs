@@ -8,6 +8,7 @@ use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::names::Lane;
 use pubsync_schema::shape::Collection;
 use pubsync_schema::wire::{SyncKey, SyncWork};
+use pubsync_schema::writeset::{self, WriteSet};
 use pubsync_schema::{mirror, run};
 use pubsync_worker::metrics;
 use sea_orm::DbErr;
@@ -119,14 +120,18 @@ impl Tally {
 /// `ahead`: keys of which the target holds a higher revision than the mirror, with it. They get revisions above that and
 /// are sent again.
 ///
+/// `through`: the write set that the batch was applied through. `None` as the answer: it is no longer current, nothing is
+/// settled, and the batch must be applied again.
+///
 /// # Errors
 /// Of the database; then nothing is settled.
 pub async fn settle(
     street: &Street,
     batch: &Batch,
+    through: &WriteSet,
     outcomes: &[Outcome],
     ahead: &[(String, i64)],
-) -> Result<Tally, DbErr> {
+) -> Result<Option<Tally>, DbErr> {
     let store = &street.store;
     let mut tally = Tally::default();
     let (mut open, mut failures, mut well) = (Vec::new(), Vec::new(), Vec::new());
@@ -154,15 +159,24 @@ pub async fn settle(
             }
         }
     }
-    tell(batch, &tally);
     let simple = ahead.is_empty() && open.is_empty() && failures.is_empty() && batch.run.is_none();
     if simple {
-        ledger::delete(&store.write, store, &batch.ids).await?;
+        let gone = ledger::delete_applied(&store.write, store, &batch.ids, through).await?;
+        if gone.is_empty() && !writeset::is_current(&store.write, store, through).await? {
+            return Ok(None);
+        }
         failure::clear_keys(&store.write, store, &batch.document, &batch.target, &well).await?;
-        return Ok(tally);
+        tell(batch, &tally);
+        return Ok(Some(tally));
     }
     let txn = store.begin().await?;
-    let stood = !ledger::delete(&txn, store, &batch.ids).await?.is_empty();
+    let stood = !ledger::delete_applied(&txn, store, &batch.ids, through)
+        .await?
+        .is_empty();
+    if !stood && !writeset::is_current(&txn, store, through).await? {
+        txn.rollback().await?;
+        return Ok(None);
+    }
     failure::clear_keys(&txn, store, &batch.document, &batch.target, &well).await?;
     failure::record(&txn, store, &failures).await?;
     if stood {
@@ -181,7 +195,8 @@ pub async fn settle(
         }
     }
     txn.commit().await?;
-    Ok(tally)
+    tell(batch, &tally);
+    Ok(Some(tally))
 }
 
 fn tell(batch: &Batch, tally: &Tally) {

@@ -14,6 +14,7 @@ use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::moving;
 use crate::street::Street;
 
 const PERIOD: Duration = Duration::from_millis(500);
@@ -54,7 +55,8 @@ pub async fn once(street: &Street) -> Result<(), DbErr> {
     }
     retry_failures(street).await?;
     clock::tick(street, &paused).await?;
-    run::finish_quiet(store).await
+    run::finish_quiet(store).await?;
+    moving::advance(street).await
 }
 
 /// A target that is paused gets no second copies: they would only pile up.

@@ -167,7 +167,7 @@ async fn a_renamed_member_is_one_rebuild_of_its_document() {
         }
         assert!(
             output.stdout.ends_with(
-                "0 tables with other triggers, 1 documents to build, 0 resyncs, 0 documents removed\n"
+                "0 tables with other triggers, 1 documents to build, 0 resyncs, 0 new indexes, 0 documents removed\n"
             ),
             "{}",
             output.stdout

@@ -1,6 +1,10 @@
 //! What goes to which target: filters, and what leaves them.
 
-use pubsync_tests::{Database, World};
+use std::time::Duration;
+
+use pubsync_tests::{Database, World, eventually};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 const SCHEMA: &str = "
     CREATE TABLE store (id integer PRIMARY KEY, code text);
@@ -146,4 +150,61 @@ async fn a_resync_of_one_store() {
         "{}",
         wrong.stderr
     );
+}
+
+fn searched(options: &str) -> String {
+    format!(
+        "document: product\nroot: product\nkey: \"product:{{id}}\"\nbody: {{ name: name }}\ntargets: {{ search: {options} }}\n"
+    )
+}
+
+/// Another mapping: a new index is filled and takes the place of the old one, though the workers are killed again and again
+/// and the source changes meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_mapping_takes_a_new_index() {
+    let world = World::postgres("reindex").await;
+    world.script(SCHEMA).await;
+    world
+        .script("INSERT INTO product SELECT n, 'p' || n FROM generate_series(3, 3000) AS n")
+        .await;
+    world.document("product", &searched("{}"));
+    settle(&world).await;
+    let old = world.search().indexes_of("product").await;
+    let before = world.search().documents("product").await.len();
+    assert_eq!((before, old.len()), (3000, 1));
+
+    world.document(
+        "product",
+        &searched("{ mapping: { properties: { name: { type: keyword } } } }"),
+    );
+    world.pubsync(&["apply", "--yes"]).await;
+    let mut made = world.search().all().await;
+    made.retain(|index| !old.contains(index));
+    let filling = made[0].strip_prefix(world.search().prefix()).unwrap().to_owned();
+    for round in 0..4 {
+        let worker = world.spawn(&["run"]);
+        world
+            .script(&format!(
+                "UPDATE product SET name = 'r{round}' WHERE id % 7 = {round}"
+            ))
+            .await;
+        eventually(
+            "some more documents in the new index",
+            MINUTE,
+            async || match world.search().documents(&filling).await.len() {
+                some if some > round * 700 => Ok(()),
+                some => Err(format!("{some} documents")),
+            },
+        )
+        .await;
+        worker.kill9();
+        // Never half of them: readers see the old index until the new one is complete.
+        assert_eq!(world.search().documents("product").await.len(), 3000);
+    }
+    world.pubsync(&["run", "--until-quiet"]).await;
+    world.pubsync(&["verify"]).await;
+    let new = world.search().indexes_of("product").await;
+    assert!(new.len() == 1 && new != old, "{new:?}");
+    assert_eq!(world.search().all().await, new);
+    assert_eq!(world.search().documents("product").await.len(), 3000);
 }

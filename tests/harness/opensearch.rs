@@ -17,7 +17,8 @@ pub struct SearchIndexes {
 }
 
 impl SearchIndexes {
-    pub(crate) fn new(url: &str, prefix: &str) -> Self {
+    #[must_use]
+    pub fn new(url: &str, prefix: &str) -> Self {
         Self {
             http: Http::new(url),
             prefix: prefix.to_owned(),
@@ -65,6 +66,12 @@ impl SearchIndexes {
         documents
     }
 
+    /// All indexes under the prefix, hidden ones too.
+    pub async fn all(&self) -> Vec<String> {
+        let path = format!("/{}*/_settings?expand_wildcards=all", self.prefix);
+        names(self.send(Method::GET, path).await.as_deref())
+    }
+
     /// The concrete indexes behind an alias.
     pub async fn indexes_of(&self, index: &str) -> Vec<String> {
         let answer = self
@@ -93,13 +100,7 @@ impl SearchIndexes {
 
     /// All indexes under the prefix are gone, tombstones and aliases too. Returns how many there were.
     pub async fn lose_everything(&self) -> usize {
-        let answer = self
-            .send(
-                Method::GET,
-                format!("/{}*/_settings?expand_wildcards=all", self.prefix),
-            )
-            .await;
-        let indexes = names(answer.as_deref());
+        let indexes = self.all().await;
         for index in &indexes {
             self.send(Method::DELETE, format!("/{index}")).await;
         }

@@ -169,6 +169,7 @@ fn applied(report: &Report) -> String {
     let done = [
         list("rebuilding", &report.rebuilt),
         list("resynchronizing", &report.resynchronized),
+        list("filling a new index", &report.reindexed),
         list("removed", &report.removed),
         triggers("installed on", &report.triggers.installed),
         triggers("replaced on", &report.triggers.replaced),

@@ -96,6 +96,12 @@ fn document(change: &DocumentChange) -> String {
     for target in &change.resync {
         let _ = writeln!(out, "    target {target}: joins, gets all documents (resync)");
     }
+    for target in &change.reindex {
+        let _ = writeln!(
+            out,
+            "    target {target}: a new index is filled, then takes the place of the old one"
+        );
+    }
     for target in &change.left {
         let _ = writeln!(out, "    target {target}: left, what it holds stays there");
     }
@@ -137,10 +143,12 @@ fn statement(out: &mut String, sql: &str) {
 fn summary(plan: &Plan) -> String {
     let count = |keep: fn(&DocumentChange) -> bool| plan.documents.iter().filter(|d| keep(d)).count();
     let resyncs: usize = plan.documents.iter().map(|d| d.resync.len()).sum();
+    let indexes: usize = plan.documents.iter().map(|d| d.reindex.len()).sum();
     [
         (plan.triggers.len(), "tables with other triggers"),
         (count(|d| d.rebuild), "documents to build"),
         (resyncs, "resyncs"),
+        (indexes, "new indexes"),
         (count(|d| d.change == ChangeKind::Removed), "documents removed"),
     ]
     .iter()

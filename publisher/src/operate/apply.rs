@@ -12,6 +12,7 @@ use pubsync_worker::broker::{Broker, BrokerError};
 use sea_orm::DbErr;
 
 use super::expressions;
+use super::moves::{self, Move};
 use super::plan::Plan;
 use super::wanted::{self, Wanted};
 use crate::capture::{self, LockRetry};
@@ -39,6 +40,8 @@ pub struct Report {
     pub rebuilt: Vec<String>,
     /// Documents whose targets changed, as `document → target`, which are resynchronized.
     pub resynchronized: Vec<String>,
+    /// Where a new index is filled, as `document → target`.
+    pub reindexed: Vec<String>,
     pub unchanged: Vec<String>,
     pub removed: Vec<String>,
     pub triggers: capture::Report,
@@ -138,24 +141,40 @@ impl Apply<'_> {
         for one in wanted {
             migration::document_tables(conn, names, &one.definition.document).await?;
         }
-        self.prepare(wanted).await?;
+        // Numbers of indexes only grow: no index that was given up has the number of a new one.
+        let next_index = self.store.now().await? / 1_000_000;
+        self.prepare(wanted, next_index).await?;
         if self.store.dialect() == Dialect::Postgres {
             capture::install_functions(conn, names).await?;
         }
         // Triggers first: the rebuild must begin after the last change that they do not see.
         let captures = wanted::captures(wanted);
         let triggers = capture::reconcile(conn, names, &captures, &LockRetry::default()).await?;
-        let report = self.define(wanted, agreed).await?;
+        let report = self.define(wanted, agreed, next_index).await?;
         Ok(Report { triggers, ..report })
     }
 
-    /// Queues, indexes, functions.
-    async fn prepare(&self, wanted: &[Wanted]) -> Result<(), ApplyError> {
+    /// Queues, indexes, functions. A new index is made before anybody is told to write to it, so that a mapping that the
+    /// target refuses changes nothing.
+    async fn prepare(&self, wanted: &[Wanted], next_index: i64) -> Result<(), ApplyError> {
         let shapes = || wanted.iter().map(|one| &one.definition.shape);
         let queues = wanted::queues(&self.store.names, shapes());
         self.broker.declare(&queues).await?;
+        let standing = self.standing(&self.store.write).await?;
         for (name, target) in self.targets {
-            let collections: Vec<_> = shapes().filter_map(|shape| shape.collection(name)).collect();
+            let mut collections = Vec::new();
+            for shape in shapes() {
+                let Some(wanted) = shape.collection(name) else {
+                    continue;
+                };
+                let set = standing.write_set(&shape.document, name, &wanted);
+                let kind = moves::compare(&set, &wanted, Some(&**target));
+                if kind == Move::NewIndex {
+                    collections.push(moves::filling(&wanted, next_index));
+                }
+                let next = moves::begun(&set, &wanted, &kind, next_index, None);
+                collections.extend(next.collections().cloned());
+            }
             target.prepare(&collections).await?;
         }
         Ok(())

@@ -11,6 +11,7 @@ use pubsync_synchronizer::target::Target;
 use serde_json::Value as Json;
 
 use super::lines;
+use super::moves::{self, Move};
 use super::plan::{ChangeKind, DocumentChange, FieldChange, Standing, Why};
 use super::wanted::Wanted;
 
@@ -33,6 +34,7 @@ fn removed_document(name: &str) -> DocumentChange {
         why: Vec::new(),
         diff: None,
         resync: Vec::new(),
+        reindex: Vec::new(),
         left: Vec::new(),
         mapping: Vec::new(),
         statements: Vec::new(),
@@ -56,6 +58,13 @@ fn declared_document(wanted: &Wanted, standing: &Standing, targets: &Targets) ->
         (Some(_), true) => ChangeKind::Unchanged,
         (Some(_), false) => ChangeKind::Changed,
     };
+    let reindex: Vec<String> = moves(new, standing, targets)
+        .filter(|(_, kind)| *kind == Move::NewIndex)
+        .map(|(target, _)| target.clone())
+        .collect();
+    let mut resync = old.map(|old| joined(old, new)).unwrap_or_default();
+    // Filling the index is a resync.
+    resync.retain(|target| !reindex.contains(target));
     DocumentChange {
         document: new.document.clone(),
         file: Some(wanted.file.clone()),
@@ -64,7 +73,8 @@ fn declared_document(wanted: &Wanted, standing: &Standing, targets: &Targets) ->
         rebuild: old.is_none_or(|old| old.fingerprint != new.fingerprint) || pause.is_some(),
         why,
         diff: old.and_then(|old| lines::diff(&old.yaml, &new.yaml)),
-        resync: old.map(|old| joined(old, new)).unwrap_or_default(),
+        resync,
+        reindex,
         left: old.map(|old| left(old, new)).unwrap_or_default(),
         mapping: old
             .filter(|_| has_mapping(&new.shape, targets))
@@ -72,6 +82,20 @@ fn declared_document(wanted: &Wanted, standing: &Standing, targets: &Targets) ->
             .unwrap_or_default(),
         statements: wanted.statements.clone(),
     }
+}
+
+/// What becomes of the document at each of its targets.
+fn moves<'a>(
+    new: &'a Definition,
+    standing: &'a Standing,
+    targets: &'a Targets,
+) -> impl Iterator<Item = (&'a String, Move)> {
+    new.shape.targets.keys().filter_map(|name| {
+        let wanted = new.shape.collection(name)?;
+        let set = standing.write_set(&new.document, name, &wanted);
+        let target = targets.get(name).map(|target| &**target);
+        Some((name, moves::compare(&set, &wanted, target)))
+    })
 }
 
 /// Why the definition that stands is not this one. Empty where it is.

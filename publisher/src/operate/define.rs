@@ -8,12 +8,14 @@ use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::run;
 use pubsync_schema::store::{Store, rows_parameter};
 use pubsync_schema::wire::{PublishWork, Selection};
+use pubsync_schema::writeset::{self, WriteSet};
 use pubsync_synchronizer::resync;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
 use super::apply::{Apply, ApplyError, Report};
 use super::compare;
-use super::plan::{ChangeKind, DocumentChange, Plan};
+use super::moves::{self, Move};
+use super::plan::{ChangeKind, DocumentChange, Plan, Standing};
 use super::wanted::Wanted;
 
 impl Apply<'_> {
@@ -22,6 +24,7 @@ impl Apply<'_> {
         &self,
         wanted: &[Wanted],
         agreed: Option<&Plan>,
+        next_index: i64,
     ) -> Result<Report, ApplyError> {
         let txn = self.store.begin().await?;
         let standing = self.standing(&txn).await?;
@@ -40,11 +43,14 @@ impl Apply<'_> {
                     let old = standing.definitions.get(&change.document);
                     let number = self.number(&txn, change, &new.definition, old).await?;
                     entries.extend(self.queue(&txn, change, &new.definition, number).await?);
+                    let moved = self.write_through(&txn, &new.definition, number, &standing, next_index);
+                    entries.extend(moved.await?);
                     report.note(change);
                 }
                 None => report.removed.push(change.document.clone()),
             }
         }
+        self.give_up_filling(&txn, &changes, &standing).await?;
         definition::remove(&txn, self.store, &report.removed).await?;
         self.drop_work(&txn, &report.removed).await?;
         ledger::insert(&txn, self.store, &entries).await?;
@@ -98,6 +104,66 @@ impl Apply<'_> {
             );
         }
         Ok(entries)
+    }
+
+    /// Stores where writes to each target go, and begins to fill indexes that take the place of others.
+    async fn write_through(
+        &self,
+        txn: &DatabaseTransaction,
+        definition: &Definition,
+        number: i64,
+        standing: &Standing,
+        next_index: i64,
+    ) -> Result<Vec<NewEntry>, ApplyError> {
+        let (store, shape) = (self.store, &definition.shape);
+        let mut entries = Vec::new();
+        for target in shape.targets.keys() {
+            let Some(wanted) = shape.collection(target) else {
+                continue;
+            };
+            let set = standing.write_set(&definition.document, target, &wanted);
+            let kind = moves::compare(&set, &wanted, self.targets.get(target).map(|target| &**target));
+            if kind == Move::Nothing && set.generation > 0 {
+                continue;
+            }
+            let mut run = None;
+            if kind == Move::NewIndex {
+                let fill = resync::start(txn, store, shape, number, target, Selection::default()).await?;
+                run = fill.run;
+                entries.push(fill);
+            }
+            let next = moves::begun(&set, &wanted, &kind, next_index, run);
+            if writeset::raise(txn, store, &next).await?.is_none() {
+                return Err(ApplyError::Changed);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Where a document goes no more, an index that was being filled is never complete, and must not serve.
+    async fn give_up_filling(
+        &self,
+        txn: &DatabaseTransaction,
+        changes: &[DocumentChange],
+        standing: &Standing,
+    ) -> Result<(), ApplyError> {
+        let goes = |set: &WriteSet| {
+            let of_set = |change: &&DocumentChange| change.document == set.document;
+            let change = changes.iter().find(of_set);
+            change.is_none_or(|c| c.change != ChangeKind::Removed && !c.left.contains(&set.target))
+        };
+        for set in standing.write_sets.values().filter(|set| !goes(set)) {
+            let Some(filling) = &set.filling else {
+                continue;
+            };
+            let mut next = set.clone();
+            next.retired.push(filling.collection.clone());
+            next.filling = None;
+            if writeset::raise(txn, self.store, &next).await?.is_none() {
+                return Err(ApplyError::Changed);
+            }
+        }
+        Ok(())
     }
 
     /// What was on its way for documents that are declared no more: nobody would ever settle it.
@@ -202,5 +268,6 @@ impl Report {
         list.push(change.document.clone());
         let arrow = |target: &String| format!("{} → {target}", change.document);
         self.resynchronized.extend(change.resync.iter().map(arrow));
+        self.reindexed.extend(change.reindex.iter().map(arrow));
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod expressions;
 pub mod graph;
 pub mod init;
 mod lines;
+mod moves;
 pub mod plan;
 pub mod rebuild;
 pub mod verify;

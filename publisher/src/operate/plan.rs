@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use pubsync_schema::definition::{self, Definition};
 use pubsync_schema::inventory;
 use pubsync_schema::pause::{self, Pause};
+use pubsync_schema::shape::Collection;
+use pubsync_schema::writeset::{self, WriteSet, WriteSets};
 use sea_orm::ConnectionTrait;
 use serde::Serialize;
 
@@ -41,6 +43,8 @@ pub struct DocumentChange {
     pub diff: Option<String>,
     /// Targets that get all rows of the mirror again.
     pub resync: Vec<String>,
+    /// Targets where a new index is filled, and then takes the place of the one that serves.
+    pub reindex: Vec<String>,
     /// Targets that it goes to no more. What they hold stays.
     pub left: Vec<String>,
     /// Fields of the index mapping, where the document goes to a target that has one.
@@ -133,7 +137,10 @@ impl Plan {
 impl DocumentChange {
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        self.change == ChangeKind::Unchanged && self.resync.is_empty() && self.left.is_empty()
+        self.change == ChangeKind::Unchanged
+            && self.resync.is_empty()
+            && self.reindex.is_empty()
+            && self.left.is_empty()
     }
 }
 
@@ -143,6 +150,21 @@ pub(super) struct Standing {
     pub definitions: BTreeMap<String, Definition>,
     /// Of documents.
     pub pauses: Vec<Pause>,
+    pub write_sets: WriteSets,
+}
+
+impl Standing {
+    /// Where writes of a document to a target go now; as it is `wanted` where it does not go there yet.
+    pub fn write_set(&self, document: &str, target: &str, wanted: &Collection) -> WriteSet {
+        let stored = self.write_sets.get(&(document.to_owned(), target.to_owned()));
+        let declared = || {
+            let old = self.definitions.get(document)?;
+            old.shape.collection(target)
+        };
+        stored
+            .cloned()
+            .unwrap_or_else(|| WriteSet::new(document, target, declared().unwrap_or_else(|| wanted.clone())))
+    }
 }
 
 impl Apply<'_> {
@@ -173,6 +195,16 @@ impl Apply<'_> {
         })
     }
 
+    /// None before the migration that they need.
+    async fn write_sets(&self, conn: &impl ConnectionTrait) -> Result<WriteSets, ApplyError> {
+        let tables = inventory::tables(conn, self.store).await?;
+        let pending = inventory::pending_migrations(conn, self.store, &tables).await?;
+        if pending.is_empty() {
+            return Ok(writeset::all(conn, self.store).await?);
+        }
+        Ok(WriteSets::new())
+    }
+
     /// Before the first `apply` nothing stands.
     pub(super) async fn standing_if_any(&self) -> Result<Standing, ApplyError> {
         let tables = inventory::tables(&self.store.read, self.store).await?;
@@ -189,6 +221,7 @@ impl Apply<'_> {
         Ok(Standing {
             definitions: definitions.into_iter().map(by_name).collect(),
             pauses: pause::current(conn, self.store).await?,
+            write_sets: self.write_sets(conn).await?,
         })
     }
 }

@@ -97,7 +97,10 @@ pub async fn document(
     for name in compiled.definition.shape.targets.keys() {
         let (Some(target), Some(collection)) = (
             street.targets.get(name),
-            compiled.definition.shape.collection(name),
+            street
+                .definitions
+                .write_set(&compiled.definition.document, name)
+                .map(|set| set.serving),
         ) else {
             continue;
         };

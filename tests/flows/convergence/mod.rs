@@ -17,6 +17,7 @@ mod ledger;
 mod life;
 mod lock_look_write;
 mod missed;
+mod moving;
 mod orphans;
 pub mod process;
 mod scene;

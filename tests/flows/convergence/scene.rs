@@ -63,10 +63,21 @@ impl Scene {
     }
 
     async fn begin(shop: Scratch, documents: &[&str], data: &str) -> Self {
+        let targets = BTreeMap::from([local(&shop, "local")]);
+        Self::with_targets(shop, documents, data, targets).await
+    }
+
+    /// With other targets.
+    pub async fn with_targets(
+        shop: Scratch,
+        documents: &[&str],
+        data: &str,
+        targets: BTreeMap<String, Arc<dyn Target>>,
+    ) -> Self {
         shop.script(&format!("{SCHEMA}{data}")).await;
         let store = connect(&shop, CONNECTIONS).await;
         let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(10_000));
-        let targets = Arc::new(BTreeMap::from([local(&shop, "local")]));
+        let targets = Arc::new(targets);
         apply(&shop, &store, &*broker, &targets, documents).await;
         let process = Process::start(store, broker, targets).await;
         process.drain().await;

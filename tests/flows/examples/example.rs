@@ -306,6 +306,7 @@ async fn apply(database: &Scratch, files: &[SourceFile]) -> Process {
         url: &database.url(),
         broker: &*broker,
         targets: &targets,
+        publishers: &pubsync_publisher::handwritten::Publishers::default(),
         files,
     };
     apply.run().await.unwrap_or_else(|error| panic!("{error}"));

@@ -1,0 +1,142 @@
+//! Moves readers from one index to another: when the new one is filled, it serves; when readers see it, the old one is
+//! written no more; then it is taken away. Each step is a change of the write set, so whoever goes on after a kill finds
+//! where the move stands, and does the step again.
+
+use pubsync_schema::pause::Subject;
+use pubsync_schema::run;
+use pubsync_schema::writeset::{self, Filling, WriteSet};
+use pubsync_schema::{failure, store::Store};
+use sea_orm::DbErr;
+
+use crate::apply;
+use crate::street::Street;
+use crate::target::{Target, TargetError};
+
+/// Takes every open move as far as it goes. One process at a time does it, under the sweeper's lease; everything it does is
+/// safe to do twice.
+///
+/// # Errors
+/// Of the database.
+pub async fn advance(street: &Street) -> Result<(), DbErr> {
+    let sets = writeset::all(&street.store.write, &street.store).await?;
+    for set in sets.into_values().filter(WriteSet::is_moving) {
+        let Some(target) = street.targets.get(&set.target) else {
+            continue;
+        };
+        match one(street, &**target, set).await {
+            Ok(()) => {}
+            Err(MoveError::Store(error)) => return Err(error),
+            Err(MoveError::Target(error)) => apply::note_down(street, target.name(), &error).await?,
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, thiserror::Error)]
+enum MoveError {
+    #[error("database: {0}")]
+    Store(#[from] DbErr),
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
+async fn one(street: &Street, target: &dyn Target, mut set: WriteSet) -> Result<(), MoveError> {
+    let store = &street.store;
+    while let Some(next) = next(store, target, &set).await? {
+        match writeset::raise(&store.write, store, &next).await? {
+            Some(generation) => set = WriteSet { generation, ..next },
+            // `apply` has changed it meanwhile.
+            None => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// Does the step that is due, and gives the set that says so; `None` where nothing is due.
+async fn next(store: &Store, target: &dyn Target, set: &WriteSet) -> Result<Option<WriteSet>, MoveError> {
+    let mut next = set.clone();
+    if let Some(filling) = &set.filling
+        && is_complete(store, set, filling).await?
+    {
+        tracing::info!(
+            document = set.document,
+            target_name = set.target,
+            "the new index is complete"
+        );
+        next.leaving
+            .push(std::mem::replace(&mut next.serving, filling.collection.clone()));
+        next.serving.filling = false;
+        next.filling = None;
+        return Ok(Some(next));
+    }
+    if !set.leaving.is_empty() {
+        target.show(&set.serving).await?;
+        next.retired.append(&mut next.leaving);
+        return Ok(Some(next));
+    }
+    if !set.retired.is_empty() {
+        // Once more: while the first look was under way, somebody may have made an index for one more value.
+        target.show(&set.serving).await?;
+        for retired in &set.retired {
+            target.discard(retired).await?;
+        }
+        next.retired.clear();
+        return Ok(Some(next));
+    }
+    Ok(None)
+}
+
+/// Whether [`advance`] has something to do, paused targets apart.
+///
+/// # Errors
+/// Of the database.
+pub async fn is_due(store: &Store, paused: &[Subject]) -> Result<bool, DbErr> {
+    for set in writeset::all(&store.write, store).await?.values() {
+        if paused.contains(&Subject::Target(set.target.clone())) {
+            continue;
+        }
+        let open = !set.leaving.is_empty() || !set.retired.is_empty();
+        // A run whose last row is gone is finished by the next sweep.
+        let filled = match &set.filling {
+            Some(filling) => refused(store, set, filling).await? == Some(0),
+            None => false,
+        };
+        if open || filled {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether all that the mirror holds stands in the new index too. Documents that it refuses would be missing for readers, so
+/// the old one serves until these failures are gone.
+async fn is_complete(store: &Store, set: &WriteSet, filling: &Filling) -> Result<bool, DbErr> {
+    let Some(run) = run::find(&store.write, store, filling.run).await? else {
+        return Ok(false);
+    };
+    // What is not rebuilt yet may not fit the new mapping.
+    if run.finished_at.is_none() || run::is_rebuilding(&store.write, store, &set.document).await? {
+        return Ok(false);
+    }
+    let refused = refused(store, set, filling).await?.unwrap_or_default();
+    if refused > 0 {
+        tracing::debug!(
+            document = set.document,
+            target_name = set.target,
+            refused,
+            "the new index is not shown: it has refused documents"
+        );
+    }
+    Ok(refused == 0)
+}
+
+/// Keys that the new index has refused; `None` where its run is not known.
+async fn refused(store: &Store, set: &WriteSet, filling: &Filling) -> Result<Option<i64>, DbErr> {
+    let Some(run) = run::find(&store.write, store, filling.run).await? else {
+        return Ok(None);
+    };
+    let (document, target) = (&set.document, &set.target);
+    failure::since(&store.write, store, document, target, run.started_at)
+        .await
+        .map(Some)
+}

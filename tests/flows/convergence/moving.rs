@@ -1,0 +1,239 @@
+//! An index takes the place of another while work goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pubsync_schema::names::Lane;
+use pubsync_schema::writeset::{self, WriteSet};
+use pubsync_synchronizer::apply;
+use pubsync_synchronizer::message::State;
+use pubsync_synchronizer::settle::Batch;
+use pubsync_synchronizer::target::Target;
+use pubsync_synchronizer::targets::opensearch::OpenSearchTarget;
+use pubsync_tests::{Scratch, SearchIndexes, Services};
+use tokio_util::sync::CancellationToken;
+
+use super::scene::{Process, Scene};
+
+const DATA: &str = "INSERT INTO product VALUES (1, NULL, 'a', 'one'), (2, NULL, 'b', 'two');";
+
+fn product(options: &str) -> String {
+    format!(
+        "document: product\nroot: product\nkey: \"product:{{id}}\"\nbody: {{ name: name }}\ntargets: {{ search: {options} }}\n"
+    )
+}
+
+const KEYWORD: &str = "{ mapping: { properties: { name: { type: keyword } } } }";
+
+/// A scene on the real OpenSearch, what readers of its target see, and its only write set.
+struct Search {
+    scene: Scene,
+    indexes: SearchIndexes,
+}
+
+impl Search {
+    async fn begin(label: &str) -> Self {
+        let shop = Scratch::postgres(label).await;
+        let folder = shop.folder().file_name().unwrap().to_str().unwrap().to_owned();
+        let (url, prefix) = (Services::from_env().opensearch, format!("{folder}-"));
+        let target: Arc<dyn Target> =
+            Arc::new(OpenSearchTarget::new("search", &url.as_str().into(), &prefix).unwrap());
+        let targets = BTreeMap::from([("search".to_owned(), target)]);
+        Self {
+            scene: Scene::with_targets(shop, &[&product("{}")], DATA, targets).await,
+            indexes: SearchIndexes::new(&url, &prefix),
+        }
+    }
+
+    fn process(&self) -> &Process {
+        &self.scene.process
+    }
+
+    async fn set(&self) -> WriteSet {
+        let store = &self.process().street.store;
+        let sets = writeset::all(&store.write, store).await.unwrap();
+        sets.into_values().next().unwrap()
+    }
+
+    /// `apply` with other options of the target; the process has seen it.
+    async fn apply(&self, options: &str) {
+        let process = self.process();
+        self.scene.apply(process, &[&product(options)]).await;
+        process.refresh().await;
+    }
+
+    /// Names by key, as readers find them.
+    async fn names(&self) -> Vec<(String, String)> {
+        let found = self.indexes.documents("product").await;
+        found
+            .into_iter()
+            .map(|(key, stored)| (key, stored.body.to_string()))
+            .collect()
+    }
+
+    async fn assert_names(&self, expected: &[(&str, &str)]) {
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(key, name)| (format!("product:{key}"), format!("{{\"name\": \"{name}\"}}")))
+            .collect();
+        assert_eq!(self.names().await, expected);
+    }
+
+    /// The move has ended: one index, which serves and holds what the mirror has.
+    async fn assert_moved(&self, old: &[String], expected: &[(&str, &str)]) {
+        for _ in 0..2 {
+            self.process().sweep().await;
+        }
+        let set = self.set().await;
+        assert!(!set.is_moving(), "{set:?}");
+        let serving = self.indexes.indexes_of("product").await;
+        assert_eq!(self.indexes.all().await, serving);
+        assert!(serving.len() == 1 && !old.contains(&serving[0]), "{serving:?}");
+        self.assert_names(expected).await;
+        assert_eq!(self.scene.count("ledger").await, 0);
+        assert_eq!(self.scene.failures().await, Vec::<[String; 4]>::new());
+    }
+
+    /// The batch of the only ledger row, as a synchronizer would have read it from its message.
+    async fn batch(&self, key: &str, name: &str) -> Batch {
+        let ledger = self.scene.own("ledger");
+        let id = self.scene.number(&format!("SELECT id FROM {ledger}")).await;
+        Batch {
+            document: "product".to_owned(),
+            target: "search".to_owned(),
+            queue: "sync.search.product".to_owned(),
+            lane: Lane::Live,
+            ids: vec![id],
+            states: vec![State {
+                key: key.to_owned(),
+                revision: self.scene.revision("product", key).await,
+                body: Some(format!("{{\"name\":\"{name}\"}}")),
+                remains: None,
+            }],
+            force: false,
+            changed_at: self.process().street.store.now().await.unwrap(),
+            run: None,
+        }
+    }
+
+    async fn synchronize(&self, process: &Process, key: &str, name: &str) {
+        let mut batch = self.batch(key, name).await;
+        let target = process.street.targets["search"].clone();
+        apply::apply(&process.street, &*target, &mut batch, &CancellationToken::new())
+            .await
+            .unwrap();
+    }
+
+    async fn change(&self, name: &str) {
+        self.scene
+            .uncaptured(&format!("UPDATE product SET name = '{name}' WHERE id = 1"))
+            .await;
+        self.process().publish("product", &["1"]).await;
+    }
+}
+
+/// A new index was filled. Then a change comes, and a synchronizer that knows only the old index writes it there and settles.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_25_whoever_knows_only_the_old_index_does_not_settle() {
+    let search = Search::begin("rule25").await;
+    let old = search.indexes.indexes_of("product").await;
+    let late = search.scene.another_process().await;
+    search.apply(KEYWORD).await;
+    search.process().drain().await;
+    assert!(search.set().await.filling.is_some());
+
+    search.change("three").await;
+    search.synchronize(&late, "product:1", "three").await;
+    // Readers did not see the new index while it was filled.
+    assert_eq!(search.indexes.indexes_of("product").await, old);
+    search.assert_moved(&old, &[("1", "three"), ("2", "two")]).await;
+    search.indexes.lose_everything().await;
+}
+
+/// The same after readers have moved: the late one writes to an index that is gone, and does not bring it back.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_25_an_index_that_was_taken_away_stays_away() {
+    let search = Search::begin("rule25gone").await;
+    let old = search.indexes.indexes_of("product").await;
+    let late = search.scene.another_process().await;
+    search.apply(KEYWORD).await;
+    search.process().drain().await;
+    search.assert_moved(&old, &[("1", "one"), ("2", "two")]).await;
+    let new = search.indexes.indexes_of("product").await;
+
+    search.change("three").await;
+    search.synchronize(&late, "product:1", "three").await;
+    search.assert_names(&[("1", "three"), ("2", "two")]).await;
+    assert_eq!(search.indexes.indexes_of("product").await, new);
+    assert_eq!(search.indexes.all().await, new);
+    search.indexes.lose_everything().await;
+}
+
+/// Killed between any two steps of the move: whoever sweeps next goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_goes_on_after_a_kill() {
+    let search = Search::begin("killedmove").await;
+    let old = search.indexes.indexes_of("product").await;
+    search.apply(KEYWORD).await;
+    search.process().drain().await;
+    let (store, target) = (
+        &search.process().street.store,
+        &search.process().street.targets["search"],
+    );
+    // The new one serves in the write set, and readers still see the old one.
+    let mut set = search.set().await;
+    set.leaving.push(std::mem::replace(
+        &mut set.serving,
+        set.filling.take().unwrap().collection,
+    ));
+    set.serving.filling = false;
+    set.generation = writeset::raise(&store.write, store, &set).await.unwrap().unwrap();
+    search.process().refresh().await;
+    search.change("three").await;
+    search.process().drain().await;
+    search.assert_names(&[("1", "three"), ("2", "two")]).await;
+    assert_eq!(search.indexes.indexes_of("product").await, old);
+    // Readers see the new one, and that is not noted.
+    target.show(&set.serving).await.unwrap();
+    search.assert_names(&[("1", "three"), ("2", "two")]).await;
+    search.assert_moved(&old, &[("1", "three"), ("2", "two")]).await;
+    search.indexes.lose_everything().await;
+}
+
+/// What the new mapping refuses would be missing: the old index serves until it is mended.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_refuses_documents_does_not_serve() {
+    let search = Search::begin("refusing").await;
+    let old = search.indexes.indexes_of("product").await;
+    search
+        .apply("{ mapping: { properties: { name: { type: long } } } }")
+        .await;
+    search.process().drain().await;
+    search.process().sweep().await;
+    search.process().sweep().await;
+    assert_eq!(search.indexes.indexes_of("product").await, old);
+    assert_eq!(search.scene.failures().await.len(), 2);
+    search.assert_names(&[("1", "one"), ("2", "two")]).await;
+
+    search.apply(KEYWORD).await;
+    search.process().drain().await;
+    search.assert_moved(&old, &[("1", "one"), ("2", "two")]).await;
+    search.indexes.lose_everything().await;
+}
+
+/// A document that is declared no more while its new index is filled: what is half filled never serves.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_of_a_removed_document_is_not_moved() {
+    let search = Search::begin("removedmove").await;
+    let old = search.indexes.indexes_of("product").await;
+    search.apply(KEYWORD).await;
+    search.scene.apply(search.process(), &[]).await;
+    search.process().refresh().await;
+    for _ in 0..2 {
+        search.process().sweep().await;
+    }
+    assert_eq!(search.indexes.indexes_of("product").await, old);
+    assert_eq!(search.indexes.all().await, old);
+    search.assert_names(&[("1", "one"), ("2", "two")]).await;
+    search.indexes.lose_everything().await;
+}
