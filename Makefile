@@ -1,7 +1,7 @@
 # `make test` is the whole check; CI runs the same command.
 
 .DEFAULT_GOAL := help
-.PHONY: help test services services-stop fmt lint unit differential mutants bench demo clean toolchain
+.PHONY: help test services services-stop fmt lint unit differential mutants bench examples demo clean toolchain
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
@@ -41,6 +41,11 @@ mutants: ## Break the product on purpose, and see the comparison find each
 bench: ## Measure against the real services, in release mode
 	docker/services up >/dev/null
 	@eval "$$(docker/services env)"; set -x; cargo run --release -p pubsync-bench --locked
+
+examples: ## Build the example sets at 10,000 products, compare with the naive evaluator
+	docker/services up >/dev/null
+	@eval "$$(docker/services env)"; set -x; cargo test --release --locked -p pubsync-tests --test flows \
+	    examples::size -- --ignored --nocapture
 
 demo: ## Run the whole way of a change in one process, without services
 	cargo run --release --locked -p pubsync -- demo

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use pubsync::fail::Fail;
 use pubsync::wiring::{self, Wired};
-use pubsync_publisher::language::SourceFile;
+use pubsync_publisher::catalogue;
+use pubsync_publisher::handwritten::Publishers;
+use pubsync_publisher::language::{self, SourceFile};
 use pubsync_publisher::operate::apply::Apply;
 use pubsync_publisher::operate::rebuild;
 use pubsync_publisher::plan::DocumentPlan;
-use pubsync_publisher::registry::Registry;
 use pubsync_publisher::workers::{self, Role};
 use pubsync_schema::mirror;
 use pubsync_schema::names::Lane;
@@ -50,16 +51,14 @@ impl Installation {
         let sql = format!("DROP SCHEMA IF EXISTS {schema} CASCADE");
         wired.store.write.execute_unprepared(&sql).await?;
         wired.broker.delete(&queues(&wired.store)).await?;
-        let files = [SourceFile {
-            name: "product.yaml".to_owned(),
-            text: include_str!("product.yaml").to_owned(),
-        }];
+        let files = [file()];
         let apply = Apply {
             store: &wired.store,
             url: &services.database(),
             broker: &*wired.broker,
             targets: &wired.targets,
             files: &files,
+            publishers: &Publishers::default(),
         };
         apply.run().await?;
         let ledger = wired.store.names.table("ledger");
@@ -80,7 +79,7 @@ impl Installation {
     async fn start(wired: Wired) -> Result<Self, Fail> {
         let street = wired.street().await?;
         let shutdown = Shutdown::manual();
-        workers::start(&street, &Role::ALL.into(), &shutdown).await?;
+        workers::start(&street, &Publishers::default(), &Role::ALL.into(), &shutdown).await?;
         // Consumers subscribe, targets are prepared.
         tokio::time::sleep(Duration::from_secs(1)).await;
         Ok(Self {
@@ -175,12 +174,19 @@ impl Installation {
     }
 
     pub async fn plan(&self) -> Result<Arc<DocumentPlan>, Fail> {
-        let registry = Registry::load(&self.street).await?;
-        let compiled = registry.get(DOCUMENT);
-        Ok(compiled
-            .ok_or_else(|| part("the document does not compile"))?
-            .plan
-            .clone())
+        let store = self.store();
+        let catalogue = catalogue::introspect(&store.read, store.dialect(), store.names.name()).await?;
+        let documents = language::check(&[file()], &catalogue, &[STORAGE, SEARCH]);
+        let document = documents.ok().and_then(|documents| documents.into_iter().next());
+        let document = document.ok_or_else(|| part("the document does not compile"))?;
+        Ok(Arc::new(DocumentPlan::new(document, &catalogue, &store.names)))
+    }
+}
+
+fn file() -> SourceFile {
+    SourceFile {
+        name: "product.yaml".to_owned(),
+        text: include_str!("product.yaml").to_owned(),
     }
 }
 

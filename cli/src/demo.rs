@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use pubsync_publisher::handwritten::Publishers;
 use pubsync_publisher::operate::verify;
 use pubsync_publisher::registry::Registry;
 use pubsync_publisher::workers::{self, Role};
@@ -96,7 +97,7 @@ pub async fn demo(folder: &Path, products: u32, json: bool) -> Result<(), Fail> 
     apply_files(&wired, &files).await?;
     let street = wired.street().await?;
     let shutdown = Shutdown::manual();
-    workers::start(&street, &Role::ALL.into(), &shutdown).await?;
+    workers::start(&street, &Publishers::default(), &Role::ALL.into(), &shutdown).await?;
     arrive(&street).await?;
     let counts = counts(&street).await?;
     let total: i64 = counts.values().sum();

@@ -100,6 +100,7 @@ impl From<ApplyError> for Fail {
     fn from(error: ApplyError) -> Self {
         match error {
             ApplyError::Documents(problems) => Self::Configuration(listed(&problems)),
+            ApplyError::Handwritten(mistake) => Self::Configuration(mistake.to_string()),
             ApplyError::Store(error) => error.into(),
             ApplyError::Capture(error) => Self::Part(chain(&error)),
             ApplyError::Broker(error) => error.into(),

@@ -2,5 +2,5 @@
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
-    pubsync::command::main().await
+    pubsync::App::new().run().await
 }

@@ -6,6 +6,7 @@ pub mod capture;
 pub mod catalogue;
 pub mod declarative;
 pub mod document;
+pub mod handwritten;
 pub mod language;
 pub mod operate;
 pub mod plan;

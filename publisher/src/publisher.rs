@@ -1,11 +1,18 @@
 //! The two questions that make a document: which roots does a change concern, and which documents are there for these
-//! roots. Both are asked for sets. The declarative publisher (a YAML file) is one implementation.
+//! roots. Both are asked for sets. The declarative publisher (a YAML file) is one
+//! implementation; others are written in Rust (docs/publishers.md).
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use pubsync_schema::dialect::Dialect;
+use pubsync_schema::shape::encode_key_value;
+use pubsync_schema::store::rows_parameter;
 use pubsync_schema::wire::TableImages;
-use sea_orm::DbErr;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TryGetableMany, Value};
 
 use crate::build::{BuildError, Built};
+use crate::plan::dialect::text_parameter;
 
 /// A connection that a publisher reads sources through: a snapshot while it builds.
 pub type Source<'a> = &'a sea_orm::DatabaseTransaction;
@@ -15,6 +22,37 @@ pub type Source<'a> = &'a sea_orm::DatabaseTransaction;
 pub struct RootPage<'a> {
     pub after: Option<&'a str>,
     pub limit: u64,
+}
+
+impl RootPage<'_> {
+    /// This page of these roots: each once, in byte order, after `after`, at most `limit`.
+    #[must_use]
+    pub fn of(self, roots: impl IntoIterator<Item = String>) -> Vec<String> {
+        let after = |root: &String| self.after.is_none_or(|after| root.as_str() > after);
+        let ordered: BTreeSet<String> = roots.into_iter().filter(after).collect();
+        ordered.into_iter().take(self.limit as usize).collect()
+    }
+
+    /// This page of what a SELECT gives, which has one column of text called `root` and no parameters. Nulls are left out.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn select(self, source: Source<'_>, sql: &str) -> Result<Vec<String>, DbErr> {
+        let dialect = dialect_of(source);
+        let (bytewise, after) = (dialect.bytewise(), text_parameter(dialect, 1));
+        let paged = format!(
+            "SELECT DISTINCT root {bytewise} AS root FROM ({sql}) q WHERE root IS NOT NULL \
+             AND ({after} IS NULL OR root {bytewise} > {after}) ORDER BY 1 LIMIT $2"
+        );
+        let values = [
+            Value::from(self.after.map(str::to_owned)),
+            (self.limit as i64).into(),
+        ];
+        let rows = source
+            .query_all_raw(Statement::from_sql_and_values(dialect.backend(), paged, values))
+            .await?;
+        rows.iter().map(|row| row.try_get_by_index(0)).collect()
+    }
 }
 
 /// A page of all roots.
@@ -41,7 +79,8 @@ pub trait Publisher: Send + Sync {
 
     /// All roots: of the source, and of live mirror rows, together. At most `limit`, from where the page before said
     /// (`None`: from the start). The order is the publisher's own, as long as the walk finds every root that is there all the
-    /// while; roots that come and go meanwhile are announced by their triggers. One that is given twice is built twice.
+    /// while; roots that come and go meanwhile are announced by their triggers. One that is given twice is built twice. Of a handwritten
+    /// publisher only the source's: those of the mirror are added to them.
     ///
     /// # Errors
     /// Of the database.
@@ -53,4 +92,54 @@ pub trait Publisher: Send + Sync {
     /// # Errors
     /// Of the database; or of a document that no item is to blame for.
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError>;
+}
+
+/// A page of all roots, in byte order, from a SELECT as [`RootPage::select`] takes it.
+///
+/// # Errors
+/// Of the database.
+pub async fn walk(source: Source<'_>, from: Option<&str>, limit: u64, sql: &str) -> Result<Walked, DbErr> {
+    let roots = RootPage { after: from, limit }.select(source, sql).await?;
+    let next = roots.last().filter(|_| roots.len() as u64 >= limit).cloned();
+    Ok(Walked { roots, next })
+}
+
+/// The rows of a SELECT over these roots: in `sql`, `{roots}` is a table with one column of text, `root`.
+///
+/// # Errors
+/// Of the database, or where a row does not fit the type.
+pub async fn select_of<R: TryGetableMany>(
+    source: Source<'_>,
+    roots: &[String],
+    sql: &str,
+) -> Result<Vec<R>, BuildError> {
+    let dialect = dialect_of(source);
+    let table = format!("(SELECT c0 AS root FROM {})", dialect.rows(1, 1, "n"));
+    let failed = |error| BuildError {
+        select: sql.to_owned(),
+        source: error,
+    };
+    let parameter = rows_parameter(roots.iter().map(|root| [Some(root.clone())]));
+    let statement =
+        Statement::from_sql_and_values(dialect.backend(), sql.replace("{roots}", &table), [parameter]);
+    let rows = source.query_all_raw(statement).await.map_err(failed)?;
+    let read = rows.iter().map(R::try_get_many_by_index);
+    read.collect::<Result<_, _>>()
+        .map_err(|error| failed(error.into()))
+}
+
+/// A value as it stands in a key, so that different values never share one: percent-encoded where it holds what separates
+/// in keys.
+#[must_use]
+pub fn key_value(value: &str) -> String {
+    let mut encoded = String::new();
+    encode_key_value(value, None, &mut encoded);
+    encoded
+}
+
+fn dialect_of(source: Source<'_>) -> Dialect {
+    match source.get_database_backend() {
+        DbBackend::Sqlite => Dialect::Sqlite,
+        _ => Dialect::Postgres,
+    }
 }

@@ -10,6 +10,8 @@ use sea_orm::DbErr;
 
 use crate::catalogue::{self, Catalogue};
 use crate::declarative::Declarative;
+use crate::document::Life;
+use crate::handwritten::Publishers;
 use crate::language::{self, SourceFile};
 use crate::plan::{DocumentPlan, TableUse};
 use crate::publisher::Publisher;
@@ -17,16 +19,19 @@ use crate::publisher::Publisher;
 /// A document that this process can work on.
 pub struct Compiled {
     pub definition: Definition,
-    pub plan: Arc<DocumentPlan>,
+    /// By the catalogue's name of the table.
+    pub uses: BTreeMap<String, TableUse>,
+    pub life: Life,
     pub publisher: Arc<dyn Publisher>,
+    /// Whether this process can build it; else it only relays for it.
+    pub is_here: bool,
 }
 
 impl Compiled {
     /// What the document uses of a table whose changes concern it: of none where the application announces them.
     #[must_use]
     pub fn uses(&self, table: &str) -> Option<&TableUse> {
-        let manual = self.plan.document.life.manual;
-        self.plan.uses.get(table).filter(|_| !manual)
+        self.uses.get(table).filter(|_| !self.life.manual)
     }
 }
 
@@ -36,19 +41,29 @@ type Documents = BTreeMap<String, Arc<Compiled>>;
 #[derive(Clone)]
 pub struct Registry {
     street: Street,
+    publishers: Publishers,
     documents: Arc<RwLock<Arc<Documents>>>,
     /// Documents that cannot be compiled, with the number that cannot.
     unusable: Arc<RwLock<BTreeMap<String, i64>>>,
 }
 
 impl Registry {
-    /// Compiles what is defined now.
+    /// Compiles what is defined now, with the publishers of files only.
     ///
     /// # Errors
     /// Of the database.
     pub async fn load(street: &Street) -> Result<Self, DbErr> {
+        Self::load_with(street, &Publishers::default()).await
+    }
+
+    /// Compiles what is defined now; `publishers` are those that this program brings along.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn load_with(street: &Street, publishers: &Publishers) -> Result<Self, DbErr> {
         let registry = Self {
             street: street.clone(),
+            publishers: publishers.clone(),
             documents: Arc::default(),
             unusable: Arc::default(),
         };
@@ -56,9 +71,13 @@ impl Registry {
         Ok(registry)
     }
 
+    /// A document that this process can build.
     #[must_use]
     pub fn get(&self, document: &str) -> Option<Arc<Compiled>> {
-        self.all().get(document).cloned()
+        self.all()
+            .get(document)
+            .filter(|compiled| compiled.is_here)
+            .cloned()
     }
 
     #[must_use]
@@ -74,7 +93,8 @@ impl Registry {
     /// not lost.
     #[must_use]
     pub fn knows(&self, document: &str, number: i64) -> bool {
-        let compiled = self.get(document).is_some_and(|c| c.definition.number == number);
+        let all = self.all();
+        let compiled = all.get(document).is_some_and(|c| c.definition.number == number);
         compiled
             || self
                 .unusable
@@ -119,7 +139,7 @@ impl Registry {
                 .filter(|c| c.definition.number == definition.number);
             let compiled = match kept {
                 Some(compiled) => compiled.clone(),
-                None => match compile(&self.street, &catalogue, definition) {
+                None => match self.compile(&catalogue, definition) {
                     Ok(compiled) => Arc::new(compiled),
                     Err(reason) => {
                         self.stand_still(&definition.document, &reason).await?;
@@ -133,6 +153,13 @@ impl Registry {
         *self.documents.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(documents);
         *self.unusable.write().unwrap_or_else(PoisonError::into_inner) = unusable;
         Ok(())
+    }
+
+    fn compile(&self, catalogue: &Catalogue, definition: &Definition) -> Result<Compiled, String> {
+        match self.publishers.compile(&self.street, catalogue, definition) {
+            Some(compiled) => compiled.map_err(|mistake| mistake.to_string()),
+            None => compile(&self.street, catalogue, definition),
+        }
     }
 
     async fn stand_still(&self, document: &str, reason: &str) -> Result<(), DbErr> {
@@ -179,7 +206,9 @@ fn compile(street: &Street, catalogue: &Catalogue, definition: &Definition) -> R
     let publisher = Arc::new(Declarative::new(plan.clone(), street.store.dialect()));
     Ok(Compiled {
         definition: definition.clone(),
-        plan,
+        uses: plan.uses.clone(),
+        life: plan.document.life.clone(),
         publisher,
+        is_here: true,
     })
 }

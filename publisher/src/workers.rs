@@ -15,6 +15,7 @@ use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture;
+use crate::handwritten::Publishers;
 use crate::publish::Publish;
 use crate::publish::consumer::Consumer;
 use crate::registry::Registry;
@@ -37,11 +38,16 @@ const PREPARE: Backoff = Backoff {
     cap: Duration::from_secs(10),
 };
 
-/// Starts the roles; they end with the shutdown.
+/// Starts the roles; they end with the shutdown. `publishers` are those that this program brings along.
 ///
 /// # Errors
 /// Of the database, at the first look at the definitions.
-pub async fn start(street: &Street, roles: &BTreeSet<Role>, shutdown: &Shutdown) -> Result<(), DbErr> {
+pub async fn start(
+    street: &Street,
+    publishers: &Publishers,
+    roles: &BTreeSet<Role>,
+    shutdown: &Shutdown,
+) -> Result<(), DbErr> {
     shutdown.spawn(
         street
             .definitions
@@ -50,7 +56,7 @@ pub async fn start(street: &Street, roles: &BTreeSet<Role>, shutdown: &Shutdown)
     );
     let needs_registry = roles.contains(&Role::Relay) || roles.contains(&Role::Publisher);
     if needs_registry {
-        let registry = Registry::load(street).await?;
+        let registry = Registry::load_with(street, publishers).await?;
         shutdown.spawn(follow(
             registry.clone(),
             street.clone(),
@@ -80,7 +86,7 @@ pub async fn start(street: &Street, roles: &BTreeSet<Role>, shutdown: &Shutdown)
                 outbound,
                 direct,
             };
-            shutdown.spawn(publishers(publish, registry, shutdown.clone()));
+            shutdown.spawn(publishing(publish, registry, shutdown.clone()));
         }
     }
     if roles.contains(&Role::Synchronizer) {
@@ -103,7 +109,7 @@ async fn follow(registry: Registry, street: Street, stop: CancellationToken) {
 }
 
 /// Keeps consumers for every publish queue that the definitions name.
-async fn publishers(publish: Publish, registry: Registry, shutdown: Shutdown) {
+async fn publishing(publish: Publish, registry: Registry, shutdown: Shutdown) {
     let street = publish.street.clone();
     let spawn = |queue: &str, stop: CancellationToken| {
         let (publish, registry, queue) = (publish.clone(), registry.clone(), queue.to_owned());

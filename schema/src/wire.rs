@@ -40,6 +40,15 @@ pub struct TableImages {
     pub rows: Vec<Vec<Option<String>>>,
 }
 
+impl TableImages {
+    /// All values that a column had or has; none where the images do not hold it.
+    pub fn values<'a>(&'a self, column: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let place = self.columns.iter().position(|name| name == column);
+        let value = move |row: &'a Vec<Option<String>>| row.get(place?)?.as_deref();
+        self.rows.iter().filter_map(value)
+    }
+}
+
 /// A message of a publish queue.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PublishMessage {

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Each crate and the crates of the house that it may import.
-const HOUSE: [(&str, &[&str]); 8] = [
+const HOUSE: [(&str, &[&str]); 9] = [
     ("schema", &[]),
     ("worker", &[]),
     ("synchronizer", &["pubsync-schema", "pubsync-worker"]),
@@ -20,6 +20,7 @@ const HOUSE: [(&str, &[&str]); 8] = [
         &["pubsync-synchronizer", "pubsync-schema", "pubsync-worker"],
     ),
     ("examples/generator", &[]),
+    ("examples/rust-publisher", &["pubsync", "pubsync-tests"]),
     ("cli", PRODUCT),
     ("tests", EVERYTHING),
     ("bench", EVERYTHING),

@@ -32,8 +32,9 @@ pub struct Worker {
     child: Child,
 }
 
-/// `PUBSYNC_BIN`, else `target/debug/pubsync` beside the test's own executable.
-fn binary() -> PathBuf {
+/// The product: `PUBSYNC_BIN`, else `target/debug/pubsync` beside the test's own executable.
+#[must_use]
+pub fn binary() -> PathBuf {
     let path = std::env::var_os("PUBSYNC_BIN").map_or_else(beside_the_tests, PathBuf::from);
     assert!(
         path.is_file(),
@@ -53,8 +54,8 @@ fn beside_the_tests() -> PathBuf {
 }
 
 /// The variables of the tests are not the product's: `PUBSYNC_…` would configure it.
-fn command(folder: &Path, config: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary());
+fn command(program: &Path, folder: &Path, config: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command
         .current_dir(folder)
         .arg("--config")
@@ -71,8 +72,8 @@ fn command(folder: &Path, config: &str, arguments: &[&str]) -> Command {
 }
 
 /// Runs a command to its end, whatever its exit code.
-pub(crate) async fn run(folder: &Path, config: &str, arguments: &[&str]) -> Output {
-    let mut command = tokio::process::Command::from(command(folder, config, arguments));
+pub(crate) async fn run(program: &Path, folder: &Path, config: &str, arguments: &[&str]) -> Output {
+    let mut command = tokio::process::Command::from(command(program, folder, config, arguments));
     let running = command.kill_on_drop(true).output();
     let Ok(done) = tokio::time::timeout(COMMAND_DEADLINE, running).await else {
         panic!(
@@ -119,9 +120,9 @@ pub(crate) fn run_on_a_terminal(folder: &Path, answer: &str, arguments: &[&str])
 }
 
 impl Worker {
-    pub(crate) fn start(folder: &Path, log: PathBuf, arguments: &[&str]) -> Self {
+    pub(crate) fn start(program: &Path, folder: &Path, log: PathBuf, arguments: &[&str]) -> Self {
         let file = File::create(&log).unwrap_or_else(|error| panic!("{}: {error}", log.display()));
-        let child = command(folder, "pubsync.yaml", arguments)
+        let child = command(program, folder, "pubsync.yaml", arguments)
             .stdout(file.try_clone().expect("a second handle on the log"))
             .stderr(file)
             .spawn()

@@ -24,6 +24,8 @@ pub struct World {
     database: Database,
     services: Option<Shared>,
     processes: AtomicUsize,
+    /// The product, or another program with its commands.
+    program: PathBuf,
 }
 
 /// The test's part of the shared services.
@@ -85,9 +87,17 @@ impl World {
             database,
             services,
             processes: AtomicUsize::new(0),
+            program: process::binary(),
         };
         world.write("pubsync.yaml", config);
         world
+    }
+
+    /// The same world, in which commands are those of this program.
+    #[must_use]
+    pub fn with_program(mut self, program: &Path) -> Self {
+        program.clone_into(&mut self.program);
+        self
     }
 
     /// The name of the database and the virtual host, and the beginning of both prefixes.
@@ -155,7 +165,7 @@ impl World {
     /// # Panics
     /// With all that the command wrote, where it does not exit with `code`.
     pub async fn with_config(&self, config: &str, code: i32, arguments: &[&str]) -> Output {
-        let output = process::run(&self.folder, config, arguments).await;
+        let output = process::run(&self.program, &self.folder, config, arguments).await;
         assert!(
             output.code == code,
             "`pubsync {}` exited {} instead of {code}\n--- stdout\n{}\n--- stderr\n{}",
@@ -180,7 +190,7 @@ impl World {
             .folder
             .join("logs")
             .join(format!("{number:02}-{}.log", arguments.join("-")));
-        Worker::start(&self.folder, log, arguments)
+        Worker::start(&self.program, &self.folder, log, arguments)
     }
 
     #[must_use]

@@ -2,8 +2,9 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use pubsync_publisher::handwritten::Publishers;
 use pubsync_publisher::language::{self, SourceFile};
-use pubsync_publisher::operate::apply::{self, Apply, Report};
+use pubsync_publisher::operate::apply::{Apply, Report};
 
 use super::plan::{planned, triggers};
 use crate::config::Config;
@@ -16,13 +17,13 @@ pub fn files(config: &Config) -> Result<Vec<SourceFile>, Fail> {
         .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))
 }
 
-pub async fn check(config: Config, offline: bool, json: bool) -> Result<(), Fail> {
+pub async fn check(config: Config, publishers: &Publishers, offline: bool, json: bool) -> Result<(), Fail> {
     let files = files(&config)?;
     let targets: Vec<String> = config.targets.keys().cloned().collect();
     if offline {
         return check_alone(&files, &targets, json);
     }
-    match check_names(config, &files).await {
+    match check_names(config, publishers, &files).await {
         Ok(names) => {
             let value = serde_json::json!({ "documents": names, "names_checked": true });
             print(json, &value, || {
@@ -36,11 +37,14 @@ pub async fn check(config: Config, offline: bool, json: bool) -> Result<(), Fail
 }
 
 /// Against the tables; gives the names of the documents.
-async fn check_names(config: Config, files: &[SourceFile]) -> Result<Vec<String>, Fail> {
+async fn check_names(
+    config: Config,
+    publishers: &Publishers,
+    files: &[SourceFile],
+) -> Result<Vec<String>, Fail> {
     let wired = wiring::wire(config, FEW).await?;
-    let targets: Vec<&str> = wired.targets.keys().map(String::as_str).collect();
-    let (_, documents) = apply::check(&wired.store, files, &targets).await?;
-    Ok(documents.into_iter().map(|document| document.name).collect())
+    let url = wired.config.database.url();
+    Ok(work(&wired, &url, publishers, files).check().await?)
 }
 
 fn check_alone(files: &[SourceFile], targets: &[String], json: bool) -> Result<(), Fail> {
@@ -83,11 +87,11 @@ pub struct Showing {
     pub exit_code: bool,
 }
 
-pub async fn plan(config: Config, showing: Showing, json: bool) -> Result<(), Fail> {
+pub async fn plan(config: Config, publishers: &Publishers, showing: Showing, json: bool) -> Result<(), Fail> {
     let files = files(&config)?;
     let wired = wiring::wire(config, FEW).await?;
     let url = wired.config.database.url();
-    let plan = work(&wired, &url, &files).plan().await?;
+    let plan = work(&wired, &url, publishers, &files).plan().await?;
     let plan = if showing.sql { plan } else { plan.without_sql() };
     print(json, &plan, || planned(&plan));
     if showing.exit_code && !plan.is_empty() {
@@ -96,7 +100,7 @@ pub async fn plan(config: Config, showing: Showing, json: bool) -> Result<(), Fa
     Ok(())
 }
 
-pub async fn apply(config: Config, yes: bool, json: bool) -> Result<(), Fail> {
+pub async fn apply(config: Config, publishers: &Publishers, yes: bool, json: bool) -> Result<(), Fail> {
     if !yes && !std::io::stdin().is_terminal() {
         return Err(Fail::Usage(
             "apply asks before it changes anything: give --yes where nobody can answer".to_owned(),
@@ -105,7 +109,7 @@ pub async fn apply(config: Config, yes: bool, json: bool) -> Result<(), Fail> {
     let files = files(&config)?;
     let wired = wiring::wire(config, FEW).await?;
     let url = wired.config.database.url();
-    let work = work(&wired, &url, &files);
+    let work = work(&wired, &url, publishers, &files);
     let plan = work.plan().await?;
     if !json {
         eprintln!("{}", planned(&plan.clone().without_sql()));
@@ -125,19 +129,26 @@ pub async fn apply(config: Config, yes: bool, json: bool) -> Result<(), Fail> {
 /// Applies documents through what is wired.
 ///
 /// # Errors
-/// See [`apply::ApplyError`].
+/// See [`pubsync_publisher::operate::apply::ApplyError`].
 pub async fn apply_files(wired: &Wired, files: &[SourceFile]) -> Result<Report, Fail> {
     let url = wired.config.database.url();
-    Ok(work(wired, &url, files).run().await?)
+    let publishers = Publishers::default();
+    Ok(work(wired, &url, &publishers, files).run().await?)
 }
 
-fn work<'a>(wired: &'a Wired, url: &'a str, files: &'a [SourceFile]) -> Apply<'a> {
+pub fn work<'a>(
+    wired: &'a Wired,
+    url: &'a str,
+    publishers: &'a Publishers,
+    files: &'a [SourceFile],
+) -> Apply<'a> {
     Apply {
         store: &wired.store,
         url,
         broker: &*wired.broker,
         targets: &wired.targets,
         files,
+        publishers,
     }
 }
 

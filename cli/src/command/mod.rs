@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pubsync_publisher::handwritten::Publishers;
 use pubsync_publisher::workers::Role;
 
 use crate::config::Config;
@@ -236,14 +237,14 @@ pub(crate) struct Wait {
 }
 
 /// Parses the arguments of this process and runs the command.
-pub async fn main() -> ExitCode {
+pub(crate) async fn main(publishers: &Publishers) -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = pubsync_worker::logs::init(cli.log_json, &cli.log) {
         eprintln!("pubsync: --log: {error}");
         return ExitCode::from(2);
     }
     let json = cli.json;
-    match dispatch(cli).await {
+    match dispatch(cli, publishers).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(fail) => {
             if json {
@@ -259,7 +260,7 @@ pub async fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(cli: Cli) -> Result<(), Fail> {
+async fn dispatch(cli: Cli, publishers: &Publishers) -> Result<(), Fail> {
     if let Command::Demo { folder, products } = &cli.command {
         return crate::demo::demo(folder, *products, cli.json).await;
     }
@@ -270,19 +271,26 @@ async fn dispatch(cli: Cli) -> Result<(), Fail> {
         .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))?;
     match cli.command {
         Command::Demo { .. } | Command::Init(_) => Ok(()),
-        Command::Check { offline } => apply::check(config, offline, cli.json).await,
+        Command::Check { offline } => apply::check(config, publishers, offline, cli.json).await,
         Command::Plan { sql, exit_code } => {
-            apply::plan(config, apply::Showing { sql, exit_code }, cli.json).await
+            apply::plan(config, publishers, apply::Showing { sql, exit_code }, cli.json).await
         }
-        Command::Graph { format } => graph::graph(config, format, cli.json).await,
-        Command::Apply { yes } => apply::apply(config, yes, cli.json).await,
-        Command::Run(args) => run::run(config, args).await,
+        Command::Graph { format } => graph::graph(config, publishers, format, cli.json).await,
+        Command::Apply { yes } => apply::apply(config, publishers, yes, cli.json).await,
+        Command::Run(args) => run::run(config, publishers, args).await,
         Command::Publish {
             documents,
             ids,
             dry_run,
             wait,
-        } => operate::publish(config, &documents, ids, dry_run, &wait, cli.json).await,
+        } => {
+            let request = operate::Request {
+                documents: &documents,
+                ids,
+                dry_run,
+            };
+            operate::publish(config, publishers, request, &wait, cli.json).await
+        }
         Command::Resync {
             documents,
             target,
@@ -300,7 +308,7 @@ async fn dispatch(cli: Cli) -> Result<(), Fail> {
             operate::resync(config, &documents, selection, &wait, cli.json).await
         }
         Command::Wait { timeout } => operate::wait(config, timeout, cli.json).await,
-        Command::Verify { documents } => operate::verify(config, &documents, cli.json).await,
+        Command::Verify { documents } => operate::verify(config, publishers, &documents, cli.json).await,
         Command::Status => show::status(config, cli.json).await,
         Command::Failures => show::failures(config, cli.json).await,
         Command::Config {

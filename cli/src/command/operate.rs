@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pubsync_publisher::handwritten::Publishers;
 use pubsync_publisher::operate::{rebuild, verify as verifying};
 use pubsync_publisher::registry::Registry;
 use pubsync_schema::store::Store;
@@ -30,18 +31,29 @@ async fn chosen(store: &Store, documents: &Documents) -> Result<Vec<String>, Fai
     Ok(documents.names.clone())
 }
 
+/// What `publish` is asked for.
+pub struct Request<'a> {
+    pub documents: &'a Documents,
+    pub ids: Option<Vec<String>>,
+    pub dry_run: bool,
+}
+
 pub async fn publish(
     config: Config,
-    documents: &Documents,
-    ids: Option<Vec<String>>,
-    dry_run: bool,
+    publishers: &Publishers,
+    request: Request<'_>,
     wait: &Wait,
     json: bool,
 ) -> Result<(), Fail> {
+    let Request {
+        documents,
+        ids,
+        dry_run,
+    } = request;
     let wired = wiring::wire(config, FEW).await?;
     let names = chosen(&wired.store, documents).await?;
     if dry_run {
-        return count_roots(&wired, &names, ids.as_deref(), json).await;
+        return count_roots(&wired, publishers, &names, ids.as_deref(), json).await;
     }
     let queued = rebuild::publish(&wired.store, &names, ids.as_deref()).await?;
     print(json, &queued, || {
@@ -61,12 +73,13 @@ pub async fn publish(
 
 async fn count_roots(
     wired: &Wired,
+    publishers: &Publishers,
     names: &[String],
     ids: Option<&[String]>,
     json: bool,
 ) -> Result<(), Fail> {
     let street = wired.street().await?;
-    let registry = Registry::load(&street).await?;
+    let registry = Registry::load_with(&street, publishers).await?;
     let mut counts = Vec::new();
     for name in names {
         let count = match ids {
@@ -232,7 +245,12 @@ pub async fn wait(config: Config, timeout: u64, json: bool) -> Result<(), Fail> 
     }
 }
 
-pub async fn verify(config: Config, documents: &[String], json: bool) -> Result<(), Fail> {
+pub async fn verify(
+    config: Config,
+    publishers: &Publishers,
+    documents: &[String],
+    json: bool,
+) -> Result<(), Fail> {
     let wired = wiring::wire(config, FEW).await?;
     let names = chosen(
         &wired.store,
@@ -243,7 +261,7 @@ pub async fn verify(config: Config, documents: &[String], json: bool) -> Result<
     )
     .await?;
     let street = wired.street().await?;
-    let registry = Registry::load(&street).await?;
+    let registry = Registry::load_with(&street, publishers).await?;
     let mut total = verifying::Report::default();
     for name in &names {
         let progress = Progress::new(&format!("verify {name}"));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use pubsync_publisher::handwritten::Publishers;
 use pubsync_publisher::workers::{self, Role};
 use pubsync_synchronizer::quiet;
 use pubsync_synchronizer::street::Street;
@@ -28,7 +29,7 @@ fn connections(config: &Config) -> u32 {
         .clamp(8, 40)
 }
 
-pub async fn run(mut config: Config, args: RunArgs) -> Result<(), Fail> {
+pub async fn run(mut config: Config, publishers: &Publishers, args: RunArgs) -> Result<(), Fail> {
     let roles: BTreeSet<Role> = if args.roles.is_empty() {
         Role::ALL.into()
     } else {
@@ -55,7 +56,7 @@ pub async fn run(mut config: Config, args: RunArgs) -> Result<(), Fail> {
     let Some(street) = street(config, &shutdown).await? else {
         return Ok(());
     };
-    workers::start(&street, &roles, &shutdown).await?;
+    workers::start(&street, publishers, &roles, &shutdown).await?;
     health.started();
     tracing::info!(?roles, documents = street.definitions.current().len(), "running");
     if args.until_quiet {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pubsync_schema::lease;
 use pubsync_synchronizer::street::Street;
+use pubsync_worker::backoff;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
@@ -33,11 +34,7 @@ pub enum WatchError {
 
 /// Looks until stopped.
 pub async fn watch(street: Street, registry: Registry, stop: CancellationToken) {
-    while stop
-        .run_until_cancelled(tokio::time::sleep(PERIOD))
-        .await
-        .is_some()
-    {
+    while backoff::wait(PERIOD, &stop).await {
         if let Err(error) = once(&street, &registry).await {
             let error = pubsync_schema::fault::chain(&error);
             tracing::warn!(
@@ -58,7 +55,11 @@ pub async fn once(street: &Street, registry: &Registry) -> Result<Vec<String>, W
         return Ok(Vec::new());
     }
     let documents = registry.all();
-    let captures = merged(documents.values().flat_map(|compiled| &compiled.plan.uses));
+    let uses = documents.values().flat_map(|compiled| {
+        let uses = compiled.uses.iter();
+        uses.filter(|(table, _)| compiled.uses(table).is_some())
+    });
+    let captures = merged(uses);
     let repaired = repair(&store.write, &store.names, &captures, &RETRY).await?;
     for table in &repaired {
         tracing::warn!(

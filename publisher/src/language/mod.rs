@@ -26,6 +26,7 @@ use crate::document::{ColumnRef, Document, KeySegment, Role, Source};
 
 pub use folder::{FolderError, load_folder};
 pub(crate) use name::quoted_where_needed;
+pub use parse::is_document_name;
 pub use problem::Problem;
 
 /// A document file.
@@ -68,6 +69,19 @@ pub fn statements(files: &[SourceFile], catalogue: &Catalogue) -> Vec<Statement>
 #[must_use]
 pub fn key_pattern(document: &Document) -> KeyPattern {
     pattern(document, &document.key)
+}
+
+/// A key template with the names of its placeholders, whatever they are.
+///
+/// # Errors
+/// What is wrong with the template.
+pub fn template_pattern(text: &str) -> Result<KeyPattern, String> {
+    let part = |piece: &template::Piece| match piece {
+        template::Piece::Literal(text) => KeyPart::Literal(text.clone()),
+        template::Piece::Column(name) => KeyPart::Value(name.to_string()),
+    };
+    let pieces = template::parse(text)?;
+    Ok(KeyPattern(pieces.iter().map(part).collect()))
 }
 
 /// The same of its aliases.

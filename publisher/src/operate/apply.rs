@@ -17,6 +17,7 @@ use super::wanted::{self, Wanted};
 use crate::capture::{self, LockRetry};
 use crate::catalogue::{self, Catalogue};
 use crate::document::Document;
+use crate::handwritten::{Mistake, Publishers};
 use crate::language::{self, Problem, SourceFile};
 
 /// What `apply` works on.
@@ -27,6 +28,8 @@ pub struct Apply<'a> {
     pub broker: &'a dyn Broker,
     pub targets: &'a BTreeMap<String, Arc<dyn Target>>,
     pub files: &'a [SourceFile],
+    /// Those that this program brings along.
+    pub publishers: &'a Publishers,
 }
 
 /// What `apply` did.
@@ -45,6 +48,8 @@ pub struct Report {
 pub enum ApplyError {
     #[error("{}", .0.iter().map(|p| format!("{p:#}")).collect::<Vec<_>>().join("\n\n"))]
     Documents(Vec<Problem>),
+    #[error(transparent)]
+    Handwritten(#[from] Mistake),
     #[error("database: {0}")]
     Store(#[from] DbErr),
     #[error(transparent)]
@@ -82,6 +87,15 @@ pub async fn check(
 }
 
 impl Apply<'_> {
+    /// Checks all documents, those of this program too, without changing anything. Gives their names.
+    ///
+    /// # Errors
+    /// See [`ApplyError`].
+    pub async fn check(&self) -> Result<Vec<String>, ApplyError> {
+        let wanted = self.wanted().await?;
+        Ok(wanted.into_iter().map(|one| one.definition.document).collect())
+    }
+
     /// Does what [`Apply::plan`] says at this moment. Whatever fails, a second run goes on from there.
     ///
     /// # Errors
@@ -106,13 +120,16 @@ impl Apply<'_> {
         let targets: Vec<&str> = self.targets.keys().map(String::as_str).collect();
         let (catalogue, documents) = check(self.store, self.files, &targets).await?;
         let names = &self.store.names;
-        Ok(wanted::wanted(
-            documents,
-            self.files,
+        let mut all = wanted::wanted(documents, self.files, &catalogue, names, self.targets);
+        let standing = self.standing_if_any().await?;
+        let declarations = self.publishers.declared(&standing.definitions);
+        all.extend(wanted::handwritten(
+            &declarations,
             &catalogue,
-            names,
             self.targets,
-        ))
+            &all,
+        )?);
+        Ok(all)
     }
 
     async fn carry_out(&self, wanted: &[Wanted], agreed: Option<&Plan>) -> Result<Report, ApplyError> {

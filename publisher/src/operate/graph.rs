@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::apply::{self, Apply, ApplyError};
 use crate::catalogue::Catalogue;
 use crate::document::{Document, Role, SourceId};
+use crate::handwritten::Declaration;
 use crate::plan;
 
 /// A change of one of the columns of a table rebuilds documents; they go to their targets.
@@ -54,6 +56,78 @@ pub struct Edge {
     pub columns: Vec<String>,
 }
 
+impl Apply<'_> {
+    /// The graph of all documents, those of programs too.
+    ///
+    /// # Errors
+    /// See [`ApplyError`].
+    pub async fn graph(&self) -> Result<Graph, ApplyError> {
+        let targets: Vec<&str> = self.targets.keys().map(String::as_str).collect();
+        let (catalogue, documents) = apply::check(self.store, self.files, &targets).await?;
+        let mut graph = graph(&documents, &catalogue, &targets);
+        let standing = self.standing_if_any().await?;
+        for declaration in self.publishers.declared(&standing.definitions) {
+            graph.add_handwritten(&declaration, &declaration.uses(&catalogue)?, &targets);
+        }
+        Ok(graph)
+    }
+}
+
+impl Graph {
+    /// What a table is to code that somebody wrote is not known.
+    fn add_handwritten(
+        &mut self,
+        declaration: &Declaration,
+        uses: &BTreeMap<String, plan::TableUse>,
+        configured: &[&str],
+    ) {
+        for (table, used) in uses {
+            let edge = Edge {
+                table: table.clone(),
+                document: declaration.document.clone(),
+                roles: vec!["written in Rust".to_owned()],
+                columns: column_names(used),
+            };
+            let node = match self.tables.iter_mut().position(|node| node.table == *table) {
+                Some(at) => &mut self.tables[at],
+                None => {
+                    self.tables.push(TableNode {
+                        table: table.clone(),
+                        columns: Vec::new(),
+                    });
+                    let last = self.tables.len() - 1;
+                    &mut self.tables[last]
+                }
+            };
+            node.columns.extend(edge.columns.iter().cloned());
+            node.columns.sort_unstable();
+            node.columns.dedup();
+            self.edges.push(edge);
+        }
+        let all = || configured.iter().map(|name| ((*name).to_owned(), None)).collect();
+        let targets = declaration.targets.clone().unwrap_or_else(all);
+        let targets = targets
+            .into_iter()
+            .map(|(target, index)| TargetUse { target, index });
+        self.documents.push(DocumentNode {
+            document: declaration.document.clone(),
+            targets: targets.collect(),
+        });
+        self.tables.sort_by(|a, b| a.table.cmp(&b.table));
+        self.sort_edges();
+    }
+
+    fn sort_edges(&mut self) {
+        self.edges
+            .sort_by(|a, b| (&a.table, &a.document).cmp(&(&b.table, &b.document)));
+    }
+}
+
+fn column_names(used: &plan::TableUse) -> Vec<String> {
+    let name = |column: &usize| used.table.columns[*column].name.clone();
+    used.watched.iter().map(name).collect()
+}
+
 /// The graph of checked documents. `targets` are the configured ones.
 #[must_use]
 pub fn graph(documents: &[Document], catalogue: &Catalogue, targets: &[&str]) -> Graph {
@@ -75,9 +149,7 @@ pub fn graph(documents: &[Document], catalogue: &Catalogue, targets: &[&str]) ->
         columns: columns.into_iter().collect(),
     };
     graph.tables = columns.into_iter().map(node).collect();
-    graph
-        .edges
-        .sort_by(|a, b| (&a.table, &a.document).cmp(&(&b.table, &b.document)));
+    graph.sort_edges();
     graph
 }
 
@@ -98,12 +170,11 @@ fn edges(document: &Document, catalogue: &Catalogue) -> Vec<Edge> {
                 roles.push(role);
             }
         }
-        let column = |column: &usize| used.table.columns[*column].name.clone();
         Edge {
             table: table.clone(),
             document: document.name.clone(),
             roles,
-            columns: used.watched.iter().map(column).collect(),
+            columns: column_names(used),
         }
     };
     uses.iter().map(edge).collect()

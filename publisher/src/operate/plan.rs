@@ -138,6 +138,7 @@ impl DocumentChange {
 }
 
 /// What stands, of what a plan compares.
+#[derive(Default)]
 pub(super) struct Standing {
     pub definitions: BTreeMap<String, Definition>,
     /// Of documents.
@@ -157,15 +158,7 @@ impl Apply<'_> {
     pub(super) async fn compare(&self, wanted: &[Wanted]) -> Result<Plan, ApplyError> {
         let (store, conn) = (self.store, &self.store.read);
         let tables = inventory::tables(conn, store).await?;
-        // Where a table of these is missing, nothing is stored.
-        let standing = if tables.contains("definition") && tables.contains("pause") {
-            self.standing(conn).await?
-        } else {
-            Standing {
-                definitions: BTreeMap::new(),
-                pauses: Vec::new(),
-            }
-        };
+        let standing = self.standing_if_any().await?;
         let documents = wanted.iter().map(|one| one.definition.document.as_str());
         let mut queues = wanted::queues(&store.names, wanted.iter().map(|one| &one.definition.shape));
         let stood = wanted::queues(&store.names, standing.definitions.values().map(|d| &d.shape));
@@ -178,6 +171,16 @@ impl Apply<'_> {
             triggers: capture::plan(conn, &store.names, &captures).await?,
             documents: compare::documents(wanted, &standing, self.targets),
         })
+    }
+
+    /// Before the first `apply` nothing stands.
+    pub(super) async fn standing_if_any(&self) -> Result<Standing, ApplyError> {
+        let tables = inventory::tables(&self.store.read, self.store).await?;
+        if tables.contains("definition") && tables.contains("pause") {
+            self.standing(&self.store.read).await
+        } else {
+            Ok(Standing::default())
+        }
     }
 
     pub(super) async fn standing(&self, conn: &impl ConnectionTrait) -> Result<Standing, ApplyError> {

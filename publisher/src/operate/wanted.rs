@@ -11,6 +11,7 @@ use super::plan::Statement;
 use crate::capture::{self, Capture};
 use crate::catalogue::Catalogue;
 use crate::document::Document;
+use crate::handwritten::{Declaration, Mistake};
 use crate::language::{self, SourceFile};
 use crate::plan::{DocumentPlan, TableUse};
 
@@ -18,7 +19,7 @@ use crate::plan::{DocumentPlan, TableUse};
 pub struct Wanted {
     /// Number 0: it gets one when it is stored.
     pub definition: Definition,
-    /// The file that declares it.
+    /// The file that declares it, or that it is written in Rust.
     pub file: String,
     /// By the catalogue's name of the table; empty where the application announces changes.
     pub uses: BTreeMap<String, TableUse>,
@@ -81,6 +82,75 @@ fn definition(plan: &DocumentPlan, yaml: &str, targets: &Targets) -> Definition 
     }
 }
 
+/// Documents written in Rust: what their declarations ask for.
+///
+/// # Errors
+/// Of the first declaration that does not fit the tables, the targets, or the other documents.
+pub fn handwritten(
+    declarations: &[Declaration],
+    catalogue: &Catalogue,
+    targets: &Targets,
+    others: &[Wanted],
+) -> Result<Vec<Wanted>, Mistake> {
+    let names: Vec<&str> = targets.keys().map(String::as_str).collect();
+    let mut all: Vec<Wanted> = Vec::new();
+    for declaration in declarations {
+        let uses = declaration.uses(catalogue)?;
+        let mut shape = declaration.shape(&names)?;
+        shape.columns = columns(&uses);
+        let yaml = declaration.text();
+        let mut text = yaml.clone();
+        append_columns(&shape.columns, &mut text);
+        if let Some(problem) = others
+            .iter()
+            .chain(&all)
+            .find_map(|other| clash(&shape, &other.definition.shape))
+        {
+            return Err(declaration.mistake(problem));
+        }
+        all.push(Wanted {
+            definition: Definition {
+                document: declaration.document.clone(),
+                number: 0,
+                fingerprint: hash(&text),
+                yaml,
+                shape,
+            },
+            file: "written in Rust".to_owned(),
+            uses,
+            statements: Vec::new(),
+        });
+    }
+    Ok(all)
+}
+
+/// What two documents cannot share.
+fn clash(a: &Shape, b: &Shape) -> Option<String> {
+    if a.document == b.document {
+        return Some("a file declares a document of this name too".to_owned());
+    }
+    let shared: Vec<&String> = a
+        .targets
+        .keys()
+        .filter(|name| b.targets.contains_key(*name))
+        .collect();
+    let keys = || b.aliases.iter().chain([&b.key]);
+    if !shared.is_empty() && keys().any(|key| key.collides(&a.key)) {
+        return Some(format!(
+            "its keys could be those of document {:?}: let them begin with different text",
+            b.document
+        ));
+    }
+    let index = |shape: &Shape, target: &String| shape.collection(target).map(|collection| collection.index);
+    let same = shared.iter().find(|target| index(a, target) == index(b, target));
+    same.map(|target| {
+        format!(
+            "its index on target {target:?} belongs to document {:?} already",
+            b.document
+        )
+    })
+}
+
 /// Types of used columns, as `table.column`.
 fn columns(uses: &BTreeMap<String, TableUse>) -> BTreeMap<String, String> {
     let of_table = |(table, used): (&String, &TableUse)| {
@@ -101,10 +171,18 @@ fn fingerprint(plan: &DocumentPlan, yaml: &str, columns: &BTreeMap<String, Strin
         text.push_str(&name);
         text.push_str(sql);
     }
+    append_columns(columns, &mut text);
+    hash(&text)
+}
+
+fn append_columns(columns: &BTreeMap<String, String>, text: &mut String) {
     for (name, sql_type) in columns {
         text.push_str(name);
         text.push_str(sql_type);
     }
+}
+
+fn hash(text: &str) -> String {
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
 }
 

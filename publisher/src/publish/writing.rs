@@ -135,7 +135,7 @@ impl Writing<'_> {
 
     /// By key, what stays of these documents. Their roots are locked: the bodies are still these when they are buried.
     async fn remains(&self, gone: &[(String, String)]) -> Result<HashMap<String, String>, DbErr> {
-        let members = &self.compiled.plan.document.life.tombstone;
+        let members = &self.compiled.life.tombstone;
         if members.is_empty() || gone.is_empty() {
             return Ok(HashMap::new());
         }

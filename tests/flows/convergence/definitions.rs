@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pubsync_publisher::handwritten::Publishers;
 use pubsync_publisher::operate::apply::{Apply, ApplyError};
 use pubsync_publisher::operate::rebuild;
 use pubsync_publisher::publish::PublishError;
@@ -230,6 +231,7 @@ async fn only_what_was_agreed_to_is_done() {
         broker: &*street.broker,
         targets: &street.targets,
         files: &files,
+        publishers: &Publishers::default(),
     };
     let shown = apply.plan().await.unwrap();
     scene.apply(&scene.process, &[PRODUCT, LISTING]).await;

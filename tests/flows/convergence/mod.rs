@@ -11,6 +11,7 @@ mod aliases;
 mod definitions;
 mod embedded;
 mod failures;
+mod handwritten;
 mod keys;
 mod ledger;
 mod life;

@@ -77,6 +77,11 @@ impl Process {
         }
     }
 
+    /// The same process with other publishers.
+    pub fn with_registry(&self, registry: Registry) -> Self {
+        Self::over(self.street.clone(), registry)
+    }
+
     /// The same process under other settings.
     pub fn with(&self, edit: impl FnOnce(&mut Settings)) -> Self {
         let mut street = self.street.clone();

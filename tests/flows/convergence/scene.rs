@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pubsync_publisher::{
+    handwritten::Publishers,
     language::SourceFile,
     operate::apply::{Apply, Report},
 };
@@ -291,6 +292,7 @@ async fn apply(
         broker,
         targets,
         files: &files,
+        publishers: &Publishers::default(),
     };
     apply.run().await.unwrap_or_else(|error| panic!("apply: {error}"))
 }

@@ -85,8 +85,10 @@ pub fn failing_when_changed(compiled: &Arc<Compiled>, database: &Database) -> Ar
 fn with(compiled: &Compiled, publisher: Arc<dyn Publisher>) -> Arc<Compiled> {
     Arc::new(Compiled {
         definition: compiled.definition.clone(),
-        plan: compiled.plan.clone(),
+        uses: compiled.uses.clone(),
+        life: compiled.life.clone(),
         publisher,
+        is_here: true,
     })
 }
 

@@ -128,6 +128,7 @@ impl Play {
             broker: &*broker,
             targets: &targets,
             files: &accepted,
+            publishers: &pubsync_publisher::handwritten::Publishers::default(),
         };
         apply.run().await.map_err(|error| format!("apply: {error}"))?;
         let declarations = accepted

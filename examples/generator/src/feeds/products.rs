@@ -204,7 +204,7 @@ fn axes(of: Product) -> Vec<Row> {
     vec![axis(COLOUR, 1), axis(SIZE, 2)]
 }
 
-/// A shelf, and for one product in five a second one.
+/// A shelf, and for two products in five a second one.
 fn categories(of: Product) -> Vec<Row> {
     let random = &mut of.random("category");
     let first = random.below(words::SHELF_COUNT);
@@ -215,7 +215,7 @@ fn categories(of: Product) -> Vec<Row> {
             .plain(position)
     };
     let mut rows = vec![row(first, 1)];
-    if random.percent(20) {
+    if random.percent(40) {
         rows.push(row(first + 1 + random.below(words::SHELF_COUNT - 1), 2));
     }
     rows

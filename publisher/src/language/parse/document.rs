@@ -101,15 +101,21 @@ fn required<'a>(entries: &'a [Entry], key: &str, at: Span, report: &mut Report<'
     }
 }
 
+/// Whether a document can be called so: its name stands in those of tables and queues.
+#[must_use]
+pub fn is_document_name(name: &str) -> bool {
+    has_good_letters(name) && name.len() <= LONGEST_NAME
+}
+
+fn has_good_letters(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(good)
+}
+
 /// Also of queues, which are named the same way.
 fn document_name(node: &Node, key: &str, report: &mut Report<'_>) -> Option<At<String>> {
     let name = text(node, &format!("\"{key}\""), report)?;
-    let good = name.is.starts_with(|c: char| c.is_ascii_lowercase())
-        && name
-            .is
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'));
-    if !good {
+    if !has_good_letters(&name.is) {
         let message = format!("\"{}\" is no name for a {key}", name.is);
         let help = "lower case letters, digits, - and _ make one, and it starts with a letter".to_owned();
         return report.fail_with(name.at, "document_name", message, help);

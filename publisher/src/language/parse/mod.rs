@@ -15,6 +15,8 @@ mod recursion;
 mod rows;
 mod targets;
 
+pub use document::is_document_name;
+
 use super::problem::Report;
 use super::syntax::Declaration;
 use super::yaml;

@@ -1,0 +1,222 @@
+//! Stands between a handwritten publisher and the rest: adds the roots of the mirror, and lets nothing through that
+//! targets could not bear.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pubsync_schema::definition::Definition;
+use pubsync_schema::shape::KeyPattern;
+use pubsync_schema::wire::TableImages;
+use pubsync_synchronizer::street::Street;
+use sea_orm::DbErr;
+use serde_json::value::RawValue;
+
+use crate::build::{BuildError, Built, BuiltDocument, DocumentFailure, Kind, MAX_BODY};
+use crate::publisher::{Publisher, RootPage, Source, Walked, walk};
+
+/// The publisher as the rest of the program sees it.
+pub struct Guard {
+    inner: Arc<dyn Publisher>,
+    key: KeyPattern,
+    /// SELECT of the roots of live mirror rows.
+    mirrored: String,
+}
+
+impl Guard {
+    pub fn new(inner: Arc<dyn Publisher>, street: &Street, definition: &Definition) -> Self {
+        let mirror = street.store.names.mirror(&definition.document);
+        Self {
+            inner,
+            key: definition.shape.key.clone(),
+            mirrored: format!("SELECT root FROM {mirror} WHERE deleted_at IS NULL"),
+        }
+    }
+
+    fn checked(&self, document: BuiltDocument) -> Result<BuiltDocument, DocumentFailure> {
+        let failure = |class, message: String| DocumentFailure {
+            key: self.key.matches(&document.key).then(|| document.key.clone()),
+            class,
+            message,
+        };
+        // An orphan scan and a removal know a document's keys by the template alone.
+        if !self.key.matches(&document.key) || document.kind != Kind::Document {
+            let message = format!(
+                "the key {:?} is none that the declared template makes",
+                document.key
+            );
+            return Err(failure("key", message));
+        }
+        if document.body.len() > MAX_BODY {
+            let message = format!("{} bytes, more than {MAX_BODY}", document.body.len());
+            return Err(failure("size", message));
+        }
+        let members: Result<BTreeMap<String, &RawValue>, _> = serde_json::from_str(&document.body);
+        match members {
+            Err(error) => Err(failure("value", format!("the body is no JSON object: {error}"))),
+            Ok(_) if document.body.contains('\n') => {
+                Err(failure("value", "the body has more than one line".to_owned()))
+            }
+            Ok(members) if members.contains_key("_revision") => Err(failure(
+                "value",
+                "the body has a member \"_revision\", which targets add".to_owned(),
+            )),
+            Ok(_) => Ok(document),
+        }
+    }
+}
+
+#[async_trait]
+impl Publisher for Guard {
+    async fn affected(
+        &self,
+        source: Source<'_>,
+        changes: &[TableImages],
+        page: RootPage<'_>,
+    ) -> Result<Vec<String>, DbErr> {
+        Ok(page.of(self.inner.affected(source, changes, page).await?))
+    }
+
+    async fn all(&self, source: Source<'_>, from: Option<&str>, limit: u64) -> Result<Walked, DbErr> {
+        match Position::read(from) {
+            Position::Source(after) => {
+                let walked = self.inner.all(source, after, limit).await?;
+                let next = walked
+                    .next
+                    .map_or(MIRROR.to_owned(), |next| format!("{SOURCE}{next}"));
+                Ok(Walked {
+                    next: Some(next),
+                    ..walked
+                })
+            }
+            Position::Mirror(after) => {
+                let walked = walk(source, after, limit, &self.mirrored).await?;
+                let next = walked.next.map(|next| format!("{MIRROR}{next}"));
+                Ok(Walked { next, ..walked })
+            }
+        }
+    }
+
+    async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {
+        let built = self.inner.build(source, roots).await?;
+        let mut by_root: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for one in built {
+            let documents = one.documents.into_iter();
+            let checked = documents.map(|document| document.and_then(|document| self.checked(document)));
+            by_root.entry(one.root).or_default().extend(checked);
+        }
+        // A root without an answer is not there.
+        let answer = |root: &String| Built::new(root.as_str(), by_root.remove(root).unwrap_or_default());
+        Ok(roots.iter().map(answer).collect())
+    }
+}
+
+/// Stands where another program has the publisher. Only what builds asks it, and that asks
+/// [`crate::registry::Registry::get`] first, which gives none.
+pub struct Elsewhere;
+
+/// How positions of a walk begin: first the roots of the source, in the publisher's own order, then those of the mirror.
+const SOURCE: &str = "source:";
+const MIRROR: &str = "mirror:";
+
+/// Where a walk stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Position<'a> {
+    Source(Option<&'a str>),
+    Mirror(Option<&'a str>),
+}
+
+impl<'a> Position<'a> {
+    fn read(after: Option<&'a str>) -> Self {
+        let Some(text) = after else {
+            return Self::Source(None);
+        };
+        match text.strip_prefix(MIRROR) {
+            Some(root) => Self::Mirror(Some(root).filter(|root| !root.is_empty())),
+            None => Self::Source(text.strip_prefix(SOURCE)),
+        }
+    }
+}
+
+fn elsewhere() -> DbErr {
+    DbErr::Custom("this program has no such publisher".to_owned())
+}
+
+#[async_trait]
+impl Publisher for Elsewhere {
+    async fn affected(
+        &self,
+        _: Source<'_>,
+        _: &[TableImages],
+        _: RootPage<'_>,
+    ) -> Result<Vec<String>, DbErr> {
+        Err(elsewhere())
+    }
+
+    async fn all(&self, _: Source<'_>, _: Option<&str>, _: u64) -> Result<Walked, DbErr> {
+        Err(elsewhere())
+    }
+
+    async fn build(&self, _: Source<'_>, _: &[String]) -> Result<Vec<Built>, BuildError> {
+        Err(BuildError {
+            select: "a publisher elsewhere".to_owned(),
+            source: elsewhere(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pubsync_schema::shape::KeyPart;
+
+    use super::*;
+
+    fn class(key: &str, body: &str) -> Result<(), &'static str> {
+        let guard = Guard {
+            inner: Arc::new(Elsewhere),
+            key: KeyPattern(vec![
+                KeyPart::Literal("d:".to_owned()),
+                KeyPart::Value("id".to_owned()),
+            ]),
+            mirrored: String::new(),
+        };
+        let document = BuiltDocument::new(key.to_owned(), body.to_owned());
+        guard
+            .checked(document)
+            .map(|_| ())
+            .map_err(|failure| failure.class)
+    }
+
+    #[test]
+    fn a_walk_goes_on_where_it_stood() {
+        for (after, position) in [
+            (None, Position::Source(None)),
+            (Some("source:mirror:1"), Position::Source(Some("mirror:1"))),
+            (Some("mirror:"), Position::Mirror(None)),
+            (Some("mirror:source:1"), Position::Mirror(Some("source:1"))),
+        ] {
+            assert_eq!(Position::read(after), position);
+        }
+    }
+
+    #[test]
+    fn only_what_targets_can_bear_gets_through() {
+        assert_eq!(class("d:1", "{\"a\":{\"_revision\":1}}"), Ok(()));
+        assert_eq!(class("e:1", "{}"), Err("key"));
+        assert_eq!(class("d:1:2", "{}"), Err("key"));
+        for body in [
+            "",
+            "[]",
+            "1",
+            "{",
+            "{\"a\":}",
+            "{\n}",
+            "{\"_revision\":1}",
+            "{} {}",
+        ] {
+            assert_eq!(class("d:1", body), Err("value"), "{body}");
+        }
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_BODY));
+        assert_eq!(class("d:1", &large), Err("size"));
+    }
+}
