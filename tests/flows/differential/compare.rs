@@ -95,17 +95,26 @@ impl Comparison<'_> {
                 claims.entry(key).or_default().push(found);
             }
         }
+        let stays = |held: &Held| {
+            unknown.contains(held.root.as_str()) || kept.contains(&(held.root.as_str(), held.body.clone()))
+        };
         for (key, claimants) in &claims {
             let held = self.mirror.get(*key);
+            // A row that stays for another root is in the way of all of them.
+            let other = |held: &&Held| claimants.iter().all(|found| found.root != held.root);
+            if held.filter(other).is_some_and(stays) {
+                let failed = claimants
+                    .iter()
+                    .map(|found| (found.root.clone(), Some((*key).to_owned())));
+                expected.extend(failed);
+                continue;
+            }
             let wrong = match claimants.as_slice() {
                 [one] => self.one(key, one, held, &mut expected),
                 several => several_claim(key, several, held, &mut expected),
             };
             differences.extend(wrong.map(|wrong| format!("{key}: {wrong}")));
         }
-        let stays = |held: &Held| {
-            unknown.contains(held.root.as_str()) || kept.contains(&(held.root.as_str(), held.body.clone()))
-        };
         for (key, held) in self.mirror {
             if !claims.contains_key(key.as_str()) && !stays(held) {
                 differences.push(format!("{key}: no row gives it, but it is there: {}", held.body));

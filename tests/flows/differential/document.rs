@@ -64,7 +64,8 @@ fn document(random: &mut Random, tables: &[Table], features: &Features, number: 
         yaml += &format!("where: {conditions}\n");
     }
     yaml += &author.aliases(&name, &scoped);
-    yaml += "body:\n";
+    let (queries, members) = author.queries(&name);
+    yaml += &format!("{queries}body:\n{members}");
     for _ in 0..2 + author.random.below(4) {
         let member = author.member();
         yaml += &format!("  {member}: {}\n", author.value(&spot, 0));
@@ -150,6 +151,41 @@ impl Author<'_> {
             lines.push(format!("  {scope}: {{ table: {table}{} }}\n", options.text));
         }
         lines
+    }
+
+    /// Rows that name the root, counted and added up by the database; with a member that shows it.
+    fn queries(&mut self, document: &str) -> (String, String) {
+        let features = self.features;
+        let [root_key] = self.tables[self.root].key[..] else {
+            return Default::default();
+        };
+        let mut children = Vec::new();
+        for table in self.tables {
+            let keys = table.foreign.iter().filter(|key| key.table == self.root);
+            children.extend(keys.map(|key| (table, key.columns[0])));
+        }
+        if children.is_empty() || !features.takes(self.random, "queries") {
+            return Default::default();
+        }
+        let (child, column) = *self.random.one_of(&children);
+        let (table, names_root) = (child.sql(), child.column(column));
+        let sql = format!(
+            "SELECT {names_root} AS root, CAST(count(*) AS integer) AS n FROM {table} WHERE {names_root} IS NOT NULL GROUP BY 1"
+        );
+        let depends = format!("SELECT {{{}}}", name(&[&child.columns[column].name]));
+        let queries = format!(
+            "queries:\n  q_{document}:\n    sql: {}\n    id: [root]\n    depends: {{ {}: {} }}\n",
+            text(&sql),
+            scalar(&[&child.name]),
+            text(&depends)
+        );
+        let key = scalar(&[&self.tables[self.root].columns[root_key].name]);
+        let member = match self.random.below(3) {
+            0 => format!("{{ sum: {{ query: q_{document}.n }}, match: {{ root: {key} }} }}"),
+            1 => format!("{{ count: {{ query: q_{document} }}, match: {{ root: {key} }} }}"),
+            _ => format!("{{ one: {{ query: q_{document} }}, match: {{ root: {key} }}, body: n }}"),
+        };
+        (queries, format!("  {}: {member}\n", self.member()))
     }
 
     /// A second template, which begins differently.

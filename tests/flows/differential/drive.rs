@@ -115,7 +115,7 @@ impl Play {
             tally.statements += 1;
             tally.rejected += usize::from(session.execute(statement).await.is_err());
         }
-        let schema = Schema::read(session).await;
+        let mut schema = Schema::read(session).await;
         let store = Store::connect(&scratch.url(), "pubsync", CONNECTIONS)
             .await
             .map_err(|error| error.to_string())?;
@@ -131,10 +131,13 @@ impl Play {
             publishers: &pubsync_publisher::handwritten::Publishers::default(),
         };
         apply.run().await.map_err(|error| format!("apply: {error}"))?;
-        let declarations = accepted
+        let declarations: Vec<Declaration> = accepted
             .iter()
             .map(|file| Declaration::parse(&file.text))
             .collect();
+        for declaration in &declarations {
+            schema.add_queries(&mut sessions[0], declaration).await;
+        }
         let process = Process::start(store, broker, Arc::new(targets)).await;
         Ok(Self {
             scratch,

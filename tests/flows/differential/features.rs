@@ -4,7 +4,7 @@ use crate::random::Random;
 
 /// Constructs beyond the plainest, each with how often in a hundred it is taken where it could stand. What stands with 0
 /// says why.
-const ALL: [(&str, u64); 13] = [
+const ALL: [(&str, u64); 14] = [
     ("aliases", 25),
     ("tests", 50),
     ("exists", 25),
@@ -18,6 +18,7 @@ const ALL: [(&str, u64); 13] = [
     ("sql", 8),
     ("ancestors", 8),
     ("tree", 8),
+    ("queries", 15),
 ];
 
 /// What one case uses: most of it, so that small cases happen, too.

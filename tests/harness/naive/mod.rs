@@ -54,7 +54,7 @@ pub async fn expected(database: &Database, declarations: &[&str]) -> Expected {
     let mut schema = Schema::read(&mut session).await;
     let declarations: Vec<Declaration> = declarations.iter().map(|text| Declaration::parse(text)).collect();
     for declaration in &declarations {
-        query::add(&mut session, &mut schema, declaration).await;
+        schema.add_queries(&mut session, declaration).await;
     }
     let data = Data::read(&mut session, &schema).await;
     let naive = Naive::new(&schema, &data);

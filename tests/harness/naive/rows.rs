@@ -74,6 +74,10 @@ impl Rows {
             Some(query) => From::Query(query.text().to_owned()),
             None => From::Table(Name::parse(table.text())),
         };
+        Self::of(from, options)
+    }
+
+    pub fn of(from: From, options: &Node) -> Self {
         let order = options.get("order").map(Node::list).unwrap_or_default();
         Self {
             from,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Data, Declaration, Found, Naive, Schema, query};
+use super::{Data, Declaration, Found, Naive, Schema};
 use crate::Scratch;
 
 const SHOP: &str = "
@@ -34,7 +34,7 @@ async fn documents(declaration: &str) -> BTreeMap<String, String> {
     let mut session = shop.session().await;
     let mut schema = Schema::read(&mut session).await;
     let declaration = Declaration::parse(declaration);
-    query::add(&mut session, &mut schema, &declaration).await;
+    schema.add_queries(&mut session, &declaration).await;
     let data = Data::read(&mut session, &schema).await;
     let found = Naive::new(&schema, &data)
         .at("2024-06-01 00:00:00")
@@ -158,10 +158,11 @@ async fn scopes_keys_aliases_and_time() {
 async fn queries_are_tables() {
     let yaml = "document: d\nroot: product\nkey: \"d:{id}\"\nqueries:\n  totals:\n    sql: SELECT product_id, \
                 count AS n FROM offer WHERE currency = 'CHF'\n    id: [product_id]\nbody:\n  \
-                m: { one: { query: totals }, match: { product_id: id }, body: n }\n";
+                m: { one: { query: totals }, match: { product_id: id }, body: n }\n  \
+                s: { sum: { query: totals.n }, match: { product_id: id } }\n";
     let found = documents(yaml).await;
     assert_eq!(
         (found["d:1"].as_str(), found["d:2"].as_str()),
-        ("{\"m\":3}", "{\"m\":null}")
+        ("{\"m\":3,\"s\":3}", "{\"m\":null,\"s\":0}")
     );
 }

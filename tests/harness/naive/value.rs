@@ -2,7 +2,7 @@
 
 use super::{
     name::Name,
-    rows::{Condition, Rows, conditions},
+    rows::{Condition, From, Rows, conditions},
     write::Out,
     yaml::Node,
 };
@@ -155,25 +155,18 @@ fn aggregate(function: &str, inner: &Node, node: &Node) -> Value {
         "any" => Function::Any,
         _ => Function::All,
     };
-    // `t.x`: the table, then its column.
-    let (column, rows) = match inner {
-        Node::Scalar(scalar) => {
-            let name = Name::parse(&scalar.text);
-            let parts = name
-                .path()
-                .iter()
-                .map(|part| format!("\"{}\"", part.replace('"', "\"\"")));
-            let table = Node::Scalar(super::yaml::Scalar {
-                text: parts.collect::<Vec<_>>().join("."),
-                quoted: true,
-            });
-            (Name(vec![name.column().to_owned()]), Rows::read(&table, node))
-        }
-        map => (
-            Name::parse(map.get("column").expect("a column").text()),
-            Rows::read(map, node),
-        ),
+    // `t.x`: the table, then its column; of a query the same in `{ query: q.x }`.
+    let (name, is_query) = match inner {
+        Node::Map(_) => (Name::parse(inner.get("query").expect("a query").text()), true),
+        text => (Name::parse(text.text()), false),
     };
+    let column = Name(vec![name.column().to_owned()]);
+    let from = if is_query {
+        From::Query(name.path().join("."))
+    } else {
+        From::Table(Name(name.path().to_vec()))
+    };
+    let rows = Rows::of(from, node);
     Value::Aggregate {
         function,
         rows,
