@@ -14,6 +14,7 @@ mod examples;
 mod fanout;
 mod planning;
 mod random;
+mod schemas;
 mod shop;
 mod shutdown;
 mod targets;

@@ -22,6 +22,7 @@ mod database;
 mod eventually;
 mod http;
 mod json;
+pub mod json_schema;
 pub mod naive;
 mod opensearch;
 mod process;

@@ -6,6 +6,7 @@ mod init;
 mod operate;
 mod plan;
 mod run;
+mod schema;
 mod show;
 
 use std::net::SocketAddr;
@@ -148,6 +149,12 @@ enum Command {
     Status,
     /// What failed, oldest first
     Failures,
+    /// Print a JSON Schema: for editors, or for those who read documents
+    #[command(after_help = "Example: pubsync schema document > document.json")]
+    Schema {
+        #[command(subcommand)]
+        of: SchemaOf,
+    },
     /// The configuration
     Config {
         #[command(subcommand)]
@@ -159,6 +166,14 @@ enum Command {
 enum ConfigCommand {
     /// As it is understood, without secrets
     Show,
+}
+
+#[derive(Debug, Subcommand)]
+enum SchemaOf {
+    /// Of document files
+    Document,
+    /// Of pubsync.yaml
+    Config,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -267,10 +282,14 @@ async fn dispatch(cli: Cli, publishers: &Publishers) -> Result<(), Fail> {
     if let Command::Init(arguments) = cli.command {
         return init::init(cli.config.as_deref(), arguments, cli.json).await;
     }
+    if let Command::Schema { of } = &cli.command {
+        schema::of_files(of, cli.json);
+        return Ok(());
+    }
     let config = Config::load(cli.config.as_deref())
         .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))?;
     match cli.command {
-        Command::Demo { .. } | Command::Init(_) => Ok(()),
+        Command::Demo { .. } | Command::Init(_) | Command::Schema { .. } => Ok(()),
         Command::Check { offline } => apply::check(config, publishers, offline, cli.json).await,
         Command::Plan { sql, exit_code } => {
             apply::plan(config, publishers, apply::Showing { sql, exit_code }, cli.json).await

@@ -4,6 +4,7 @@
 //! no connection. To add a setting: a field with its default here; file, environment and errors then know it.
 
 mod error;
+mod json_schema;
 mod layers;
 mod number;
 mod places;
@@ -22,6 +23,7 @@ use pubsync_schema::shape::SyncMode;
 use serde::{Deserialize, Serialize};
 
 pub use error::{ConfigError, Place};
+pub use json_schema::json_schema;
 pub use layers::Environment;
 pub use values::{Broker, Database, TargetConfig};
 

@@ -405,3 +405,37 @@ fn listen_is_an_address_and_nowhere_by_default() {
         "pubsync.yaml:5:1: `listen` must be an IP address with a port, as in 127.0.0.1:9464"
     );
 }
+
+/// What the configuration itself says that it knows.
+fn known(text: &str) -> Vec<String> {
+    let problem = error(text, &[]);
+    let (_, known) = problem.split_once("; known are ").unwrap();
+    let mut known: Vec<String> = known.split(", ").map(str::to_owned).collect();
+    known.sort();
+    known
+}
+
+#[test]
+fn the_json_schema_holds_every_setting_and_no_other() {
+    let schema = json_schema();
+    let settings = |pointer: &str| {
+        let properties = schema.pointer(&format!("{pointer}/properties")).unwrap();
+        let mut names: Vec<String> = properties.as_object().unwrap().keys().cloned().collect();
+        names.sort();
+        names
+    };
+    assert_eq!(known(&with("zzzzzzzz: 1")), settings(""));
+    for section in ["relay", "publisher", "synchronizer"] {
+        let text = with(&format!("{section}: {{ zzzzzzzz: 1 }}"));
+        assert_eq!(known(&text), settings(&format!("/properties/{section}")));
+    }
+    let kinds = known(&GOOD.replace("kind: redis", "kind: zzzzzzzz"));
+    assert_eq!(kinds, ["local", "opensearch", "redis"]);
+    for kind in kinds {
+        let text = GOOD.replace("kind: redis", &format!("kind: {kind}, zzzzzzzz: 1"));
+        let mut known = known(&text);
+        known.push("kind".to_owned());
+        known.sort();
+        assert_eq!(known, settings(&format!("/$defs/{kind}")));
+    }
+}

@@ -8,6 +8,7 @@
 mod check;
 mod expression;
 mod folder;
+mod json_schema;
 mod name;
 mod parse;
 mod problem;
@@ -25,6 +26,7 @@ use crate::catalogue::{Catalogue, Statement};
 use crate::document::{ColumnRef, Document, KeySegment, Role, Source};
 
 pub use folder::{FolderError, load_folder};
+pub use json_schema::json_schema;
 pub(crate) use name::quoted_where_needed;
 pub use parse::is_document_name;
 pub use problem::Problem;

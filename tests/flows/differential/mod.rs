@@ -4,7 +4,7 @@
 //! A seed gives a case, always the same. To add a construct: the generator writes it (`nodes`, `conditions`, `links`,
 //! `document`) behind a name in `features`, and `pubsync_tests::naive` says what it means.
 
-mod case;
+pub(crate) mod case;
 mod compare;
 mod conditions;
 mod databases;

@@ -31,7 +31,7 @@ mod select;
 mod tree;
 mod value;
 mod write;
-mod yaml;
+pub(crate) mod yaml;
 
 #[cfg(test)]
 mod tests;

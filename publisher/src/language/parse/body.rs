@@ -12,7 +12,7 @@ use super::json::json;
 use super::{conditions, recursion, rows};
 
 /// A map with one of these is a node.
-const KEYWORDS: [&str; 16] = [
+pub const KEYWORDS: [&str; 16] = [
     "one",
     "many",
     "count",
@@ -101,24 +101,7 @@ fn map_value(node: &Node, entries: &[Entry], report: &mut Report<'_>) -> Option<
 }
 
 fn node_value(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Report<'_>) -> Option<Value> {
-    let keys = match keyword.key.as_str() {
-        "one" => ONE,
-        "many" => MANY,
-        "count" => COUNT,
-        "sum" => SUM,
-        "avg" => AVG,
-        "min" => MIN,
-        "max" => MAX,
-        "any" => ANY,
-        "all" => ALL,
-        "first" => FIRST,
-        "merge" => MERGE,
-        "sql" => SQL,
-        "ancestors" => ANCESTORS,
-        "tree" => TREE,
-        "text" => TEXT,
-        _ => VALUE,
-    };
+    let keys = node_keys(&keyword.key);
     check_options(&keys, &keyword.key, entries, report);
     match keyword.key.as_str() {
         "first" => first(&keyword.value, report),
@@ -135,6 +118,28 @@ fn node_value(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Repo
             Some(named) => aggregate(named, keyword, entries, report),
             None => node_with_body(keyword, node, entries, report),
         },
+    }
+}
+
+/// What a node with this keyword may hold.
+pub fn node_keys(keyword: &str) -> Keys {
+    match keyword {
+        "one" => ONE,
+        "many" => MANY,
+        "count" => COUNT,
+        "sum" => SUM,
+        "avg" => AVG,
+        "min" => MIN,
+        "max" => MAX,
+        "any" => ANY,
+        "all" => ALL,
+        "first" => FIRST,
+        "merge" => MERGE,
+        "sql" => SQL,
+        "ancestors" => ANCESTORS,
+        "tree" => TREE,
+        "text" => TEXT,
+        _ => VALUE,
     }
 }
 

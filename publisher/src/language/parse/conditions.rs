@@ -10,14 +10,14 @@ use super::fields::{Keys, describe, get, list, map, name, parse_name, wrong};
 use super::rows;
 
 /// Of a map on the right side of `where`.
-const TESTS: Keys = Keys {
+pub const TESTS: Keys = Keys {
     of: "a condition",
     known: &["not", "gt", "gte", "lt", "lte"],
     later: &[],
 };
 
 /// Of `exists` and `missing`.
-const EXISTING: Keys = Keys {
+pub const EXISTING: Keys = Keys {
     of: "\"exists\" or \"missing\"",
     known: &["table", "via", "match", "where"],
     later: &[],

@@ -14,7 +14,7 @@ use super::rows;
 use super::targets::targets;
 use super::{body, conditions, life, queries};
 
-const DOCUMENT: Keys = Keys {
+pub const DOCUMENT: Keys = Keys {
     of: "a document",
     known: &[
         "document",
@@ -39,17 +39,17 @@ const DOCUMENT: Keys = Keys {
     later: &[],
 };
 
-const SCOPE: Keys = Keys {
+pub const SCOPE: Keys = Keys {
     of: "a scope",
     known: &["table", "via", "match", "where", "optional"],
     later: &[],
 };
 
 /// Words that reach rows by themselves.
-const RESERVED: [&str; 3] = ["root", "via", "parent"];
+pub const RESERVED: [&str; 3] = ["root", "via", "parent"];
 
 /// Leaves room for the prefix of `mirror_<document>` in the 63 bytes of a PostgreSQL name.
-const LONGEST_NAME: usize = 48;
+pub const LONGEST_NAME: usize = 48;
 
 pub fn declaration(tree: &Node, report: &mut Report<'_>) -> Option<Declaration> {
     let entries = map(tree, "a document", report)?;

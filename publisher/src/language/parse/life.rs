@@ -7,7 +7,7 @@ use crate::language::yaml::{Content, Entry, Node};
 
 use super::fields::{Keys, get, list, map, name, scalar, text};
 
-const VISIBLE: Keys = Keys {
+pub const VISIBLE: Keys = Keys {
     of: "\"visible\"",
     known: &["from", "until"],
     later: &[],

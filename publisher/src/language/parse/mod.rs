@@ -4,16 +4,16 @@
 //! One more top-level key: [`document`]. One more construct in a body: [`body`] and [`super::syntax::Value`]. One more
 //! option of a node: [`rows`].
 
-mod body;
-mod conditions;
-mod document;
-mod fields;
+pub(super) mod body;
+pub(super) mod conditions;
+pub(super) mod document;
+pub(super) mod fields;
 mod json;
-mod life;
-mod queries;
-mod recursion;
-mod rows;
-mod targets;
+pub(super) mod life;
+pub(super) mod queries;
+pub(super) mod recursion;
+pub(super) mod rows;
+pub(super) mod targets;
 
 pub use document::is_document_name;
 

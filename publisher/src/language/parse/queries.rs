@@ -7,9 +7,16 @@ use crate::language::yaml::{Entry, Node, Span};
 
 use super::fields::{Keys, get, map, names, parse_name, scalar};
 
-const QUERY: Keys = Keys {
+pub const QUERY: Keys = Keys {
     of: "a query",
     known: &["sql", "id", "depends"],
+    later: &[],
+};
+
+/// In place of a table.
+pub const NAMED: Keys = Keys {
+    of: "a query in place of a table",
+    known: &["query"],
     later: &[],
 };
 
@@ -95,12 +102,7 @@ fn select(node: &Node, what: &str, report: &mut Report<'_>) -> Option<At<Express
 /// `{ query: name }` in place of a table.
 pub fn named(node: &Node, report: &mut Report<'_>) -> Option<At<String>> {
     let entries = map(node, "a query in place of a table", report)?;
-    let keys = Keys {
-        of: "a query in place of a table",
-        known: &["query"],
-        later: &[],
-    };
-    keys.check(entries, report);
+    NAMED.check(entries, report);
     let entry = get(entries, "query")?;
     let name = scalar(&entry.value, "\"query\"", report)?;
     Some(At {

@@ -9,7 +9,7 @@ use super::body::{node_rows, value};
 use super::conditions;
 use super::fields::{Keys, get, map, one_or_more_names};
 
-const START: Keys = Keys {
+pub const START: Keys = Keys {
     of: "\"start\"",
     known: &["where"],
     later: &[],

@@ -8,7 +8,7 @@ use crate::language::yaml::{Content, Entry, Node};
 use super::fields::{Keys, get, list, name, one_or_more_names, parse_name, text, whole_number, wrong};
 use super::{conditions, queries};
 
-const VIA: Keys = Keys {
+pub const VIA: Keys = Keys {
     of: "\"via\"",
     known: &["table", "from", "to"],
     later: &[],

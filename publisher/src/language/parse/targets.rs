@@ -8,7 +8,7 @@ use crate::language::yaml::{Content, Entry, Node, Plain, Scalar};
 use super::fields::{Keys, get, map, parse_name, text, wrong};
 use super::json::json;
 
-const TARGET: Keys = Keys {
+pub const TARGET: Keys = Keys {
     of: "a target",
     known: &["only", "index", "mapping", "settings", "routing"],
     later: &[],
@@ -18,10 +18,10 @@ const TARGET: Keys = Keys {
 const LONGEST_INDEX: usize = 200;
 
 /// Members of a mapping without which documents could not be compared, or found again, or the index itself.
-const OWN_MAPPING: [&str; 3] = ["_source", "_routing", "_meta"];
+pub const OWN_MAPPING: [&str; 3] = ["_source", "_routing", "_meta"];
 
 /// What may stand in a mapping beside `properties`.
-const OF_MAPPINGS: [&str; 8] = [
+pub const OF_MAPPINGS: [&str; 8] = [
     "dynamic",
     "dynamic_templates",
     "dynamic_date_formats",
@@ -33,7 +33,7 @@ const OF_MAPPINGS: [&str; 8] = [
 ];
 
 /// How long deletes are remembered, on which late messages rely.
-const OWN_SETTINGS: [&str; 2] = ["gc_deletes", "index.gc_deletes"];
+pub const OWN_SETTINGS: [&str; 2] = ["gc_deletes", "index.gc_deletes"];
 
 pub fn targets(node: &Node, report: &mut Report<'_>) -> Option<Vec<TargetUse>> {
     let entries = map(node, "\"targets\"", report)?;
