@@ -16,8 +16,8 @@ const ALL: [(&str, u64); 14] = [
     ("distinct", 20),
     ("flat", 15),
     ("sql", 8),
-    ("ancestors", 8),
-    ("tree", 8),
+    ("ancestors", 20),
+    ("tree", 20),
     ("queries", 15),
 ];
 

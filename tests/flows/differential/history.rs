@@ -24,6 +24,9 @@ pub enum Step {
     Settle,
 }
 
+/// At least so many changes at the end of which each is compared by itself.
+const QUIET: usize = 4;
+
 /// The rows of the beginning, and what happens to them.
 pub fn history(random: &mut Random, engine: Engine, tables: &[Table]) -> (Vec<String>, Vec<Step>) {
     let mut writer = Writer {
@@ -48,6 +51,9 @@ pub fn history(random: &mut Random, engine: Engine, tables: &[Table]) -> (Vec<St
         }
     }
     steps.push(Step::Settle);
+    for _ in 0..QUIET + writer.random.below(QUIET) {
+        steps.extend([writer.quiet(), Step::Settle]);
+    }
     (load, steps)
 }
 
@@ -66,6 +72,20 @@ impl Writer<'_> {
         Step::Transaction {
             statements: self.statements(5),
             commit: !self.random.percent(8),
+        }
+    }
+
+    /// One column and nothing else. Whatever else changes can have a document built, so that nobody would see that this
+    /// change did not.
+    fn quiet(&mut self) -> Step {
+        let table = self.random.below(self.tables.len());
+        let statement = match self.random.below(4) {
+            0 => self.move_to_another(table),
+            _ => self.update_column(table),
+        };
+        Step::Transaction {
+            statements: vec![statement],
+            commit: true,
         }
     }
 

@@ -92,7 +92,7 @@ fn entity(random: &mut Random, name: &str, tables: &[Table]) -> Table {
         let nullable = random.percent(75);
         refer(random, &mut table, to, &tables[to].clone(), nullable);
     }
-    if random.percent(35) {
+    if random.percent(45) {
         let itself = table.clone();
         refer(random, &mut table, tables.len(), &itself, true);
     }

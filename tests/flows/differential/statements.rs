@@ -66,6 +66,22 @@ impl Writer<'_> {
         format!("UPDATE {} SET {set}{some}", self.tables[table].sql())
     }
 
+    /// Of one row or of some.
+    pub fn update_column(&mut self, table: usize) -> String {
+        let columns = self.tables[table].plain();
+        if columns.is_empty() {
+            return self.update_one(table);
+        }
+        let column = *self.random.one_of(&columns);
+        let set = self.assignment(table, column);
+        let rows = if self.random.percent(60) {
+            format!(" WHERE {}", self.one(table))
+        } else {
+            self.some(table)
+        };
+        format!("UPDATE {} SET {set}{rows}", self.tables[table].sql())
+    }
+
     pub fn update_nothing(&mut self, table: usize) -> String {
         let (name, some) = (self.tables[table].sql(), self.some(table));
         let column = self.random.below(self.tables[table].columns.len());
@@ -93,7 +109,16 @@ impl Writer<'_> {
             return self.update_one(table);
         }
         let key = self.random.one_of(&keys).clone();
-        let values = self.reference(key.table, self.tables[table].columns[key.columns[0]].nullable);
+        let values = if key.table == table && self.random.percent(70) {
+            let (named, own) = (&self.tables[table], &self.tables[table].key);
+            let own: Vec<String> = own
+                .iter()
+                .map(|&column| format!("{}.{}", named.sql(), named.column(column)))
+                .collect();
+            self.above(table, &own)
+        } else {
+            self.reference(key.table, self.tables[table].columns[key.columns[0]].nullable)
+        };
         let set: Vec<String> = key
             .columns
             .iter()
@@ -135,7 +160,13 @@ impl Writer<'_> {
             .collect();
         for key in self.tables[table].foreign.clone() {
             let nullable = self.tables[table].columns[key.columns[0]].nullable;
-            let named = self.reference(key.table, nullable);
+            let named = if key.table == table && self.random.percent(75) {
+                let own = &self.tables[table].key;
+                let own: Vec<String> = own.iter().map(|&column| values[column].clone()).collect();
+                self.above(table, &own)
+            } else {
+                self.reference(key.table, nullable)
+            };
             for (column, value) in key.columns.iter().zip(named) {
                 values[*column] = value;
             }
@@ -176,6 +207,27 @@ impl Writer<'_> {
             .iter()
             .map(|key| column(key).replace("max(count(*), 1)", greatest))
             .collect()
+    }
+
+    /// The key of a row of the same table that is less than this one: so hierarchies are deep, and most have no cycle.
+    fn above(&mut self, table: usize, own: &[String]) -> Vec<String> {
+        let (table, skipped) = (&self.tables[table], self.random.below(2));
+        let key: Vec<String> = table
+            .key
+            .iter()
+            .map(|&column| format!("above.{}", table.column(column)))
+            .collect();
+        let descending: Vec<String> = key.iter().map(|column| format!("{column} DESC")).collect();
+        let column = |column: &String| {
+            format!(
+                "(SELECT {column} FROM {} AS above WHERE ({}) < ({}) ORDER BY {} LIMIT 1 OFFSET {skipped})",
+                table.sql(),
+                key.join(", "),
+                own.join(", "),
+                descending.join(", "),
+            )
+        };
+        key.iter().map(column).collect()
     }
 
     fn assignment(&mut self, table: usize, column: usize) -> String {

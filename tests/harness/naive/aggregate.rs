@@ -57,22 +57,22 @@ impl<'a> Naive<'a> {
     }
 }
 
-/// Exact: sums keep the column's digits, averages have some more without trailing zeros.
+/// Added up exactly: sums then have the column's digits, averages some more without trailing zeros.
 fn numeric(function: Function, cells: &[Cell<'_>]) -> Result<Out, String> {
-    let written = |text: &str| text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-    let texts = cells.iter().filter_map(|cell| cell.text);
+    let parse = |text: &str| Number::parse(text).ok_or_else(|| format!("{text:?} has no JSON form"));
+    let numbers: Result<Vec<Number>, String> = cells.iter().filter_map(|cell| cell.text).map(parse).collect();
+    let numbers = numbers?;
+    let written = numbers.iter().map(Number::scale).max().unwrap_or(0);
+    let exact = numbers.iter().map(|number| number.units(written)).sum();
     let scale = match cells[0].kind {
         ColumnKind::Numeric(Some(scale)) => *scale,
-        _ => texts.clone().map(written).max().unwrap_or(0),
+        _ => written,
     };
-    let mut units = 0_i128;
-    for text in texts {
-        let number = Number::parse(text).ok_or_else(|| format!("{text:?} has no JSON form"))?;
-        units += number.units(scale);
-    }
+    let sum = Number::of_units(exact, written).fixed(scale);
     if function == Function::Sum {
-        return Ok(Out::Text(Number::of_units(units, scale).fixed(scale)));
+        return Ok(Out::Text(sum));
     }
+    let units = parse(&sum)?.units(scale);
     let count = i128::try_from(cells.len()).expect("a number of rows");
     let more = units * 10_i128.pow(u32::try_from(MORE_DIGITS).expect("digits"));
     // Half away from zero.

@@ -74,7 +74,7 @@ impl Number {
     /// # Panics
     /// Where it has more than 38 digits.
     pub fn units(&self, scale: usize) -> i128 {
-        let digits = format!("{}{:0<scale$}", self.whole, self.fraction);
+        let digits = format!("{}{:0<scale$.scale$}", self.whole, self.fraction);
         let units: i128 = match digits.as_str() {
             "" => 0,
             digits => digits.parse().expect("at most 38 digits"),

@@ -94,6 +94,7 @@ async fn values_and_nodes() {
         ),
         ("{ sum: offer.amount }", "29.63"),
         ("{ avg: offer.count }", "2"),
+        ("{ avg: offer.amount }", "7.4075"),
         ("{ sum: offer.amount, where: { currency: XXX } }", "0"),
         ("{ max: offer.currency }", "\"EUR\""),
         ("{ any: offer.open }", "true"),
