@@ -61,7 +61,7 @@ fn is_right(root: &Json, schema: &Json, value: &Json) -> bool {
 fn check(root: &Json, schema: &Json, value: &Json, at: &str, found: &mut Vec<String>) {
     for (keyword, rule) in schema.as_object().expect("a schema is an object") {
         let right = match keyword.as_str() {
-            "$schema" | "title" | "description" | "$defs" => true,
+            "$schema" | "title" | "description" | "$defs" | "contentEncoding" => true,
             "$ref" => {
                 let pointer = rule
                     .as_str()
@@ -86,6 +86,7 @@ fn check(root: &Json, schema: &Json, value: &Json, at: &str, found: &mut Vec<Str
                 true
             }
             "not" => !is_right(root, rule, value),
+            "const" => rule == value,
             "enum" => rules(rule).contains(value),
             "type" => match rule {
                 Json::Array(kinds) => kinds.iter().any(|kind| is_kind(kind, value)),
@@ -98,6 +99,7 @@ fn check(root: &Json, schema: &Json, value: &Json, at: &str, found: &mut Vec<Str
                 .as_str()
                 .is_none_or(|text| text.chars().count() >= size(rule)),
             "minItems" => value.as_array().is_none_or(|items| items.len() >= size(rule)),
+            "maxItems" => value.as_array().is_none_or(|items| items.len() <= size(rule)),
             "minProperties" => value
                 .as_object()
                 .is_none_or(|members| members.len() >= size(rule)),

@@ -174,6 +174,8 @@ enum SchemaOf {
     Document,
     /// Of pubsync.yaml
     Config,
+    /// Of what a document looks like, by the tables' column types
+    Result { document: String },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -282,18 +284,21 @@ async fn dispatch(cli: Cli, publishers: &Publishers) -> Result<(), Fail> {
     if let Command::Init(arguments) = cli.command {
         return init::init(cli.config.as_deref(), arguments, cli.json).await;
     }
-    if let Command::Schema { of } = &cli.command {
-        schema::of_files(of, cli.json);
+    if let Command::Schema { of } = &cli.command
+        && let Some(found) = schema::of_files(of)
+    {
+        schema::show(&found, cli.json);
         return Ok(());
     }
     let config = Config::load(cli.config.as_deref())
         .map_err(|e| Fail::Configuration(pubsync_schema::fault::chain(&e)))?;
     match cli.command {
-        Command::Demo { .. } | Command::Init(_) | Command::Schema { .. } => Ok(()),
+        Command::Demo { .. } | Command::Init(_) => Ok(()),
         Command::Check { offline } => apply::check(config, publishers, offline, cli.json).await,
         Command::Plan { sql, exit_code } => {
             apply::plan(config, publishers, apply::Showing { sql, exit_code }, cli.json).await
         }
+        Command::Schema { of } => schema::schema(config, &of, cli.json).await,
         Command::Graph { format } => graph::graph(config, publishers, format, cli.json).await,
         Command::Apply { yes } => apply::apply(config, publishers, yes, cli.json).await,
         Command::Run(args) => run::run(config, publishers, args).await,

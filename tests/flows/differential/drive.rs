@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use pubsync_publisher::{
     language::SourceFile,
     operate::apply::{self, Apply, ApplyError},
+    plan::result_schema,
 };
 use pubsync_schema::store::Store;
 use pubsync_tests::{
-    Scratch, Session,
-    naive::{Data, Declaration, Engine, Naive, Schema},
+    Scratch, Session, json_schema,
+    naive::{Data, Declaration, Engine, Found, Kind, Naive, Schema},
 };
 use pubsync_worker::broker::{Broker, memory::MemoryBroker};
 
@@ -49,6 +50,8 @@ struct Play {
     sessions: [Session; 2],
     schema: Schema,
     declarations: Vec<Declaration>,
+    /// The JSON Schema of each document's body.
+    results: BTreeMap<String, serde_json::Value>,
     before: BTreeMap<String, Mirror>,
     tally: Tally,
 }
@@ -98,6 +101,35 @@ async fn accepted(
     Ok(accepted)
 }
 
+async fn results(store: &Store, files: &[SourceFile]) -> Result<BTreeMap<String, serde_json::Value>, String> {
+    let checked = apply::check(store, files, &[]).await;
+    let (_, documents) = checked.map_err(|error| format!("check: {error}"))?;
+    let result = |document| result_schema(document, store.dialect());
+    Ok(documents
+        .iter()
+        .map(|document| (document.name.clone(), result(document)))
+        .collect())
+}
+
+/// Bodies that are not what the JSON Schema of the document promises.
+fn misfits(schema: &serde_json::Value, comparison: &Comparison<'_>) -> Vec<String> {
+    let is_document = |found: &&Found| found.kind == Kind::Document;
+    let keys = comparison
+        .found
+        .iter()
+        .filter(is_document)
+        .filter_map(|found| found.key.as_ref());
+    let held = keys.filter_map(|key| Some((key, &comparison.mirror.get(key)?.body)));
+    let misfit = |(key, body): (&String, &String)| {
+        let problems = match serde_json::from_str(body) {
+            Ok(body) => json_schema::problems(schema, &body),
+            Err(error) => vec![error.to_string()],
+        };
+        (!problems.is_empty()).then(|| format!("{key} breaks its schema: {}\n{schema}", problems.join("; ")))
+    };
+    held.filter_map(misfit).collect()
+}
+
 impl Play {
     /// Tables, rows and definitions; nothing is published yet.
     async fn begin(scratch: Scratch, case: &Case) -> Result<Self, String> {
@@ -121,6 +153,7 @@ impl Play {
             .map_err(|error| error.to_string())?;
         let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(10_000));
         let accepted = accepted(&store, &case.documents, &mut tally).await?;
+        let results = results(&store, &accepted).await?;
         let targets = BTreeMap::new();
         let apply = Apply {
             store: &store,
@@ -145,6 +178,7 @@ impl Play {
             sessions,
             schema,
             declarations,
+            results,
             before: BTreeMap::new(),
             tally,
         })
@@ -297,6 +331,7 @@ impl Play {
                 before: self.before.get(document).unwrap_or(&nothing),
                 failures: failures(session, &database, document).await?,
             };
+            differences.extend(misfits(&self.results[document], &comparison));
             self.tally.compared += comparison.mirror.len();
             self.tally.failed += comparison.failures.len();
             differences.extend(comparison.differences());
