@@ -123,7 +123,7 @@ async fn a_document_that_is_gone_takes_its_triggers_along() {
     let output = world.pubsync(&["apply", "--yes"]).await;
     assert_eq!(
         output.stdout,
-        "unchanged: brand\nremoved: item\ntriggers replaced on: item\n"
+        "removed: item\ntriggers replaced on: item\nunchanged: brand\n"
     );
     assert_eq!(triggered(&world).await, ["brand", "item"]);
     world
