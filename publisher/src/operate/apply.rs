@@ -142,7 +142,8 @@ impl Apply<'_> {
             migration::document_tables(conn, names, &one.definition.document).await?;
         }
         // Numbers of indexes only grow: no index that was given up has the number of a new one.
-        let next_index = self.store.now().await? / 1_000_000;
+        // In microseconds: two moves within one second must not meet in one index.
+        let next_index = self.store.now().await?;
         self.prepare(wanted, next_index).await?;
         if self.store.dialect() == Dialect::Postgres {
             capture::install_functions(conn, names).await?;
