@@ -43,25 +43,21 @@ async fn storefront_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet green from end to end; see docs/examples.md"]
 async fn feeds_on_postgresql() {
     follows_every_change(Scratch::postgres("feeds").await, Set::Feeds).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet green from end to end; see docs/examples.md"]
 async fn feeds_on_sqlite() {
     follows_every_change(Scratch::sqlite("feeds"), Set::Feeds).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet green from end to end; see docs/examples.md"]
 async fn projections_on_postgresql() {
     follows_every_change(Scratch::postgres("projections").await, Set::Projections).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet green from end to end; see docs/examples.md"]
 async fn projections_on_sqlite() {
     follows_every_change(Scratch::sqlite("projections"), Set::Projections).await;
 }
