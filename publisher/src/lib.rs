@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod declarative;
 pub mod document;
 pub mod handwritten;
+mod hash;
 pub mod language;
 pub mod operate;
 pub mod plan;

@@ -15,6 +15,7 @@ mod value;
 use pubsync_schema::fault::{Fault, classify};
 use sea_orm::{ConnectionTrait, DbErr};
 
+use crate::hash::hash;
 use crate::plan::DocumentPlan;
 
 /// A longer body is a failure of class `size`.
@@ -111,10 +112,6 @@ fn pointer(of: &str) -> String {
     json::write_string(&mut body, of);
     body.push(b'}');
     String::from_utf8_lossy(&body).into_owned()
-}
-
-fn hash(bytes: &[u8]) -> String {
-    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes))
 }
 
 /// A document that exists and cannot be built.

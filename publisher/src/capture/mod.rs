@@ -390,7 +390,3 @@ impl fmt::Display for TableName {
         }
     }
 }
-
-fn fingerprint(text: &str) -> String {
-    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
-}

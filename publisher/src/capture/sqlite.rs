@@ -14,11 +14,11 @@ use pubsync_schema::names::Names;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr};
 
 use crate::catalogue::ColumnKind;
+use crate::hash::hash;
 use crate::plan;
 
 use super::{
-    Capture, Error, LockRetry, Step, StepKind, TableName, begin, execute_all, fingerprint, texts,
-    with_lock_retry,
+    Capture, Error, LockRetry, Step, StepKind, TableName, begin, execute_all, texts, with_lock_retry,
 };
 
 const DIALECT: Dialect = Dialect::Sqlite;
@@ -152,7 +152,7 @@ pub(super) async fn installed<C: ConnectionTrait>(
 ) -> Result<BTreeMap<TableName, String>, DbErr> {
     let texts = |triggers: Vec<(String, String)>| {
         let texts: Vec<String> = triggers.into_iter().map(|(_, sql)| sql).collect();
-        fingerprint(&texts.join("\n"))
+        hash(texts.join("\n"))
     };
     let named = |table| TableName { schema: None, table };
     let present = present(db, names).await?;

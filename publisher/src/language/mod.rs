@@ -29,6 +29,7 @@ pub use folder::{FolderError, load_folder};
 pub use json_schema::json_schema;
 pub(crate) use name::quoted_where_needed;
 pub use parse::is_document_name;
+pub(crate) use parse::{KEYWORDS, LONGEST_NAME};
 pub use problem::Problem;
 
 /// A document file.

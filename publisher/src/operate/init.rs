@@ -8,38 +8,15 @@ mod tests;
 mod yaml;
 
 use crate::catalogue::{Catalogue, Column, ColumnKind, ForeignKey, Table};
+use crate::language::{KEYWORDS, LONGEST_NAME};
 use tables::{Reference, identity, is_junction, references, written};
 use yaml::{Node, plain};
 
 /// Nested rows of one document; the rest is named in a comment.
 const MOST_NODES: usize = 12;
 
-/// Of a document's name, in bytes.
-const LONGEST_NAME: usize = 48;
-
 /// Columns by which people order rows, where there is one.
 const ORDERS: [&str; 6] = ["position", "sort", "sort_order", "ordinal", "rank", "seq"];
-
-/// Words that make a map of a body a node.
-const KEYWORDS: [&str; 17] = [
-    "one",
-    "many",
-    "count",
-    "sum",
-    "avg",
-    "min",
-    "max",
-    "any",
-    "all",
-    "ancestors",
-    "tree",
-    "first",
-    "merge",
-    "sql",
-    "value",
-    "text",
-    "body",
-];
 
 /// A document that was written.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -298,7 +275,9 @@ fn columns_of(table: &Table, left_out: &[usize], junction: &[&Column]) -> Option
     if members.is_empty() {
         return None;
     }
-    let needs_body = members.iter().any(|(name, _)| KEYWORDS.contains(&name.as_str()));
+    let needs_body = members
+        .iter()
+        .any(|(name, _)| KEYWORDS.contains(&name.as_str()) || name == "body");
     let object = Node::Map(members);
     Some(if needs_body {
         Node::object(vec![("body", object)])

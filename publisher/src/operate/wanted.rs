@@ -12,6 +12,7 @@ use crate::capture::{self, Capture};
 use crate::catalogue::Catalogue;
 use crate::document::Document;
 use crate::handwritten::{Declaration, Mistake};
+use crate::hash::hash;
 use crate::language::{self, SourceFile};
 use crate::plan::{DocumentPlan, TableUse};
 
@@ -37,10 +38,11 @@ pub fn wanted(
 ) -> Vec<Wanted> {
     let one = |(document, file): (Document, &SourceFile)| {
         let plan = DocumentPlan::new(document, catalogue, names);
+        let statements: Vec<_> = plan.statements().into_iter().map(Statement::from).collect();
         Wanted {
-            definition: definition(&plan, &file.text, targets),
+            definition: definition(&plan, &statements, &file.text, targets),
             file: file.name.clone(),
-            statements: plan.statements().into_iter().map(Statement::from).collect(),
+            statements,
             uses: match plan.document.life.manual {
                 true => BTreeMap::new(),
                 false => plan.uses,
@@ -50,7 +52,7 @@ pub fn wanted(
     documents.into_iter().zip(files).map(one).collect()
 }
 
-fn definition(plan: &DocumentPlan, yaml: &str, targets: &Targets) -> Definition {
+fn definition(plan: &DocumentPlan, statements: &[Statement], yaml: &str, targets: &Targets) -> Definition {
     let document = &plan.document;
     let mut bindings: BTreeMap<String, Binding> = match &document.targets {
         Some(list) => list.iter().cloned().collect(),
@@ -66,7 +68,7 @@ fn definition(plan: &DocumentPlan, yaml: &str, targets: &Targets) -> Definition 
     Definition {
         document: document.name.clone(),
         number: 0,
-        fingerprint: fingerprint(plan, yaml, &columns),
+        fingerprint: fingerprint(statements, yaml, &columns),
         yaml: yaml.to_owned(),
         shape: Shape {
             document: document.name.clone(),
@@ -165,10 +167,10 @@ fn columns(uses: &BTreeMap<String, TableUse>) -> BTreeMap<String, String> {
 
 /// Of everything that the result depends on: the declaration, the SQL, and the types of the columns, which say what a
 /// value becomes in JSON.
-fn fingerprint(plan: &DocumentPlan, yaml: &str, columns: &BTreeMap<String, String>) -> String {
+fn fingerprint(statements: &[Statement], yaml: &str, columns: &BTreeMap<String, String>) -> String {
     let mut text = yaml.to_owned();
-    for (name, sql) in plan.statements() {
-        text.push_str(&name);
+    for Statement { name, sql } in statements {
+        text.push_str(name);
         text.push_str(sql);
     }
     append_columns(columns, &mut text);
@@ -180,10 +182,6 @@ fn append_columns(columns: &BTreeMap<String, String>, text: &mut String) {
         text.push_str(name);
         text.push_str(sql_type);
     }
-}
-
-fn hash(text: &str) -> String {
-    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(text.as_bytes()))
 }
 
 /// What to capture, merged over all documents.

@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::function::{self, literal};
 use super::state::{Captured, Member, Oid, Record, State, Trigger};
 use super::{Capture, DIALECT};
-use crate::capture::{TableName, fingerprint};
+use crate::capture::TableName;
+use crate::hash::hash;
 
 /// Every writer queues behind a lock that waits; so it waits this long and the caller tries again.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '300ms'";
@@ -54,7 +55,7 @@ impl Wanted {
             OPERATIONS.map(|operation| trigger(names, &table, &function, true, operation).join(";"));
         Self {
             record: Record {
-                fingerprint: fingerprint(&format!("{text}\n{}", triggers.join("\n"))),
+                fingerprint: hash(format!("{text}\n{}", triggers.join("\n"))),
                 name: capture.name.clone(),
                 schema: table.schema.clone().unwrap_or_default(),
                 table: table.table.clone(),

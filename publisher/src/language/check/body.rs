@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::catalogue::Table;
 use crate::document::{Gather, Join, Order, Role, Source, SourceId, Value};
+use crate::language::name::Name;
 use crate::language::syntax::{self, At, Link, Member, OrderBy, Rows};
 use crate::language::yaml::Span;
 
@@ -111,7 +112,14 @@ impl Checker<'_, '_> {
     pub(super) fn rows(&mut self, rows: &Rows, kind: Kind, outside: Place) -> Option<Place> {
         let (table, query) = self.table_or_query(&rows.table, rows.query, &rows.link)?;
         let parent = outside.bare;
-        let (via, joins) = self.link(rows, kind, parent, &table).unwrap_or_default();
+        let direction = match kind {
+            Kind::One => Direction::ToOne,
+            Kind::Many => Direction::ToMany,
+        };
+        let nothing = |this: &mut Self| this.no_foreign_key(kind, parent, &table, rows.table.at);
+        let (via, joins) = self
+            .link(&rows.link, &rows.table, parent, &table, direction, nothing)
+            .unwrap_or_default();
         let id = self.sources.len();
         self.sources.push(Source {
             joins,
@@ -158,36 +166,34 @@ impl Checker<'_, '_> {
         self.report.fail(order.column.at, "wrong_shape", message)
     }
 
-    fn link(
+    /// How rows of a table meet the row of `parent`: their junction, and the joins to it or to the row. `nothing`: says that
+    /// no foreign key leads there.
+    pub fn link(
         &mut self,
-        rows: &Rows,
-        kind: Kind,
+        link: &Link,
+        written: &At<Name>,
         parent: SourceId,
         table: &Arc<Table>,
+        direction: Direction,
+        nothing: impl FnOnce(&mut Self) -> Option<(Option<SourceId>, Vec<Join>)>,
     ) -> Option<(Option<SourceId>, Vec<Join>)> {
         let starts = [Start {
             source: parent,
             prefix: String::new(),
         }];
-        match &rows.link {
+        match link {
             Link::Match(_) | Link::Broken => None,
             Link::Via(via) => self
                 .through(via, &starts, table)
                 .map(|(via, joins)| (Some(via), joins)),
-            Link::Inferred => {
-                let direction = match kind {
-                    Kind::One => Direction::ToOne,
-                    Kind::Many => Direction::ToMany,
-                };
-                match self.direct(&starts, table, direction).as_slice() {
-                    [] => self.no_foreign_key(kind, parent, table, rows.table.at),
-                    [choice] => Some((None, choice.near_joins())),
-                    several => {
-                        let what = format!("\"{}\" can be joined", rows.table.is);
-                        self.ambiguous(rows.table.at, &what, several)
-                    }
+            Link::Inferred => match self.direct(&starts, table, direction).as_slice() {
+                [] => nothing(self),
+                [choice] => Some((None, choice.near_joins())),
+                several => {
+                    let what = format!("\"{}\" can be joined", written.is);
+                    self.ambiguous(written.at, &what, several)
                 }
-            }
+            },
         }
     }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::catalogue::Table;
-use crate::document::{Filter, Join, Role, Source, SourceId};
+use crate::document::{Filter, Role, Source, SourceId};
 use crate::language::syntax::{Existing, Link};
+use crate::language::yaml::Span;
 
 use super::document::{Checker, source};
-use super::joins::{Direction, Start};
+use super::joins::Direction;
 use super::names::Place;
 
 impl Checker<'_, '_> {
@@ -20,7 +21,17 @@ impl Checker<'_, '_> {
         place: Place,
     ) -> Option<Filter> {
         let (table, query) = self.table_or_query(&rows.table, rows.query, &rows.link)?;
-        let (via, joins) = self.link_existing(rows, parent, &table).unwrap_or_default();
+        let nothing = |this: &mut Self| this.no_connection(parent, &table, rows.table.at);
+        let (via, joins) = self
+            .link(
+                &rows.link,
+                &rows.table,
+                parent,
+                &table,
+                Direction::Either,
+                nothing,
+            )
+            .unwrap_or_default();
         let id = self.sources.len();
         self.sources.push(Source {
             joins,
@@ -46,38 +57,13 @@ impl Checker<'_, '_> {
         Some(Filter::Exists { source: id, wanted })
     }
 
-    fn link_existing(
-        &mut self,
-        rows: &Existing,
-        parent: SourceId,
-        table: &Arc<Table>,
-    ) -> Option<(Option<SourceId>, Vec<Join>)> {
-        let starts = [Start {
-            source: parent,
-            prefix: String::new(),
-        }];
-        match &rows.link {
-            Link::Match(_) | Link::Broken => None,
-            Link::Via(via) => self
-                .through(via, &starts, table)
-                .map(|(via, joins)| (Some(via), joins)),
-            Link::Inferred => match self.direct(&starts, table, Direction::Either).as_slice() {
-                [] => {
-                    let (here, there) = (
-                        self.tables.name_of(&self.table(parent)),
-                        self.tables.name_of(table),
-                    );
-                    let message = format!("no foreign key connects \"{there}\" with \"{here}\"");
-                    let help = "write match: { column: column of the row outside }".to_owned();
-                    self.report
-                        .fail_with(rows.table.at, "no_foreign_key", message, help)
-                }
-                [choice] => Some((None, choice.near_joins())),
-                several => {
-                    let what = format!("\"{}\" can be joined", rows.table.is);
-                    self.ambiguous(rows.table.at, &what, several)
-                }
-            },
-        }
+    fn no_connection<T>(&mut self, parent: SourceId, table: &Arc<Table>, at: Span) -> Option<T> {
+        let (here, there) = (
+            self.tables.name_of(&self.table(parent)),
+            self.tables.name_of(table),
+        );
+        let message = format!("no foreign key connects \"{there}\" with \"{here}\"");
+        let help = "write match: { column: column of the row outside }".to_owned();
+        self.report.fail_with(at, "no_foreign_key", message, help)
     }
 }

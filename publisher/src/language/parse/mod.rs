@@ -15,7 +15,8 @@ pub(super) mod recursion;
 pub(super) mod rows;
 pub(super) mod targets;
 
-pub use document::is_document_name;
+pub use body::KEYWORDS;
+pub use document::{LONGEST_NAME, is_document_name};
 
 use super::problem::Report;
 use super::syntax::Declaration;
