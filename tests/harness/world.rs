@@ -166,15 +166,36 @@ impl World {
     /// With all that the command wrote, where it does not exit with `code`.
     pub async fn with_config(&self, config: &str, code: i32, arguments: &[&str]) -> Output {
         let output = process::run(&self.program, &self.folder, config, arguments).await;
-        assert!(
-            output.code == code,
-            "`pubsync {}` exited {} instead of {code}\n--- stdout\n{}\n--- stderr\n{}",
-            arguments.join(" "),
-            output.code,
-            output.stdout,
-            output.stderr
-        );
+        if output.code != code {
+            let open = if arguments.first() == Some(&"wait") {
+                self.open_work(config).await
+            } else {
+                String::new()
+            };
+            panic!(
+                "`pubsync {}` exited {} instead of {code}\n--- stdout\n{}\n--- stderr\n{}{open}",
+                arguments.join(" "),
+                output.code,
+                output.stdout,
+                output.stderr,
+            );
+        }
         output
+    }
+
+    /// What is on its way, for the one who reads why a `wait` failed.
+    async fn open_work(&self, config: &str) -> String {
+        let status = process::run(&self.program, &self.folder, config, &["status"]).await;
+        let mut text = format!("--- status\n{}", status.stdout);
+        let mut session = self.session().await;
+        for table in ["outbox", "ledger", "pause", "failure"] {
+            let table = self.database.own_table(table);
+            text.push_str(&format!("--- {table}\n"));
+            for row in session.rows(&format!("SELECT * FROM {table} LIMIT 20")).await {
+                text.push_str(&format!("{row:?}\n"));
+            }
+        }
+        text
     }
 
     /// Runs a command where somebody sits at a terminal and types this.
