@@ -1,9 +1,15 @@
 //! What could not be done, with the reason. A failure never stops its neighbours, and it is never dropped silently: a
-//! later success of the same thing takes its row away.
+//! later success of the same thing takes its row away. It is tried again with growing delays, until its limit.
 
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+mod found;
 
+use sea_orm::{ConnectionTrait, DbErr, Value};
+
+use crate::dialect::Dialect;
+use crate::pause::{Subject, paused_parameter};
 use crate::store::{Store, numbers, rows_parameter, texts};
+
+pub use found::{Failure, Filter, Group, count, get, groups, list, remove, take};
 
 /// Where on the street it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -34,6 +40,17 @@ impl Stage {
     }
 }
 
+/// Whether another attempt may help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prospect {
+    /// The same again, most likely: given up after 12 of them.
+    Permanent,
+    /// A matter of time: given up after 24 h of nothing else.
+    Transient,
+    /// No attempt will be made by itself; why.
+    Never(&'static str),
+}
+
 #[derive(Debug, Clone)]
 pub struct NewFailure {
     pub stage: Stage,
@@ -50,32 +67,21 @@ pub struct NewFailure {
     pub revision: Option<i64>,
     /// Oldest change that waits for this.
     pub changed_at: i64,
-}
-
-/// A stored failure.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Failure {
-    pub id: i64,
-    pub stage: String,
-    pub document: String,
-    pub root: Option<String>,
-    pub key: Option<String>,
-    pub target: Option<String>,
-    pub class: String,
-    pub error: String,
-    pub attempts: i64,
-    pub first_at: i64,
-    pub last_at: i64,
-    pub next_attempt: Option<i64>,
-    #[serde(skip)]
-    pub payload: Option<String>,
+    pub prospect: Prospect,
 }
 
 /// First delay before a failure is tried again, and the longest, in microseconds.
-const FIRST_DELAY: i64 = 10_000_000;
+const FIRST_DELAY: i64 = 1_000_000;
 const LONGEST_DELAY: i64 = 600_000_000;
 
-/// Stores failures; one that stands already for the same thing is updated and its attempts counted.
+/// Permanent errors after which a failure is given up.
+const MOST_PERMANENT: i64 = 12;
+
+/// Microseconds of nothing but transient errors after which a failure is given up: 24 h.
+const LONGEST_TRANSIENT: i64 = 24 * 3_600 * 1_000_000;
+
+/// Stores failures; one that stands already for the same thing is updated and its attempts counted. What has reached its
+/// limit says so and has no next attempt.
 pub async fn record(txn: &impl ConnectionTrait, store: &Store, failures: &[NewFailure]) -> Result<(), DbErr> {
     if failures.is_empty() {
         return Ok(());
@@ -93,32 +99,59 @@ pub async fn record(txn: &impl ConnectionTrait, store: &Store, failures: &[NewFa
             f.payload.clone(),
             f.revision.map(|r| r.to_string()),
             text(&f.changed_at.to_string()),
+            (f.prospect == Prospect::Transient).then(|| "1".to_owned()),
+            match f.prospect {
+                Prospect::Never(why) => text(why),
+                Prospect::Permanent | Prospect::Transient => None,
+            },
         ]
     }));
     let (table, now, n) = (
         store.names.table("failure"),
         store.dialect().now(),
-        store.dialect().rows(1, 10, "n"),
+        store.dialect().rows(1, 12, "n"),
     );
     let same = "f.stage = n.c0 AND f.document = n.c1 AND coalesce(f.root, '') = coalesce(n.c2, '') \
                 AND coalesce(f.key, '') = coalesce(n.c3, '') AND coalesce(f.target, '') = coalesce(n.c4, '') \
                 AND coalesce(f.payload, '') = coalesce(n.c7, '')";
-    let (exponent, least) = match store.dialect() {
-        crate::dialect::Dialect::Postgres => ("(1::bigint << least(f.attempts, 10)::int)", "least"),
-        crate::dialect::Dialect::Sqlite => ("(1 << min(f.attempts, 10))", "min"),
-    };
+    let over = format!(
+        "CASE WHEN n.c11 IS NOT NULL THEN n.c11 \
+         WHEN n.c10 IS NULL AND f.permanent + 1 >= {MOST_PERMANENT} THEN '{MOST_PERMANENT} permanent errors' \
+         WHEN n.c10 IS NOT NULL AND f.transient_since <= {now} - {LONGEST_TRANSIENT} THEN '24 h of transient errors' END"
+    );
     let update = format!(
-        "UPDATE {table} AS f SET attempts = attempts + 1, last_at = {now}, class = n.c5, error = n.c6, \
-         next_attempt = {now} + {least}({FIRST_DELAY} * {exponent}, {LONGEST_DELAY}) FROM {n} WHERE {same}"
+        "UPDATE {table} AS f SET attempts = attempts + 1, last_at = {now}, class = n.c5, error = n.c6, work = NULL, \
+         revision = CAST(n.c8 AS bigint), \
+         permanent = permanent + CASE WHEN n.c10 IS NULL THEN 1 ELSE 0 END, \
+         transient_since = CASE WHEN n.c10 IS NOT NULL THEN coalesce(f.transient_since, {now}) END, \
+         given_up = {over}, next_attempt = CASE WHEN {over} IS NULL THEN {now} + {delay} END FROM {n} WHERE {same}",
+        delay = delay(store.dialect(), "f.attempts"),
     );
     txn.execute_raw(store.sql(update, [rows.clone()])).await?;
     let insert = format!(
-        "INSERT INTO {table} (stage, document, root, key, target, class, error, payload, revision, attempts, first_at, last_at, next_attempt, changed_at) \
-         SELECT c0, c1, c2, c3, c4, c5, c6, c7, CAST(c8 AS bigint), 1, {now}, {now}, {now} + {FIRST_DELAY}, CAST(c9 AS bigint) FROM {n} \
-         WHERE NOT EXISTS (SELECT 1 FROM {table} f WHERE {same})"
+        "INSERT INTO {table} (stage, document, root, key, target, class, error, payload, revision, attempts, permanent, transient_since, \
+         given_up, first_at, last_at, next_attempt, changed_at) \
+         SELECT c0, c1, c2, c3, c4, c5, c6, c7, CAST(c8 AS bigint), 1, CASE WHEN c10 IS NULL THEN 1 ELSE 0 END, \
+         CASE WHEN c10 IS NOT NULL THEN {now} END, c11, {now}, {now}, CASE WHEN c11 IS NULL THEN {now} + {delay} END, CAST(c9 AS bigint) \
+         FROM {n} WHERE NOT EXISTS (SELECT 1 FROM {table} f WHERE {same})",
+        delay = delay(store.dialect(), "0"),
     );
     txn.execute_raw(store.sql(insert, [rows])).await?;
     Ok(())
+}
+
+/// Microseconds until the next attempt after so many: doubling, and up to a quarter less, so that what failed together is
+/// not tried again together.
+fn delay(dialect: Dialect, attempts: &str) -> String {
+    let (exponent, least, dice) = match dialect {
+        Dialect::Postgres => (
+            format!("(1::bigint << least({attempts}, 10)::int)"),
+            "least",
+            "floor(random() * 251)::bigint",
+        ),
+        Dialect::Sqlite => (format!("(1 << min({attempts}, 10))"), "min", "abs(random() % 251)"),
+    };
+    format!("{least}({FIRST_DELAY} * {exponent}, {LONGEST_DELAY}) * (1000 - {dice}) / 1000")
 }
 
 /// Takes publish failures of these roots away, for they have been built; but for those that stand still, as root and key:
@@ -187,45 +220,55 @@ pub async fn clear_keys(
     Ok(())
 }
 
-/// Takes these failures away.
-pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> Result<(), DbErr> {
+/// Takes failures away whose work these ledger rows were: it is done.
+pub async fn clear_work(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> Result<(), DbErr> {
     let sql = format!(
         "DELETE FROM {} WHERE {}",
         store.names.table("failure"),
-        store.dialect().is_among("id", 1)
+        store.dialect().is_among("work", 1)
     );
     conn.execute_raw(store.sql(sql, [numbers(store.dialect(), ids)]))
         .await?;
     Ok(())
 }
 
-/// Failures whose time has come; their next attempt is moved on, so that two sweepers do not take them both.
-pub async fn take_due(txn: &impl ConnectionTrait, store: &Store, limit: u64) -> Result<Vec<Failure>, DbErr> {
-    let (table, now) = (store.names.table("failure"), store.dialect().now());
+/// Notes which ledger rows (second) do the work of which failures (first) again.
+pub async fn set_work(txn: &impl ConnectionTrait, store: &Store, work: &[(i64, i64)]) -> Result<(), DbErr> {
     let sql = format!(
-        "UPDATE {table} SET next_attempt = {now} + {LONGEST_DELAY} WHERE id IN (SELECT id FROM {table} \
-         WHERE next_attempt IS NOT NULL AND next_attempt <= {now} ORDER BY id LIMIT {limit}{lock}) \
-         RETURNING {COLUMNS}",
-        lock = store.dialect().for_update_skip_locked(),
+        "UPDATE {} AS f SET work = CAST(n.c1 AS bigint) FROM {} WHERE f.id = CAST(n.c0 AS bigint)",
+        store.names.table("failure"),
+        store.dialect().rows(1, 2, "n"),
     );
-    txn.query_all_raw(store.sql(sql, []))
-        .await?
+    let rows = work
         .iter()
-        .map(read)
-        .collect()
+        .map(|(failure, ledger)| [failure, ledger].map(|id| Some(id.to_string())));
+    txn.execute_raw(store.sql(sql, [rows_parameter(rows)])).await?;
+    Ok(())
 }
 
-/// All failures, oldest first, at most `limit`.
-pub async fn list(conn: &impl ConnectionTrait, store: &Store, limit: u64) -> Result<Vec<Failure>, DbErr> {
+/// Failures whose time has come, but for work of what is paused, and for those whose last attempt is still under way. Their
+/// next attempt is moved on, so that two sweepers do not take them both.
+pub async fn take_due(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    limit: u64,
+    paused: &[Subject],
+) -> Result<Vec<Failure>, DbErr> {
+    let (table, now, dialect) = (store.names.table("failure"), store.dialect().now(), store.dialect());
     let sql = format!(
-        "SELECT {COLUMNS} FROM {} ORDER BY id LIMIT {limit}",
-        store.names.table("failure")
+        "UPDATE {table} SET next_attempt = {now} + {LONGEST_DELAY} WHERE id IN (SELECT f.id FROM {table} f \
+         WHERE f.next_attempt <= {now} AND NOT EXISTS (SELECT 1 FROM {ledger} l WHERE l.id = f.work) \
+         AND NOT EXISTS (SELECT 1 FROM {rows} WHERE p.c0 = f.target OR (f.target IS NULL AND p.c1 = f.document)) \
+         ORDER BY f.id LIMIT {limit}{lock}) RETURNING {columns}",
+        ledger = store.names.table("ledger"),
+        rows = dialect.rows(1, 2, "p"),
+        lock = dialect.for_update_of_skip_locked("f"),
+        columns = found::COLUMNS,
     );
-    conn.query_all_raw(store.sql(sql, []))
-        .await?
-        .iter()
-        .map(read)
-        .collect()
+    let rows = txn
+        .query_all_raw(store.sql(sql, [paused_parameter(paused)]))
+        .await?;
+    rows.iter().map(found::read).collect()
 }
 
 /// How many failures wait on a change older than this moment.
@@ -254,24 +297,4 @@ pub async fn since(
     );
     let values = [document.into(), target.into(), moment.into()];
     crate::store::scalar(conn, store.sql(sql, values)).await
-}
-
-const COLUMNS: &str = "id, stage, document, root, key, target, class, error, payload, attempts, first_at, last_at, next_attempt";
-
-fn read(row: &QueryResult) -> Result<Failure, DbErr> {
-    Ok(Failure {
-        id: row.try_get("", "id")?,
-        stage: row.try_get("", "stage")?,
-        document: row.try_get("", "document")?,
-        root: row.try_get("", "root")?,
-        key: row.try_get("", "key")?,
-        target: row.try_get("", "target")?,
-        class: row.try_get("", "class")?,
-        error: row.try_get("", "error")?,
-        attempts: row.try_get("", "attempts")?,
-        first_at: row.try_get("", "first_at")?,
-        last_at: row.try_get("", "last_at")?,
-        next_attempt: row.try_get("", "next_attempt")?,
-        payload: row.try_get("", "payload")?,
-    })
 }

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use crate::dialect::Dialect;
 use crate::names::Lane;
-use crate::pause::Subject;
+use crate::pause::{Subject, paused_parameter};
 use crate::store::{Store, numbers, rows_parameter, scalar};
 use crate::writeset::{self, WriteSet};
 
@@ -168,6 +168,57 @@ pub async fn mark_sent(store: &Store, ids: &[i64], epoch: Option<&str>) -> Resul
 /// Gives claims back, so that the rows can be sent anew at once: for what was surely not stored.
 pub async fn unclaim(store: &Store, ids: &[i64]) -> Result<(), DbErr> {
     update(store, ids, "claimed_at = NULL, sent_at = NULL", []).await
+}
+
+/// Gives back what is not to be done now: it waits in the ledger until a sender may claim it again.
+///
+/// # Errors
+/// Of the database.
+pub async fn give_back(store: &Store, ids: &[i64]) -> Result<(), DbErr> {
+    // Another copy may be out: the next one is a second attempt.
+    let set = "claimed_at = NULL, sent_at = NULL, attempts = attempts + 1";
+    update(store, ids, set, []).await
+}
+
+/// Counts that work of this row is begun, before it is: whatever kills the worker is found by it. Gives how often it was
+/// begun and never ended, this time included; `None` where the row is gone, and without `again` where it was begun before.
+///
+/// # Errors
+/// Of the database.
+pub async fn begin(store: &Store, id: i64, again: bool) -> Result<Option<i64>, DbErr> {
+    let ledger = store.names.table("ledger");
+    let fresh = if again { "" } else { " AND begun = 0" };
+    let sql = format!("UPDATE {ledger} SET begun = begun + 1 WHERE id = $1{fresh} RETURNING begun");
+    let row = store.write.query_one_raw(store.sql(sql, [id.into()])).await?;
+    row.map(|row| row.try_get("", "begun")).transpose()
+}
+
+/// Takes one [`begin`] back: the worker lives.
+///
+/// # Errors
+/// Of the database.
+pub async fn not_begun(store: &Store, id: i64) -> Result<(), DbErr> {
+    update(store, &[id], "begun = begun - 1", []).await
+}
+
+/// Marks rows as parts of work that may have killed its worker: each of them is begun alone, as if this often before.
+///
+/// # Errors
+/// Of the database.
+pub async fn suspect(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    ids: &[i64],
+    begun: i64,
+) -> Result<(), DbErr> {
+    let sql = format!(
+        "UPDATE {} SET begun = $2, attempts = 1 WHERE {}",
+        store.names.table("ledger"),
+        store.dialect().is_among("id", 1)
+    );
+    let values = [numbers(store.dialect(), ids), begun.into()];
+    txn.execute_raw(store.sql(sql, values)).await?;
+    Ok(())
 }
 
 async fn update(
@@ -345,13 +396,6 @@ pub async fn moving(store: &Store, paused: &[Subject]) -> Result<i64, DbErr> {
         rows = store.dialect().rows(1, 2, "p"),
     );
     scalar(&store.write, store.sql(sql, [paused_parameter(paused)])).await
-}
-
-fn paused_parameter(paused: &[Subject]) -> Value {
-    rows_parameter(paused.iter().map(|subject| match subject {
-        Subject::Target(name) => [Some(name.clone()), None],
-        Subject::Document(name) => [None, Some(name.clone())],
-    }))
 }
 
 fn ids(rows: Vec<QueryResult>) -> Result<Vec<i64>, DbErr> {

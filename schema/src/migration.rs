@@ -81,6 +81,7 @@ impl MigratorTraitSelf for Migrator {
         vec![
             Box::new(Initial { names: names() }),
             Box::new(Generations { names: names() }),
+            Box::new(Attempts { names: names() }),
         ]
     }
 
@@ -117,13 +118,7 @@ impl MigrationTrait for Initial {
         }
         let conn = manager.get_connection();
         for (name, table, rest) in INDEXES {
-            let index = self.names.dialect().quote(&match self.names.dialect() {
-                Dialect::Postgres => (*name).to_owned(),
-                Dialect::Sqlite => format!("{}_{name}", self.names.name()),
-            });
-            let table = self.names.table(table);
-            conn.execute_unprepared(&format!("CREATE INDEX IF NOT EXISTS {index} ON {table} {rest}"))
-                .await?;
+            index(conn, &self.names, name, table, rest).await?;
         }
         if self.names.dialect() == Dialect::Postgres {
             for table in ["outbox", "ledger"] {
@@ -159,6 +154,60 @@ impl MigrationTrait for Generations {
         manager.get_connection().execute_unprepared(&sql).await?;
         Ok(())
     }
+}
+
+/// Version 3: what tells when a failure is given up, and how often work was begun that may kill its worker.
+struct Attempts {
+    names: Names,
+}
+
+impl MigrationName for Attempts {
+    fn name(&self) -> &'static str {
+        "m0003_attempts"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Attempts {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let conn = manager.get_connection();
+        for (table, column) in [
+            ("failure", "permanent bigint NOT NULL DEFAULT 0"),
+            ("failure", "transient_since bigint"),
+            ("failure", "given_up text"),
+            ("failure", "work bigint"),
+            ("ledger", "begun bigint NOT NULL DEFAULT 0"),
+        ] {
+            let table = self.names.table(table);
+            conn.execute_unprepared(&format!("ALTER TABLE {table} ADD COLUMN {column}"))
+                .await?;
+        }
+        for (name, rest) in [
+            ("failure_root", "(document, root)"),
+            ("failure_key", "(document, target, key)"),
+            ("failure_work", "(work) WHERE work IS NOT NULL"),
+        ] {
+            index(conn, &self.names, name, "failure", rest).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn index(
+    conn: &impl ConnectionTrait,
+    names: &Names,
+    name: &str,
+    table: &str,
+    rest: &str,
+) -> Result<(), DbErr> {
+    let index = names.dialect().quote(&match names.dialect() {
+        Dialect::Postgres => name.to_owned(),
+        Dialect::Sqlite => format!("{}_{name}", names.name()),
+    });
+    let table = names.table(table);
+    conn.execute_unprepared(&format!("CREATE INDEX IF NOT EXISTS {index} ON {table} {rest}"))
+        .await?;
+    Ok(())
 }
 
 /// Partial indexes over what the hot claims look for.

@@ -1,10 +1,11 @@
-//! What stands still, and why: rows that every process reads, so that all obey within seconds.
+//! What stands still, and why: rows that every process reads, so that all obey within seconds. A worker's pause and a
+//! person's are two rows: neither ends the other.
 
 use std::fmt;
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbErr, Value};
 
-use crate::store::Store;
+use crate::store::{Store, rows_parameter};
 
 /// What a pause is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize)]
@@ -38,9 +39,14 @@ impl fmt::Display for Subject {
     }
 }
 
+/// Goes before the subject of a person's pause, where it is stored.
+const BY_HAND: &str = "by hand ";
+
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Pause {
     pub subject: Subject,
+    /// A person paused it: only `unpause` ends that.
+    pub by_hand: bool,
     pub reason: String,
     /// Microseconds.
     pub since: i64,
@@ -56,6 +62,29 @@ pub async fn set(
     reason: &str,
     seconds: Option<i64>,
 ) -> Result<(), DbErr> {
+    put(conn, store, subject.as_text(), reason, seconds).await
+}
+
+/// Pauses because a person wants it, until [`end_by_hand`].
+///
+/// # Errors
+/// Of the database.
+pub async fn set_by_hand(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    subject: &Subject,
+    reason: &str,
+) -> Result<(), DbErr> {
+    put(conn, store, format!("{BY_HAND}{}", subject.as_text()), reason, None).await
+}
+
+async fn put(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    subject: String,
+    reason: &str,
+    seconds: Option<i64>,
+) -> Result<(), DbErr> {
     let now = store.dialect().now();
     let sql = format!(
         "INSERT INTO {} AS p (subject, reason, since, until) VALUES ($1, $2, {now}, {now} + $3) \
@@ -64,7 +93,7 @@ pub async fn set(
         store.names.table("pause")
     );
     let values = [
-        subject.as_text().into(),
+        subject.into(),
         reason.into(),
         seconds.map(|s| s * 1_000_000).into(),
     ];
@@ -72,12 +101,27 @@ pub async fn set(
     Ok(())
 }
 
-/// Ends a pause.
+/// Ends a worker's pause.
 pub async fn end(conn: &impl ConnectionTrait, store: &Store, subject: &Subject) -> Result<(), DbErr> {
+    delete(conn, store, subject.as_text()).await.map(|_ended| ())
+}
+
+/// Ends a person's pause. Gives whether there was one.
+///
+/// # Errors
+/// Of the database.
+pub async fn end_by_hand(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    subject: &Subject,
+) -> Result<bool, DbErr> {
+    delete(conn, store, format!("{BY_HAND}{}", subject.as_text())).await
+}
+
+async fn delete(conn: &impl ConnectionTrait, store: &Store, subject: String) -> Result<bool, DbErr> {
     let sql = format!("DELETE FROM {} WHERE subject = $1", store.names.table("pause"));
-    conn.execute_raw(store.sql(sql, [subject.as_text().into()]))
-        .await?;
-    Ok(())
+    let done = conn.execute_raw(store.sql(sql, [subject.into()])).await?;
+    Ok(done.rows_affected() > 0)
 }
 
 /// What stands still now.
@@ -90,15 +134,28 @@ pub async fn current(conn: &impl ConnectionTrait, store: &Store) -> Result<Vec<P
     let mut out = Vec::new();
     for row in conn.query_all_raw(store.sql(sql, [])).await? {
         let subject: String = row.try_get("", "subject")?;
-        let Some(subject) = Subject::parse(&subject) else {
+        let (text, by_hand) = match subject.strip_prefix(BY_HAND) {
+            Some(text) => (text, true),
+            None => (&*subject, false),
+        };
+        let Some(subject) = Subject::parse(text) else {
             continue;
         };
         out.push(Pause {
             subject,
+            by_hand,
             reason: row.try_get("", "reason")?,
             since: row.try_get("", "since")?,
             until: row.try_get("", "until")?,
         });
     }
     Ok(out)
+}
+
+/// What is paused as the one parameter that a claim leaves out: targets (`c0`) and documents (`c1`).
+pub(crate) fn paused_parameter(paused: &[Subject]) -> Value {
+    rows_parameter(paused.iter().map(|subject| match subject {
+        Subject::Target(name) => [Some(name.clone()), None],
+        Subject::Document(name) => [None, Some(name.clone())],
+    }))
 }

@@ -31,6 +31,8 @@ const BACKOFF: Backoff = Backoff {
 pub enum Unsettled {
     #[error("stopped while target {0} was waited for")]
     Stopped(String),
+    #[error("target {0} is paused by hand")]
+    Paused(String),
     #[error("no longer a document of target {0}")]
     Unbound(String),
     #[error("database: {0}")]
@@ -238,6 +240,9 @@ async fn wait_until_up(
         let seed = u64::from(std::process::id()) ^ u64::from(*attempt);
         if !pubsync_worker::backoff::wait(BACKOFF.delay(*attempt, seed), stop).await {
             return Err(Unsettled::Stopped(target.name().to_owned()));
+        }
+        if street.definitions.is_paused_by_hand(&Subject::Target(target.name().to_owned())) {
+            return Err(Unsettled::Paused(target.name().to_owned()));
         }
         match target.ping().await {
             Ok(()) => return Ok(()),

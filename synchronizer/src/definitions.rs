@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Definitions {
     current: Arc<watch::Sender<Arc<Vec<Definition>>>>,
     write_sets: Arc<watch::Sender<Arc<WriteSets>>>,
-    paused: Arc<watch::Sender<Arc<Vec<Subject>>>>,
+    /// What stands still, and whether a person wants it.
+    paused: Arc<watch::Sender<Arc<Vec<(Subject, bool)>>>>,
 }
 
 impl Definitions {
@@ -39,17 +40,14 @@ impl Definitions {
     /// Whether this stands still, as of the last look.
     #[must_use]
     pub fn is_paused(&self, subject: &Subject) -> bool {
-        self.paused.borrow().contains(subject)
+        self.paused.borrow().iter().any(|(paused, _)| paused == subject)
     }
 
-    /// Waits until [`Self::is_paused`] gives this for the subject.
-    pub async fn until_paused(&self, subject: &Subject, is: bool) {
-        // An error means that the sender is gone; it cannot be, we hold it.
-        let _ = self
-            .paused
-            .subscribe()
-            .wait_for(|all| all.contains(subject) == is)
-            .await;
+    /// Whether a person has paused this, as of the last look.
+    #[must_use]
+    pub fn is_paused_by_hand(&self, subject: &Subject) -> bool {
+        let paused = self.paused.borrow();
+        paused.iter().any(|(paused, by_hand)| *by_hand && paused == subject)
     }
 
     #[must_use]
@@ -152,10 +150,10 @@ impl Definitions {
     }
 }
 
-async fn paused(store: &Store) -> Result<Vec<Subject>, DbErr> {
+async fn paused(store: &Store) -> Result<Vec<(Subject, bool)>, DbErr> {
     Ok(pause::current(&store.write, store)
         .await?
         .into_iter()
-        .map(|p| p.subject)
+        .map(|p| (p.subject, p.by_hand))
         .collect())
 }

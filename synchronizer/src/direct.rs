@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pubsync_schema::ledger;
+use pubsync_schema::pause::Subject;
 use pubsync_worker::shutdown::Shutdown;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -92,6 +93,10 @@ async fn applier(street: Street, target: Arc<dyn Target>, mut buffer: mpsc::Rece
 
 /// One attempt; waiting for a target is the synchronizer's work.
 async fn attempt(street: &Street, target: &dyn Target, batch: &Batch) -> Result<(), String> {
+    let subject = Subject::Target(batch.target.clone());
+    if street.definitions.is_paused_by_hand(&subject) {
+        return Err("the target is paused by hand".to_owned());
+    }
     let set = street.definitions.write_set(&batch.document, &batch.target);
     let set = set.ok_or_else(|| format!("{} no longer goes to {}", batch.document, batch.target))?;
     // One attempt: what may succeed later goes to the queue.

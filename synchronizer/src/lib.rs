@@ -10,6 +10,7 @@ pub mod message;
 pub mod moving;
 pub mod quiet;
 pub mod resync;
+pub mod retry;
 pub mod sender;
 pub mod settle;
 pub mod status;

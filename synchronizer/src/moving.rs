@@ -23,6 +23,10 @@ pub async fn advance(street: &Street) -> Result<(), DbErr> {
         let Some(target) = street.targets.get(&set.target) else {
             continue;
         };
+        let subject = Subject::Target(set.target.clone());
+        if street.definitions.is_paused_by_hand(&subject) {
+            continue;
+        }
         match one(street, &**target, set).await {
             Ok(()) => {}
             Err(MoveError::Store(error)) => return Err(error),

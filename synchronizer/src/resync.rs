@@ -187,6 +187,7 @@ pub async fn start(
         force: true,
         changed_at: store.now().await?,
         run: Some(run::begin(txn, store, "resync", &shape.document, Some(target)).await?),
+        attempts: 0,
     };
     walk_entry(
         &batch,

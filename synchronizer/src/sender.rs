@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pubsync_schema::failure::{self, NewFailure, Stage};
+use pubsync_schema::failure::{self, NewFailure, Prospect, Stage};
 use pubsync_schema::ledger;
 use pubsync_schema::pause;
 use pubsync_worker::broker::{BrokerError, Outgoing, SendOutcome};
@@ -180,6 +180,7 @@ async fn give_up(
             payload,
             revision: None,
             changed_at: 0,
+            prospect: Prospect::Never("no message can be made of it"),
         };
         failure::record(&txn, &street.store, &[failure]).await?;
     }

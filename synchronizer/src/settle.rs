@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use pubsync_schema::failure::{self, NewFailure, Stage};
+use pubsync_schema::failure::{self, NewFailure, Prospect, Stage};
 use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::names::Lane;
 use pubsync_schema::shape::Collection;
@@ -30,7 +30,12 @@ pub struct Batch {
     pub force: bool,
     pub changed_at: i64,
     pub run: Option<i64>,
+    /// How often the most tried of its messages was sent before.
+    pub attempts: i64,
 }
+
+/// Rounds after which what may succeed later waits as a failure, with growing delays: a round takes some seconds.
+const ROUNDS: i64 = 10;
 
 impl Batch {
     /// Keeps the newest revision of each key: targets get a key once in a batch.
@@ -145,6 +150,10 @@ pub async fn settle(
                 tally.stale += 1;
                 well.push(state.key.clone());
             }
+            Outcome::Retry(error) if batch.attempts >= ROUNDS => {
+                tally.failed += 1;
+                failures.push(refused(batch, state, "busy", error, Prospect::Transient));
+            }
             Outcome::Retry(error) => {
                 tally.retry += 1;
                 tracing::debug!(key = state.key, error, "to be tried again");
@@ -155,7 +164,7 @@ pub async fn settle(
             }
             Outcome::Failed { class, error } => {
                 tally.failed += 1;
-                failures.push(refused(batch, state, class, error));
+                failures.push(refused(batch, state, class, error, Prospect::Permanent));
             }
         }
     }
@@ -206,7 +215,7 @@ fn tell(batch: &Batch, tally: &Tally) {
     metrics::written(&batch.target, &batch.document, &tally.outcomes(), changed_at);
 }
 
-fn refused(batch: &Batch, state: &State, class: &str, error: &str) -> NewFailure {
+fn refused(batch: &Batch, state: &State, class: &str, error: &str, prospect: Prospect) -> NewFailure {
     tracing::warn!(
         target_name = batch.target,
         document = batch.document,
@@ -226,13 +235,17 @@ fn refused(batch: &Batch, state: &State, class: &str, error: &str) -> NewFailure
         payload: None,
         revision: Some(state.revision),
         changed_at: batch.changed_at,
+        prospect,
     }
 }
 
 fn again(street: &Street, batch: &Batch, open: Vec<SyncKey>) -> Result<NewEntry, DbErr> {
     let definition = street.definitions.get(&batch.document).map_or(0, |d| d.number);
     let entry = sync_entry(batch, definition, open, batch.force)?;
-    Ok(NewEntry { attempts: 1, ..entry })
+    Ok(NewEntry {
+        attempts: batch.attempts + 1,
+        ..entry
+    })
 }
 
 /// A ledger row that asks for these keys.

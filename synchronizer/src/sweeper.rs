@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use pubsync_schema::failure::{self, Failure, Stage};
-use pubsync_schema::ledger::{self, NewEntry, Patience, QueueLoad};
-use pubsync_schema::names::Lane;
+use pubsync_schema::failure;
+use pubsync_schema::ledger::{self, Patience, QueueLoad};
 use pubsync_schema::pause::{self, Pause, Subject};
-use pubsync_schema::wire::{PublishWork, SyncKey, SyncWork};
 use pubsync_schema::{lease, run};
 use pubsync_worker::metrics;
 use sea_orm::DbErr;
@@ -15,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::moving;
+use crate::retry;
 use crate::street::Street;
 
 const PERIOD: Duration = Duration::from_millis(500);
@@ -53,7 +52,7 @@ pub async fn once(street: &Street) -> Result<(), DbErr> {
             take_back(street, &load).await?;
         }
     }
-    retry_failures(street).await?;
+    retry_failures(street, &paused).await?;
     clock::tick(street, &paused).await?;
     run::finish_quiet(store).await?;
     moving::advance(street).await
@@ -91,74 +90,12 @@ async fn take_back(street: &Street, load: &QueueLoad) -> Result<(), DbErr> {
 }
 
 /// Queues failures whose next attempt is due. The rows stay until the work succeeds.
-async fn retry_failures(street: &Street) -> Result<(), DbErr> {
+async fn retry_failures(street: &Street, paused: &[Pause]) -> Result<(), DbErr> {
     let store = &street.store;
+    let paused: Vec<Subject> = paused.iter().map(|pause| pause.subject.clone()).collect();
+    let definition = |document: &str| street.definitions.get(document);
     let txn = store.begin().await?;
-    let due = failure::take_due(&txn, store, DUE).await?;
-    let mut entries = Vec::new();
-    let mut superseded = Vec::new();
-    for failure in &due {
-        if let Some(entry) = again(street, failure)? {
-            // Changes have no root yet, so nothing but the row itself can be cleared by success.
-            if failure.stage == Stage::Affected.as_str() {
-                superseded.push(failure.id);
-            }
-            entries.push(entry);
-        }
-    }
-    ledger::insert(&txn, store, &entries).await?;
-    failure::delete(&txn, store, &superseded).await?;
+    let due = failure::take_due(&txn, store, DUE, &paused).await?;
+    retry::queue(&txn, store, &due, definition).await?;
     txn.commit().await
-}
-
-/// The work that a failure stands for; `None` where no worker can do anything (a broken trigger, an unreadable message).
-pub fn again(street: &Street, failure: &Failure) -> Result<Option<NewEntry>, DbErr> {
-    let Some(definition) = street.definitions.get(&failure.document) else {
-        return Ok(None);
-    };
-    let json = |e: serde_json::Error| DbErr::Json(e.to_string());
-    let names = &street.store.names;
-    let (queue, target, payload) = match (&failure.target, &failure.key, &failure.root, &failure.payload) {
-        (Some(target), Some(key), _, _) => {
-            let items = vec![SyncKey {
-                key: key.clone(),
-                revision: 0,
-            }];
-            let work = SyncWork::Items { items, force: true };
-            let queue = names.sync_queue(target, &definition.shape.queue, Lane::Bulk);
-            (
-                queue,
-                Some(target.clone()),
-                serde_json::to_string(&work).map_err(json)?,
-            )
-        }
-        (None, _, Some(root), _) => {
-            let work = serde_json::to_string(&PublishWork::Roots(vec![root.clone()])).map_err(json)?;
-            (
-                names.publish_queue(&definition.shape.queue, Lane::Bulk),
-                None,
-                work,
-            )
-        }
-        (None, _, None, Some(payload)) if failure.stage == Stage::Affected.as_str() => (
-            names.publish_queue(&definition.shape.queue, Lane::Bulk),
-            None,
-            payload.clone(),
-        ),
-        _ => return Ok(None),
-    };
-    Ok(Some(NewEntry {
-        queue,
-        document: failure.document.clone(),
-        target,
-        lane: Lane::Bulk,
-        payload,
-        items: 1,
-        definition: definition.number,
-        run: None,
-        changed_at: failure.first_at,
-        attempts: failure.attempts,
-        trace: None,
-        claimed: false,
-    }))
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pubsync_schema::failure::{self, NewFailure, Stage};
+use pubsync_schema::failure::{self, NewFailure, Prospect, Stage};
 use pubsync_schema::ledger;
 use pubsync_schema::names::Lane;
+use pubsync_schema::pause::Subject;
 use pubsync_schema::wire::{SyncBody, SyncItem, SyncMessage, SyncOp, VERSION};
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::broker::{BrokerError, Delivery, Settlement};
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apply::{self, Unsettled};
 use crate::message::State;
-use crate::resync;
+use crate::resync::{self, WalkError};
 use crate::settle::Batch;
 use crate::street::Street;
 use crate::target::Target;
@@ -97,8 +98,10 @@ impl Synchronizer {
     /// Handles a batch and settles its deliveries. What fails stays with the ledger, and with the broker.
     async fn handle(&self, lane: Lane, queue: &str, deliveries: Vec<Delivery>) {
         let mut groups: BTreeMap<(String, bool), Group> = BTreeMap::new();
+        let paused = self.is_paused_by_hand().await;
         for delivery in deliveries {
             match Received::read(&delivery) {
+                Ok(received) if paused => self.give_back(&[received.header.id], vec![delivery]).await,
                 Ok(received) => self.sort(&mut groups, lane, queue, received, delivery).await,
                 Err(error) => self.unreadable(delivery, &error).await,
             }
@@ -106,10 +109,39 @@ impl Synchronizer {
         for mut group in groups.into_values() {
             match self.work(&mut group).await {
                 Ok(()) => settle_all(group.deliveries, Settlement::Ack),
+                Err(Unsettled::Paused(_)) => self.give_back(&group.batch.ids, group.deliveries).await,
                 Err(error) => {
                     tracing::warn!(queue, %error, "batch goes back");
                     settle_all(group.deliveries, Settlement::Requeue);
                 }
+            }
+        }
+    }
+
+    /// Asked of the database before anything is given back for it: else a message would go round between a sender that
+    /// knows that the pause is over and us.
+    async fn is_paused_by_hand(&self) -> bool {
+        let (definitions, subject) = (
+            &self.street.definitions,
+            Subject::Target(self.target.name().to_owned()),
+        );
+        if !definitions.is_paused_by_hand(&subject) {
+            return false;
+        }
+        if let Err(error) = definitions.refresh(&self.street.store).await {
+            tracing::warn!(%error, "pauses cannot be read; going on with those known");
+        }
+        definitions.is_paused_by_hand(&subject)
+    }
+
+    /// To the ledger, where it waits as long as it takes: a broker would not keep it unsettled for so long.
+    async fn give_back(&self, ids: &[i64], deliveries: Vec<Delivery>) {
+        match ledger::give_back(&self.street.store, ids).await {
+            Ok(()) => settle_all(deliveries, Settlement::Ack),
+            Err(error) => {
+                tracing::warn!(%error, "work of a paused target cannot be given back to the ledger");
+                backoff::wait(RECONNECT.cap, &self.stop).await;
+                settle_all(deliveries, Settlement::Requeue);
             }
         }
     }
@@ -164,6 +196,7 @@ impl Synchronizer {
                     });
                 group.batch.ids.push(header.id);
                 group.batch.changed_at = group.batch.changed_at.min(header.changed_at);
+                group.batch.attempts = group.batch.attempts.max(header.attempts);
                 group.second.extend(second);
                 group.batch.states.extend(states);
                 group.deliveries.push(delivery);
@@ -175,12 +208,25 @@ impl Synchronizer {
                 };
                 match resync::step(&self.street, &*self.target, batch, walk).await {
                     Ok(()) => delivery.settle(Settlement::Ack),
-                    Err(error) => {
-                        tracing::warn!(queue, %error, "walk goes back");
-                        backoff::wait(RECONNECT.delay(0, 0), &self.stop).await;
-                        delivery.settle(Settlement::Requeue);
-                    }
+                    Err(error) => self.walk_waits(header.id, delivery, error).await,
                 }
+            }
+        }
+    }
+
+    /// A walk does not wait for its target here, where it would be handed out again and again: it waits in the ledger,
+    /// until the pause of the target has ended.
+    async fn walk_waits(&self, id: i64, delivery: Delivery, error: WalkError) {
+        let noted = match &error {
+            WalkError::Target(error) => apply::note_down(&self.street, self.target.name(), error).await,
+            WalkError::Store(_) => Ok(()),
+        };
+        tracing::warn!(%error, "walk waits");
+        match (error, noted) {
+            (WalkError::Target(_), Ok(())) => self.give_back(&[id], vec![delivery]).await,
+            _ => {
+                backoff::wait(RECONNECT.cap, &self.stop).await;
+                delivery.settle(Settlement::Requeue);
             }
         }
     }
@@ -196,6 +242,7 @@ impl Synchronizer {
             force,
             changed_at: header.changed_at,
             run: header.run,
+            attempts: header.attempts,
         }
     }
 
@@ -227,6 +274,7 @@ pub async fn note_unreadable(street: &Street, body: &[u8], error: &str) -> Resul
         payload: Some(String::from_utf8_lossy(&body[..body.len().min(4096)]).replace('\0', "\u{fffd}")),
         revision: None,
         changed_at: street.store.now().await?,
+        prospect: Prospect::Never("nobody can read it: look at its payload, then drop it"),
     };
     failure::record(&street.store.write, &street.store, &[failure]).await
 }
@@ -250,6 +298,7 @@ struct Header {
     document: String,
     changed_at: i64,
     run: Option<i64>,
+    attempts: i64,
 }
 
 struct Received {
@@ -284,6 +333,7 @@ impl Received {
             document: message.document,
             changed_at: message.changed_at,
             run: message.run,
+            attempts: message.attempt,
         };
         let work = match message.work {
             SyncBody::Items { force, items } => {

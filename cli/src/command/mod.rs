@@ -1,9 +1,11 @@
 //! The command line: parses, calls the library, prints.
 
 pub(crate) mod apply;
+mod failures;
 mod graph;
 mod init;
 mod operate;
+mod pause;
 mod plan;
 mod run;
 mod schema;
@@ -147,8 +149,19 @@ enum Command {
     },
     /// Where everything stands
     Status,
-    /// What failed, oldest first
-    Failures,
+    /// What failed and why: list (ls, where nothing is said), show, retry, drop
+    #[command(args_conflicts_with_subcommands = true)]
+    Failures {
+        #[command(subcommand)]
+        command: Option<failures::FailuresCommand>,
+    },
+    /// Let a document or a target stand still; all workers obey within seconds
+    #[command(
+        after_help = "Example: pubsync pause --target search --reason \"reindexing by hand until 6 pm\""
+    )]
+    Pause(pause::PauseArgs),
+    /// End what `pause` began
+    Unpause(pause::UnpauseArgs),
     /// Print a JSON Schema: for editors, or for those who read documents
     #[command(after_help = "Example: pubsync schema document > document.json")]
     Schema {
@@ -334,7 +347,9 @@ async fn dispatch(cli: Cli, publishers: &Publishers) -> Result<(), Fail> {
         Command::Wait { timeout } => operate::wait(config, timeout, cli.json).await,
         Command::Verify { documents } => operate::verify(config, publishers, &documents, cli.json).await,
         Command::Status => show::status(config, cli.json).await,
-        Command::Failures => show::failures(config, cli.json).await,
+        Command::Failures { command } => failures::failures(config, command, cli.json).await,
+        Command::Pause(arguments) => pause::pause(config, arguments, cli.json).await,
+        Command::Unpause(arguments) => pause::unpause(config, arguments, cli.json).await,
         Command::Config {
             command: ConfigCommand::Show,
         } => {

@@ -1,17 +1,14 @@
-//! `status` and `failures`: reads, prints.
+//! `status`: reads, prints.
 
 use std::fmt::Write as _;
 
-use pubsync_schema::failure;
 use pubsync_synchronizer::status::{self, Status};
 
+use super::pause::paused_line;
 use crate::config::Config;
 use crate::fail::Fail;
 use crate::terminal::{duration, print};
 use crate::wiring::{self, FEW};
-
-/// Failures that one listing shows.
-const LISTED: u64 = 1000;
 
 pub async fn status(config: Config, json: bool) -> Result<(), Fail> {
     let wired = wiring::wire(config, FEW).await?;
@@ -50,7 +47,7 @@ fn text(status: &Status) -> String {
         );
     }
     for pause in &status.paused {
-        let _ = writeln!(out, "\npaused: {}: {}", pause.subject, pause.reason);
+        let _ = writeln!(out, "\n{}", paused_line(pause));
     }
     for group in &status.failures {
         let target = group
@@ -72,21 +69,4 @@ fn text(status: &Status) -> String {
         );
     }
     out.trim_end().to_owned()
-}
-
-pub async fn failures(config: Config, json: bool) -> Result<(), Fail> {
-    let wired = wiring::wire(config, FEW).await?;
-    let failures = failure::list(&wired.store.read, &wired.store, LISTED).await?;
-    print(json, &failures, || {
-        let line = |f: &failure::Failure| {
-            let place = f.key.as_deref().or(f.root.as_deref()).unwrap_or("-");
-            let target = f.target.as_deref().unwrap_or("mirror");
-            format!(
-                "{} {} {place} → {target} [{}], {} attempts: {}",
-                f.stage, f.document, f.class, f.attempts, f.error
-            )
-        };
-        failures.iter().map(line).collect::<Vec<_>>().join("\n")
-    });
-    Ok(())
 }

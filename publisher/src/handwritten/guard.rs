@@ -2,9 +2,11 @@
 //! targets could not bear.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use pubsync_schema::definition::Definition;
 use pubsync_schema::shape::KeyPattern;
 use pubsync_schema::wire::TableImages;
@@ -74,13 +76,15 @@ impl Publisher for Guard {
         changes: &[TableImages],
         page: RootPage<'_>,
     ) -> Result<Vec<String>, DbErr> {
-        Ok(page.of(self.inner.affected(source, changes, page).await?))
+        let asked = self.inner.affected(source, changes, page);
+        Ok(page.of(AssertUnwindSafe(asked).catch_unwind().await.map_err(panicked)??))
     }
 
     async fn all(&self, source: Source<'_>, from: Option<&str>, limit: u64) -> Result<Walked, DbErr> {
         match Position::read(from) {
             Position::Source(after) => {
-                let walked = self.inner.all(source, after, limit).await?;
+                let asked = AssertUnwindSafe(self.inner.all(source, after, limit));
+                let walked = asked.catch_unwind().await.map_err(panicked)??;
                 let next = walked
                     .next
                     .map_or(MIRROR.to_owned(), |next| format!("{SOURCE}{next}"));
@@ -98,7 +102,11 @@ impl Publisher for Guard {
     }
 
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {
-        let built = self.inner.build(source, roots).await?;
+        let asked = AssertUnwindSafe(self.inner.build(source, roots));
+        let built = asked.catch_unwind().await.map_err(|panic| BuildError {
+            select: "a publisher in Rust".to_owned(),
+            source: panicked(panic),
+        })??;
         let mut by_root: BTreeMap<String, Vec<_>> = BTreeMap::new();
         for one in built {
             let documents = one.documents.into_iter();
@@ -109,6 +117,13 @@ impl Publisher for Guard {
         let answer = |root: &String| Built::new(root.as_str(), by_root.remove(root).unwrap_or_default());
         Ok(roots.iter().map(answer).collect())
     }
+}
+
+/// A panic of the publisher is an error of what it was asked for: its neighbours go on, and so does the worker.
+fn panicked(panic: Box<dyn std::any::Any + Send>) -> DbErr {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    DbErr::Custom(format!("the publisher panicked: {}", text.unwrap_or_default()))
 }
 
 /// Stands where another program has the publisher. Only what builds asks it, and that asks

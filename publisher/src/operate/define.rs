@@ -176,7 +176,9 @@ impl Apply<'_> {
             txn.execute_raw(store.sql(sql, [parameter])).await?;
         }
         for document in removed {
-            pause::end(txn, store, &Subject::Document(document.clone())).await?;
+            let subject = Subject::Document(document.clone());
+            pause::end(txn, store, &subject).await?;
+            pause::end_by_hand(txn, store, &subject).await?;
         }
         Ok(())
     }

@@ -220,7 +220,12 @@ impl Apply<'_> {
         let by_name = |d: Definition| (d.document.clone(), d);
         Ok(Standing {
             definitions: definitions.into_iter().map(by_name).collect(),
-            pauses: pause::current(conn, self.store).await?,
+            // What a person wants to stand still is in order otherwise.
+            pauses: pause::current(conn, self.store)
+                .await?
+                .into_iter()
+                .filter(|pause| !pause.by_hand)
+                .collect(),
             write_sets: self.write_sets(conn).await?,
         })
     }

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pubsync_schema::failure::{self, NewFailure, Stage};
-use pubsync_schema::fault::{Fault, chain};
+use pubsync_schema::ledger;
 use pubsync_schema::names::Lane;
-use pubsync_schema::pause::{self, Subject};
+use pubsync_schema::pause::Subject;
 use pubsync_schema::wire::{PublishMessage, PublishWork, TableImages, VERSION};
-use pubsync_schema::{ledger, run};
 use pubsync_synchronizer::synchronize::note_unreadable;
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::broker::{BrokerError, Delivery, Settlement};
@@ -17,6 +15,7 @@ use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
+use super::verdict::Next;
 use super::{Job, Publish, PublishError};
 use crate::publisher::RootPage;
 use crate::registry::{Compiled, Registry};
@@ -28,13 +27,10 @@ const PREFETCH: u16 = 16;
 /// How long a batch waits for company.
 const LINGER: Duration = Duration::from_millis(1);
 
-const RETRY: Backoff = Backoff {
+pub(super) const RETRY: Backoff = Backoff {
     first: Duration::from_millis(50),
     cap: Duration::from_secs(5),
 };
-
-/// Attempts of a batch that meets deadlocks and the like before its messages are run alone.
-const ATTEMPTS: u32 = 8;
 
 /// A consumer of one publish queue.
 pub struct Consumer {
@@ -55,6 +51,19 @@ pub struct Received {
     pub run: Option<i64>,
     pub trace: Option<String>,
     pub work: PublishWork,
+    /// How often it was sent before.
+    pub attempt: i64,
+    /// The broker has handed it out before.
+    pub redelivered: bool,
+    /// How often it has most likely killed its worker; its parts are begun as if they had.
+    pub deaths: i64,
+}
+
+impl Received {
+    /// Whoever had it before did not end it: perhaps it is what killed him.
+    fn is_suspect(&self) -> bool {
+        self.redelivered || self.attempt > 0
+    }
 }
 
 impl Consumer {
@@ -99,9 +108,10 @@ impl Consumer {
     }
 
     async fn handle(&self, lane: Lane, deliveries: Vec<Delivery>) {
-        let mut batch = Vec::with_capacity(deliveries.len());
+        let (mut batch, mut suspects) = (Vec::with_capacity(deliveries.len()), Vec::new());
         for delivery in deliveries {
             match read(&delivery, lane) {
+                Ok(received) if received.is_suspect() => suspects.push((received, delivery)),
                 Ok(received) => batch.push((received, delivery)),
                 Err(error) => match note_unreadable(&self.publish.street, &delivery.body, &error).await {
                     Ok(()) => delivery.settle(Settlement::Ack),
@@ -123,19 +133,17 @@ impl Consumer {
                 delivery.settle(settlement);
             }
         }
+        for (message, delivery) in suspects {
+            delivery.settle(self.suspect(message).await);
+        }
     }
 
     /// Deals with the messages of one document until they are settled, or given back.
-    async fn document(&self, document: &str, messages: Vec<Received>) -> Settlement {
-        let subject = Subject::Document(document.to_owned());
-        let definitions = &self.publish.street.definitions;
+    pub(super) async fn document(&self, document: &str, messages: Vec<Received>) -> Settlement {
         let mut attempt = 0;
         loop {
-            if definitions.is_paused(&subject) {
-                tokio::select! {
-                    () = self.stop.cancelled() => return Settlement::Requeue,
-                    () = definitions.until_paused(&subject, false) => {}
-                }
+            if let Some(settlement) = self.give_back(document, &messages).await {
+                return settlement;
             }
             let Some(compiled) = self.registry.get(document) else {
                 return self.undefined(document, &messages).await;
@@ -153,6 +161,31 @@ impl Consumer {
                 return Settlement::Requeue;
             }
             attempt += 1;
+        }
+    }
+
+    /// Work of a document that stands still goes back to the ledger, where it waits as long as it takes: the documents
+    /// that share its queue go on, and no broker would keep it unsettled for so long. `None`: it does not stand still.
+    pub(super) async fn give_back(&self, document: &str, messages: &[Received]) -> Option<Settlement> {
+        let (street, subject) = (&self.publish.street, Subject::Document(document.to_owned()));
+        if !street.definitions.is_paused(&subject) {
+            return None;
+        }
+        // The database decides: else a message would go round between a sender that knows that the pause is over and us.
+        if let Err(error) = street.definitions.refresh(&street.store).await {
+            tracing::warn!(document, %error, "pauses cannot be read; going on with those known");
+        }
+        if !street.definitions.is_paused(&subject) {
+            return None;
+        }
+        let ids: Vec<i64> = messages.iter().map(|m| m.id).collect();
+        match ledger::give_back(&street.store, &ids).await {
+            Ok(()) => Some(Settlement::Ack),
+            Err(error) => {
+                tracing::warn!(document, %error, "work of a paused document cannot be given back to the ledger");
+                backoff::wait(RETRY.cap, &self.stop).await;
+                Some(Settlement::Requeue)
+            }
         }
     }
 
@@ -174,7 +207,7 @@ impl Consumer {
     }
 
     /// Finds the roots of all messages at once; what is too large for a transaction is cut instead.
-    async fn batch(&self, compiled: &Arc<Compiled>, messages: &[Received]) -> Result<(), PublishError> {
+    pub(super) async fn batch(&self, compiled: &Arc<Compiled>, messages: &[Received]) -> Result<(), PublishError> {
         let most = self.publish.street.settings.publisher_batch;
         let (changes, plain): (Vec<_>, Vec<_>) = messages
             .iter()
@@ -235,166 +268,6 @@ impl Consumer {
         snapshot.rollback().await?;
         Ok(roots)
     }
-
-    /// What an error asks for. A failing batch is run message by message, a failing message root by root; a root that
-    /// fails alone becomes a failure, and its neighbours have gone on.
-    async fn verdict(
-        &self,
-        compiled: &Arc<Compiled>,
-        messages: &[Received],
-        error: PublishError,
-        attempt: u32,
-    ) -> Result<Next, DbErr> {
-        let document = &compiled.definition.document;
-        let Some(fault) = error.fault() else {
-            self.look_again().await?;
-            return Ok(Next::Again);
-        };
-        match fault {
-            Fault::Retry if attempt < ATTEMPTS => Ok(Next::Again),
-            Fault::Down => {
-                tracing::warn!(document, %error, "database does not answer; waiting");
-                Ok(Next::Again)
-            }
-            Fault::Definition => {
-                self.stand_still(document, &error).await?;
-                Ok(Next::Again)
-            }
-            Fault::Retry | Fault::Item => self.alone(compiled, messages, error).await,
-        }
-    }
-
-    /// Loads the newest definitions (law 10).
-    async fn look_again(&self) -> Result<(), DbErr> {
-        let street = &self.publish.street;
-        street.definitions.refresh(&street.store).await?;
-        self.registry.refresh().await
-    }
-
-    async fn stand_still(&self, document: &str, error: &PublishError) -> Result<(), DbErr> {
-        let street = &self.publish.street;
-        let reason = format!(
-            "{}: the definition and the database do not fit; fix either, then `pubsync apply`",
-            chain(error)
-        );
-        tracing::error!(document, reason, "document paused");
-        let txn = street.store.begin().await?;
-        pause::set(
-            &txn,
-            &street.store,
-            &Subject::Document(document.to_owned()),
-            &reason,
-            None,
-        )
-        .await?;
-        let failure = NewFailure {
-            stage: Stage::Publish,
-            document: document.to_owned(),
-            root: None,
-            key: None,
-            target: None,
-            class: "definition".to_owned(),
-            error: reason,
-            payload: None,
-            revision: None,
-            changed_at: street.store.now().await?,
-        };
-        failure::record(&txn, &street.store, &[failure]).await?;
-        txn.commit().await?;
-        street.definitions.refresh(&street.store).await?;
-        Ok(())
-    }
-
-    async fn alone(
-        &self,
-        compiled: &Arc<Compiled>,
-        messages: &[Received],
-        error: PublishError,
-    ) -> Result<Next, DbErr> {
-        if let [message] = messages {
-            return self.bisect(compiled, message, &error).await;
-        }
-        let mut next = Next::Done;
-        for message in messages {
-            let Err(own) = self.batch(compiled, std::slice::from_ref(message)).await else {
-                continue;
-            };
-            if own.fault().is_none() {
-                self.look_again().await?;
-            }
-            // What no item is to blame for is met by the whole batch again; what is settled by then is a duplicate.
-            if own.fault() != Some(Fault::Item) || self.bisect(compiled, message, &own).await? == Next::Again
-            {
-                next = Next::Again;
-            }
-        }
-        Ok(next)
-    }
-
-    /// A failing message becomes messages of its parts; one that has no parts becomes a failure.
-    async fn bisect(
-        &self,
-        compiled: &Compiled,
-        message: &Received,
-        error: &PublishError,
-    ) -> Result<Next, DbErr> {
-        let single = matches!(&message.work, PublishWork::Roots(roots) if roots.len() <= 1);
-        if !single {
-            match self.publish.explode(compiled, message).await {
-                Ok(_) => return Ok(Next::Done),
-                Err(own) if own.fault() == Some(Fault::Item) => {}
-                Err(PublishError::Store(error)) => return Err(error),
-                Err(_) => return Ok(Next::Again),
-            }
-        }
-        self.give_up(compiled, message, &message.work, error).await?;
-        Ok(Next::Done)
-    }
-
-    /// The last part of a message: its ledger row ends as a failure, in one transaction.
-    async fn give_up(
-        &self,
-        compiled: &Compiled,
-        message: &Received,
-        work: &PublishWork,
-        error: &PublishError,
-    ) -> Result<(), DbErr> {
-        let store = &self.publish.street.store;
-        let (stage, root, payload) = match work {
-            PublishWork::Roots(roots) => (Stage::Publish, roots.first().cloned(), None),
-            other => {
-                let payload = serde_json::to_string(other).map_err(|e| DbErr::Json(e.to_string()))?;
-                (Stage::Affected, None, Some(payload))
-            }
-        };
-        metrics::publish_given_up(&compiled.definition.document, root.as_deref(), error);
-        let txn = store.begin().await?;
-        if !ledger::delete(&txn, store, &[message.id]).await?.is_empty() {
-            let failure = NewFailure {
-                stage,
-                document: compiled.definition.document.clone(),
-                root,
-                key: None,
-                target: None,
-                class: "build".to_owned(),
-                error: chain(error),
-                payload,
-                revision: None,
-                changed_at: message.changed_at,
-            };
-            failure::record(&txn, store, &[failure]).await?;
-            if let Some(run) = message.run {
-                run::count(&txn, store, run, 0, 0, 1).await?;
-            }
-        }
-        txn.commit().await
-    }
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Next {
-    Done,
-    Again,
 }
 
 fn job(messages: &[&Received], roots: Vec<String>) -> Job {
@@ -410,11 +283,13 @@ fn job(messages: &[&Received], roots: Vec<String>) -> Job {
         changed_at: messages.iter().map(|m| m.changed_at).min().unwrap_or_default(),
         run: first.and_then(|m| m.run),
         trace: first.and_then(|m| m.trace.clone()),
+        again: messages.iter().any(|m| m.attempt > 0),
     }
 }
 
 fn add(job: &mut Job, message: &Received, roots: &[String]) {
     job.ids.push(message.id);
+    job.again |= message.attempt > 0;
     job.changed_at = job.changed_at.min(message.changed_at);
     job.roots.extend_from_slice(roots);
 }
@@ -435,5 +310,8 @@ fn read(delivery: &Delivery, lane: Lane) -> Result<Received, String> {
         run: message.run,
         trace: delivery.trace.clone(),
         work: message.work,
+        attempt: message.attempt,
+        redelivered: delivery.redelivered,
+        deaths: 0,
     })
 }

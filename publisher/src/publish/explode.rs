@@ -4,7 +4,7 @@
 
 use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::names::Lane;
-use pubsync_schema::run;
+use pubsync_schema::{failure, run};
 use pubsync_schema::wire::{MAX_ITEMS, PublishWork};
 use sea_orm::DbErr;
 
@@ -80,7 +80,9 @@ impl Publish {
             txn.rollback().await?;
             return Ok(0);
         }
-        ledger::insert(&txn, store, &entries).await?;
+        failure::clear_work(&txn, store, &[message.id]).await?;
+        let ids = ledger::insert(&txn, store, &entries).await?;
+        self.mark(&txn, message, &ids).await?;
         if let (Some(run), false) = (message.run, matches!(message.work, PublishWork::Roots(_))) {
             run::count(&txn, store, run, roots.len() as i64, 0, 0).await?;
         }

@@ -6,6 +6,8 @@ pub(crate) mod difference;
 pub mod explode;
 mod queueing;
 mod remains;
+mod suspect;
+mod verdict;
 mod writing;
 
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use std::time::Instant;
 use pubsync_schema::fault::{Fault, classify};
 use pubsync_schema::mirror;
 use pubsync_schema::names::Lane;
-use pubsync_schema::{definition, dialect::Dialect, ledger};
+use pubsync_schema::{definition, dialect::Dialect, failure, ledger};
 use pubsync_synchronizer::direct::Direct;
 use pubsync_synchronizer::sender::Outbound;
 use pubsync_synchronizer::street::Street;
@@ -46,6 +48,8 @@ pub struct Job {
     pub changed_at: i64,
     pub run: Option<i64>,
     pub trace: Option<String>,
+    /// Some of it was sent before: perhaps it is the work of failures.
+    pub again: bool,
 }
 
 /// What a job came to.
@@ -146,6 +150,9 @@ impl Publish {
         if !job.ids.is_empty() && ledger::delete(&txn, store, &job.ids).await?.is_empty() {
             txn.rollback().await?;
             return Ok(None);
+        }
+        if job.again {
+            failure::clear_work(&txn, store, &job.ids).await?;
         }
         let number = compiled.definition.number;
         let locks = mirror::lock_roots(&txn, store, document, number, roots);

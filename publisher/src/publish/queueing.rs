@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::mirror::{self, Buried};
 use pubsync_schema::names::Lane;
+use pubsync_schema::pause::Subject;
 use pubsync_schema::shape::{Shape, SyncMode};
 use pubsync_schema::wire::{MAX_BYTES, MAX_ITEMS, PublishWork, SyncKey, SyncWork};
 use pubsync_schema::{failure, run};
@@ -139,6 +140,10 @@ pub async fn hand_over(publish: &Publish, handed: Handed) {
 }
 
 fn way(publish: &Publish, shape: &Shape, target: &str, queue: &str, job: &Job, messages: usize) -> Way {
+    let subject = Subject::Target(target.to_owned());
+    if publish.street.definitions.is_paused_by_hand(&subject) {
+        return Way::Wait;
+    }
     let mode = shape.sync.unwrap_or(publish.street.settings.sync);
     // Rebuilds take the queue also where sync is direct: it is the queue that keeps them from starving live edits.
     if mode == SyncMode::Direct && job.lane == Lane::Live && publish.direct.reaches(target) {
@@ -316,6 +321,7 @@ fn batch(compiled: &Compiled, job: &Job, target: &str, queue: String, id: i64, s
         force: false,
         changed_at: job.changed_at,
         run: job.run,
+        attempts: 0,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use pubsync_schema::failure::{self, NewFailure, Stage};
+use pubsync_schema::failure::{self, NewFailure, Prospect, Stage};
 use pubsync_schema::mirror::{self, Burial, Buried, Locked, Put};
 use pubsync_schema::run;
 use sea_orm::{DatabaseTransaction, DbErr};
@@ -199,6 +199,7 @@ impl Writing<'_> {
             payload: None,
             revision: None,
             changed_at: self.job.changed_at,
+            prospect: Prospect::Permanent,
         };
         let conflicts = difference.conflicting.iter().map(|conflict| {
             let (class, error) = conflict.tell();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pubsync_schema::failure::{NewFailure, Stage};
+use pubsync_schema::failure::{NewFailure, Prospect, Stage};
 use pubsync_schema::ledger::NewEntry;
 use pubsync_schema::names::{Lane, Names};
 use pubsync_schema::outbox::{OutboxKind, OutboxRow};
@@ -193,6 +193,7 @@ fn failure(row: &OutboxRow, document: &str, class: &str, error: String) -> NewFa
         payload: None,
         revision: None,
         changed_at: row.at,
+        prospect: Prospect::Never("no attempt can help before `pubsync apply`"),
     }
 }
 

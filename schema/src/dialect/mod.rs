@@ -114,6 +114,15 @@ impl Dialect {
         }
     }
 
+    /// As [`Self::for_update_skip_locked`], of the rows of one of the tables only.
+    #[must_use]
+    pub fn for_update_of_skip_locked(self, alias: &str) -> String {
+        match self {
+            Self::Postgres => format!(" FOR UPDATE OF {alias} SKIP LOCKED"),
+            Self::Sqlite => String::new(),
+        }
+    }
+
     /// Ends a SELECT that keeps others from changing its rows until commit.
     #[must_use]
     pub fn for_share(self) -> &'static str {

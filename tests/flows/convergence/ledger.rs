@@ -199,6 +199,9 @@ async fn received(scene: &Scene) -> Received {
         run: None,
         trace: None,
         work: serde_json::from_str(&text(1)).unwrap(),
+        attempt: 0,
+        redelivered: false,
+        deaths: 0,
     }
 }
 

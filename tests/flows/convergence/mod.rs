@@ -8,6 +8,7 @@
 //! the test fail.
 
 mod aliases;
+mod attempts;
 mod definitions;
 mod embedded;
 mod failures;

@@ -112,6 +112,7 @@ impl Search {
             }],
             force: false,
             changed_at: self.process().street.store.now().await.unwrap(),
+            attempts: 0,
             run: None,
         }
     }

@@ -175,7 +175,8 @@ async fn message(scene: &Scene) -> Batch {
         states: Vec::new(),
         force: true,
         changed_at: store.now().await.unwrap(),
-        run: None,
+        attempts: 0,
+            run: None,
     };
     let mut entry = resync::walk_entry(&batch, 1, &SyncWork::Orphans { cursor: None }).unwrap();
     entry.claimed = true;

@@ -103,6 +103,7 @@ impl Process {
             changed_at: self.street.store.now().await.expect("the time"),
             run: None,
             trace: None,
+            again: false,
         }
     }
 

@@ -1,0 +1,110 @@
+//! Failed work again: the sweeper queues what is due, a person what he has chosen. Both take the ordinary road.
+
+use pubsync_schema::definition::{self, Definition};
+use pubsync_schema::failure::{self, Failure, Filter, Stage};
+use pubsync_schema::ledger::{self, NewEntry};
+use pubsync_schema::names::{Lane, Names};
+use pubsync_schema::store::Store;
+use pubsync_schema::wire::{PublishWork, SyncKey, SyncWork};
+use sea_orm::{ConnectionTrait, DbErr};
+
+/// Failures that one transaction queues.
+const PAGE: u64 = 500;
+
+/// What was queued again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Retried {
+    pub queued: u64,
+    /// No worker can do anything about these: a broken trigger, a message that cannot be read.
+    pub not_retryable: u64,
+}
+
+/// Queues all failures that the filter names, at once, those given up too. The rows stay until the work succeeds.
+///
+/// # Errors
+/// Of the database.
+pub async fn now(store: &Store, filter: &Filter) -> Result<Retried, DbErr> {
+    let definitions = definition::all(&store.write, store).await?;
+    let find = |document: &str| definitions.iter().find(|d| d.document == document).cloned();
+    let (mut retried, mut after) = (Retried::default(), i64::MIN);
+    loop {
+        let txn = store.begin().await?;
+        let taken = failure::take(&txn, store, filter, after, PAGE).await?;
+        let queued = queue(&txn, store, &taken, find).await?;
+        txn.commit().await?;
+        retried.queued += queued;
+        retried.not_retryable += taken.len() as u64 - queued;
+        match taken.last() {
+            Some(last) => after = last.id,
+            None => return Ok(retried),
+        }
+    }
+}
+
+/// Queues the work of failures, and gives how many have some.
+///
+/// # Errors
+/// Of the database.
+pub async fn queue(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    failures: &[Failure],
+    definition: impl Fn(&str) -> Option<Definition>,
+) -> Result<u64, DbErr> {
+    let (mut entries, mut of) = (Vec::new(), Vec::new());
+    for failure in failures {
+        let Some(definition) = definition(&failure.document) else {
+            continue;
+        };
+        if let Some(entry) = again(&store.names, &definition, failure)? {
+            entries.push(entry);
+            of.push(failure.id);
+        }
+    }
+    if entries.is_empty() {
+        return Ok(0);
+    }
+    let ids = ledger::insert(txn, store, &entries).await?;
+    let work: Vec<(i64, i64)> = of.into_iter().zip(ids).collect();
+    failure::set_work(txn, store, &work).await?;
+    Ok(work.len() as u64)
+}
+
+/// The work that a failure stands for; `None` where no worker can do anything.
+fn again(names: &Names, definition: &Definition, failure: &Failure) -> Result<Option<NewEntry>, DbErr> {
+    let json = |e: serde_json::Error| DbErr::Json(e.to_string());
+    let group = &definition.shape.queue;
+    let (target, payload) = match (&failure.target, &failure.key, &failure.root, &failure.payload) {
+        (Some(target), Some(key), _, _) => {
+            let items = vec![SyncKey {
+                key: key.clone(),
+                revision: failure.revision.unwrap_or_default(),
+            }];
+            let work = SyncWork::Items { items, force: true };
+            (Some(target), serde_json::to_string(&work).map_err(json)?)
+        }
+        (None, _, Some(root), _) => {
+            let work = PublishWork::Roots(vec![root.clone()]);
+            (None, serde_json::to_string(&work).map_err(json)?)
+        }
+        (None, _, None, Some(payload)) if failure.stage == Stage::Affected.as_str() => (None, payload.clone()),
+        _ => return Ok(None),
+    };
+    Ok(Some(NewEntry {
+        queue: match target {
+            Some(target) => names.sync_queue(target, group, Lane::Bulk),
+            None => names.publish_queue(group, Lane::Bulk),
+        },
+        document: failure.document.clone(),
+        target: target.cloned(),
+        lane: Lane::Bulk,
+        payload,
+        items: 1,
+        definition: definition.number,
+        run: None,
+        changed_at: failure.first_at,
+        attempts: failure.attempts,
+        trace: None,
+        claimed: false,
+    }))
+}
