@@ -255,15 +255,19 @@ pub async fn take_due(
     paused: &[Subject],
 ) -> Result<Vec<Failure>, DbErr> {
     let (table, now, dialect) = (store.names.table("failure"), store.dialect().now(), store.dialect());
-    let sql = format!(
-        "UPDATE {table} SET next_attempt = {now} + {LONGEST_DELAY} WHERE id IN (SELECT f.id FROM {table} f \
+    let due = format!(
+        "SELECT f.id FROM {table} f \
          WHERE f.next_attempt <= {now} AND NOT EXISTS (SELECT 1 FROM {ledger} l WHERE l.id = f.work) \
          AND NOT EXISTS (SELECT 1 FROM {rows} WHERE p.c0 = f.target OR (f.target IS NULL AND p.c1 = f.document)) \
-         ORDER BY f.id LIMIT {limit}{lock}) RETURNING {columns}",
+         ORDER BY f.id LIMIT {limit}{lock}",
         ledger = store.names.table("ledger"),
         rows = dialect.rows(1, 2, "p"),
         lock = dialect.for_update_of_skip_locked("f"),
-        columns = found::COLUMNS,
+    );
+    let sql = format!(
+        "UPDATE {table} SET next_attempt = {now} + {LONGEST_DELAY} WHERE {} RETURNING {}",
+        dialect.is_picked("id", &due),
+        found::COLUMNS,
     );
     let rows = txn
         .query_all_raw(store.sql(sql, [paused_parameter(paused)]))

@@ -70,10 +70,8 @@ async fn assert_conflict(world: &World) {
     let output = world.pubsync_exits(5, &["wait", "--timeout", "60"]).await;
     assert_eq!(output.stderr, format!("pubsync: {told}\n"));
 
-    let output = world.pubsync(&["failures", "--json"]).await;
-    let failures: Value = serde_json::from_str(&output.stdout).expect("a list");
-    assert_eq!(failures.as_array().map(Vec::len), Some(1), "{failures}");
-    let failure = &failures[0];
+    let output = world.pubsync(&["failures", "ls", "--all", "--json"]).await;
+    let failure: Value = serde_json::from_str(&output.stdout).expect("one failure");
     assert_eq!(
         (
             &failure["stage"],
@@ -94,13 +92,11 @@ async fn assert_conflict(world: &World) {
                  template or the data";
     assert_eq!(failure["error"], error);
     let output = world.pubsync(&["failures"]).await;
-    assert_eq!(
-        output.stdout,
-        format!(
-            "publish brand brand:Alder → mirror [key conflict], {} attempts: {error}\n",
-            failure["attempts"]
-        )
-    );
+    let cause = "1 × publish brand [key conflict]: key \"…\" of root … is held by root #: two live roots make the same key; \
+                 change the key template or the data\n    oldest ";
+    assert!(output.stdout.starts_with(cause), "{}", output.stdout);
+    let shown = format!("; `pubsync failures show {}`\n", failure["id"]);
+    assert!(output.stdout.ends_with(&shown), "{}", output.stdout);
     let status = world.status().await;
     assert_eq!(
         (&status["in_sync"], &status["sentence"]),

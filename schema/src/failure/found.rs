@@ -160,12 +160,16 @@ pub async fn take(
 ) -> Result<Vec<Failure>, DbErr> {
     let (condition, mut values) = filter.condition(store, 2);
     values.insert(0, after.into());
+    let table = store.names.table("failure");
+    let page = format!(
+        "SELECT id FROM {table} WHERE id > $1 AND {condition} ORDER BY id LIMIT {limit}{}",
+        store.dialect().for_update(),
+    );
     let sql = format!(
         "UPDATE {table} SET permanent = 0, transient_since = NULL, given_up = NULL, next_attempt = {now} + {LONGEST_DELAY} \
-         WHERE id IN (SELECT id FROM {table} WHERE id > $1 AND {condition} ORDER BY id LIMIT {limit}{lock}) RETURNING {COLUMNS}",
-        table = store.names.table("failure"),
+         WHERE {picked} RETURNING {COLUMNS}",
         now = store.dialect().now(),
-        lock = store.dialect().for_update(),
+        picked = store.dialect().is_picked("id", &page),
     );
     let rows = txn.query_all_raw(store.sql(sql, values)).await?;
     let mut taken = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;

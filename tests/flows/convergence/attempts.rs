@@ -181,56 +181,78 @@ async fn changes_without_roots_count_their_attempts_too() {
     }
 }
 
-/// Neither work nor failures of what a person paused move, not even those that were out already; the pause of a worker on
-/// the same thing is another one.
+/// Neither work nor failures of what a person paused move, not even what was out already; the pause of a worker on the same
+/// thing is another one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_persons_pause_holds_everything_until_he_ends_it() {
-    for scene in both("by_hand").await {
-        let (process, document) = (&scene.process, Subject::Document("product".into()));
-        let (store, local) = (&process.street.store, Subject::Target("local".into()));
-        for subject in [&document, &local] {
-            scene.shop.script("UPDATE product SET name = name || '!'").await;
-            if *subject == local {
-                // Built, and on its way to the target.
-                process.relay().await;
-                let row = ledger_row(&scene).await;
-                process.publish.run(&process.compiled("product"), &process.job(&["1", "2"], &[row]).await).await.unwrap();
-            } else {
-                process.relay().await;
-            }
-            assert!(process.send().await > 0, "it is out");
-            failure::record(&store.write, store, &[refused(Prospect::Permanent)])
-                .await
-                .unwrap();
-            scene.failures_are_due().await;
-
-            pause::set_by_hand(&store.write, store, subject, "inventory").await.unwrap();
-            pause::set(&store.write, store, subject, "down", None).await.unwrap();
-            pause::end(&store.write, store, subject).await.unwrap();
-            let paused = pause::current(&store.write, store).await.unwrap();
-            assert_eq!(paused.len(), 1, "{paused:?}");
-            assert!(paused[0].by_hand && paused[0].reason == "inventory");
-            process.refresh().await;
-            let left = if *subject == local { 1 } else { 2 };
-            process.sweep().await;
-            process.drain_to(left - 1 + i64::from(*subject == local)).await;
-
-            pause::set(&store.write, store, subject, "down", None).await.unwrap();
-            assert!(pause::end_by_hand(&store.write, store, subject).await.unwrap());
-            let paused = pause::current(&store.write, store).await.unwrap();
-            assert!(paused.len() == 1 && !paused[0].by_hand, "{paused:?}");
-            pause::end(&store.write, store, subject).await.unwrap();
-            process.refresh().await;
-            scene.failures_are_due().await;
-            process.sweep().await;
-            process.drain().await;
-        }
-        assert_settled(&scene, ["old!!", "old!!"]).await;
+async fn a_paused_document_waits_in_the_ledger() {
+    for scene in both("by_hand_document").await {
+        scene.shop.script("UPDATE product SET name = 'new'").await;
+        scene.process.relay().await;
+        assert_eq!(scene.process.send().await, 1);
+        let unbuilt = NewFailure {
+            stage: Stage::Publish,
+            root: Some("1".into()),
+            key: None,
+            target: None,
+            ..refused(Prospect::Permanent)
+        };
+        stands_still(&scene, &Subject::Document("product".into()), unbuilt).await;
+        assert_settled(&scene, ["new", "new"]).await;
     }
 }
 
-async fn ledger_row(scene: &Scene) -> i64 {
-    scene.number(&format!("SELECT id FROM {}", scene.own("ledger"))).await
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_target_waits_in_the_ledger() {
+    for scene in both("by_hand_target").await {
+        let process = &scene.process;
+        scene.uncaptured("UPDATE product SET name = 'new'").await;
+        process.publish("product", &["1", "2"]).await;
+        assert_eq!(process.send().await, 1);
+        let target = Subject::Target("local".into());
+        stands_still(&scene, &target, refused(Prospect::Permanent)).await;
+        assert_settled(&scene, ["new", "new"]).await;
+    }
+}
+
+/// With one message out, which is about the subject, and this failure, which is too.
+async fn stands_still(scene: &Scene, subject: &Subject, failed: NewFailure) {
+    let (process, store) = (&scene.process, &scene.process.street.store);
+    failure::record(&store.write, store, &[failed]).await.unwrap();
+    scene.failures_are_due().await;
+    pause::set_by_hand(&store.write, store, subject, "inventory")
+        .await
+        .unwrap();
+    pause::set(&store.write, store, subject, "down", None).await.unwrap();
+    pause::end(&store.write, store, subject).await.unwrap();
+    let paused = pause::current(&store.write, store).await.unwrap();
+    assert_eq!(paused.len(), 1, "{paused:?}");
+    assert!(paused[0].by_hand && paused[0].reason == "inventory");
+    process.refresh().await;
+    process.sweep().await;
+    let waiting = format!(
+        "SELECT count(*) FROM {} WHERE claimed_at IS NULL AND attempts = 1",
+        scene.own("ledger")
+    );
+    process
+        .work_until("the return of the message", async || {
+            match scene.number(&waiting).await {
+                1 => Ok(()),
+                rows => Err(format!("{rows} rows wait")),
+            }
+        })
+        .await;
+    assert_eq!(scene.count("ledger").await, 1, "and nothing else was queued");
+    assert_eq!(process.send().await, 0, "nobody may send it");
+
+    pause::set(&store.write, store, subject, "down", None).await.unwrap();
+    assert!(pause::end_by_hand(&store.write, store, subject).await.unwrap());
+    assert!(!pause::end_by_hand(&store.write, store, subject).await.unwrap());
+    let paused = pause::current(&store.write, store).await.unwrap();
+    assert!(paused.len() == 1 && !paused[0].by_hand, "{paused:?}");
+    pause::end(&store.write, store, subject).await.unwrap();
+    process.refresh().await;
+    process.sweep().await;
+    process.drain().await;
 }
 
 /// Work that was begun and never ended has most likely killed its worker: it is cut into its roots, and a root that did so

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use pubsync_publisher::publish::consumer::Received;
-use pubsync_schema::{names::Lane, wire::PublishWork};
+use pubsync_schema::{ledger, names::Lane, wire::PublishWork};
+use tokio::time::timeout;
 
-use super::scene::{PRODUCT, Process, Scene};
+use super::scene::{MINUTE, PRODUCT, Process, Scene};
 use super::stop::{self, Gate};
 
 const THREE: &str =
@@ -257,4 +258,31 @@ async fn sent_again(scene: &Scene, process: &Process, name: &str) {
         ("product:c", &*other),
     ];
     scene.assert_settled("product", &expected).await;
+}
+
+/// PostgreSQL plans a claim with what it knew when the ledger's pages held nothing, and then joins by loops in loops: a
+/// claim that ran its parts anew for every row would not end within hours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_takes_each_row_once_whatever_the_plan() {
+    const ROWS: &str = "INSERT INTO pubsync.ledger (kind, queue, document, target, lane, payload, items, definition, changed_at) \
+         SELECT 'sync', 'sync.' || i % 3, 'product', 'local', 'live', '{}', 1, 1, 1 FROM generate_series(1, 4500) i;";
+    let scene = Scene::postgres("claim", &[PRODUCT], "").await;
+    scene
+        .shop
+        .script(&format!(
+            "ALTER TABLE pubsync.ledger SET (autovacuum_enabled = false); {ROWS} DELETE FROM pubsync.ledger;"
+        ))
+        .await;
+    scene.shop.script("ANALYZE pubsync.ledger").await;
+    scene.shop.script(ROWS).await;
+    let first = scene.number("SELECT min(id) FROM pubsync.ledger").await;
+    let mut claimed = Vec::new();
+    for taken in [500, 500, 200, 0] {
+        let claim = ledger::claim(&scene.process.street.store, 500, 400, &[]);
+        let entries = timeout(MINUTE, claim).await.expect("in time").unwrap();
+        assert_eq!(entries.len(), taken, "400 of each of three queues");
+        claimed.extend(entries.into_iter().map(|entry| entry.id - first));
+    }
+    claimed.sort_unstable();
+    assert!(claimed.into_iter().eq(0..1200), "the oldest");
 }

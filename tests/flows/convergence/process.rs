@@ -158,14 +158,22 @@ impl Process {
 
     /// Runs all workers until so many rows are left in outbox and ledger.
     pub async fn drain_to(&self, left: i64) {
-        let stop = CancellationToken::new();
-        let mut workers = self.workers(&stop);
-        eventually("the end of all work", 2 * MINUTE, async || {
-            while self.relay().await + self.send().await > 0 {}
+        self.work_until("the end of all work", async || {
             match ledger::moving(&self.street.store, &[]).await.expect("the ledger") {
                 rows if rows == left => Ok(()),
                 rows => Err(format!("{rows} rows in outbox and ledger")),
             }
+        })
+        .await;
+    }
+
+    /// Runs all workers until this is so.
+    pub async fn work_until(&self, what: &str, probe: impl AsyncFn() -> Result<(), String>) {
+        let stop = CancellationToken::new();
+        let mut workers = self.workers(&stop);
+        eventually(what, 2 * MINUTE, async || {
+            while self.relay().await + self.send().await > 0 {}
+            probe().await
         })
         .await;
         stop.cancel();
