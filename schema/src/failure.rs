@@ -149,7 +149,11 @@ fn delay(dialect: Dialect, attempts: &str) -> String {
             "least",
             "floor(random() * 251)::bigint",
         ),
-        Dialect::Sqlite => (format!("(1 << min({attempts}, 10))"), "min", "abs(random() % 251)"),
+        Dialect::Sqlite => (
+            format!("(1 << min({attempts}, 10))"),
+            "min",
+            "abs(random() % 251)",
+        ),
     };
     format!("{least}({FIRST_DELAY} * {exponent}, {LONGEST_DELAY}) * (1000 - {dice}) / 1000")
 }
@@ -254,7 +258,11 @@ pub async fn take_due(
     limit: u64,
     paused: &[Subject],
 ) -> Result<Vec<Failure>, DbErr> {
-    let (table, now, dialect) = (store.names.table("failure"), store.dialect().now(), store.dialect());
+    let (table, now, dialect) = (
+        store.names.table("failure"),
+        store.dialect().now(),
+        store.dialect(),
+    );
     let due = format!(
         "SELECT f.id FROM {table} f \
          WHERE f.next_attempt <= {now} AND NOT EXISTS (SELECT 1 FROM {ledger} l WHERE l.id = f.work) \

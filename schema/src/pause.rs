@@ -75,7 +75,14 @@ pub async fn set_by_hand(
     subject: &Subject,
     reason: &str,
 ) -> Result<(), DbErr> {
-    put(conn, store, format!("{BY_HAND}{}", subject.as_text()), reason, None).await
+    put(
+        conn,
+        store,
+        format!("{BY_HAND}{}", subject.as_text()),
+        reason,
+        None,
+    )
+    .await
 }
 
 async fn put(

@@ -241,7 +241,10 @@ async fn wait_until_up(
         if !pubsync_worker::backoff::wait(BACKOFF.delay(*attempt, seed), stop).await {
             return Err(Unsettled::Stopped(target.name().to_owned()));
         }
-        if street.definitions.is_paused_by_hand(&Subject::Target(target.name().to_owned())) {
+        if street
+            .definitions
+            .is_paused_by_hand(&Subject::Target(target.name().to_owned()))
+        {
             return Err(Unsettled::Paused(target.name().to_owned()));
         }
         match target.ping().await {

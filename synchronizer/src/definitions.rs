@@ -47,7 +47,9 @@ impl Definitions {
     #[must_use]
     pub fn is_paused_by_hand(&self, subject: &Subject) -> bool {
         let paused = self.paused.borrow();
-        paused.iter().any(|(paused, by_hand)| *by_hand && paused == subject)
+        paused
+            .iter()
+            .any(|(paused, by_hand)| *by_hand && paused == subject)
     }
 
     #[must_use]

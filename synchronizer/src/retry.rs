@@ -87,7 +87,9 @@ fn again(names: &Names, definition: &Definition, failure: &Failure) -> Result<Op
             let work = PublishWork::Roots(vec![root.clone()]);
             (None, serde_json::to_string(&work).map_err(json)?)
         }
-        (None, _, None, Some(payload)) if failure.stage == Stage::Affected.as_str() => (None, payload.clone()),
+        (None, _, None, Some(payload)) if failure.stage == Stage::Affected.as_str() => {
+            (None, payload.clone())
+        }
         _ => return Ok(None),
     };
     Ok(Some(NewEntry {

@@ -6,13 +6,16 @@
 mod beginning;
 mod chinook;
 mod convergence;
+mod deadly;
 mod demo;
 mod differential;
 mod direct;
 mod errors;
 mod examples;
+mod failing;
 mod fanout;
 mod planning;
+mod poison;
 mod random;
 mod schemas;
 mod shop;

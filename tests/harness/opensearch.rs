@@ -80,6 +80,13 @@ impl SearchIndexes {
         names(answer.as_deref())
     }
 
+    /// Changes the mapping of the indexes behind an alias, as an administrator would.
+    pub async fn put_mapping(&self, index: &str, mapping: &str) {
+        let path = format!("/{}{index}/_mapping", self.prefix);
+        let done = self.http.send(Method::PUT, &path, Some(mapping.to_owned())).await;
+        assert!(done.is_some(), "there is no {index}");
+    }
+
     /// Puts a document behind pubsync's back, visible at once.
     ///
     /// # Panics

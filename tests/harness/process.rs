@@ -173,6 +173,11 @@ impl Worker {
         peak
     }
 
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the state of a child").is_none()
+    }
+
     /// # Panics
     /// Where it ended by itself.
     pub fn assert_running(&mut self) {

@@ -230,16 +230,27 @@ fn everything(failure: &Failure, now: i64) -> String {
             .into_iter()
             .filter_map(|(name, value)| Some((name, value.clone()?))),
     );
-    lines.extend(failure.revision.map(|revision| ("revision", revision.to_string())));
+    lines.extend(
+        failure
+            .revision
+            .map(|revision| ("revision", revision.to_string())),
+    );
     lines.push(("error", failure.error.clone()));
     lines.push((
         "attempts",
-        format!("{}, {} with a permanent error", failure.attempts, failure.permanent),
+        format!(
+            "{}, {} with a permanent error",
+            failure.attempts, failure.permanent
+        ),
     ));
     lines.push(("changed", time(failure.changed_at)));
     lines.push(("first", time(failure.first_at)));
     lines.push(("last", time(failure.last_at)));
-    lines.extend(failure.transient_since.map(|at| ("only transient errors since", time(at))));
+    lines.extend(
+        failure
+            .transient_since
+            .map(|at| ("only transient errors since", time(at))),
+    );
     lines.push((
         "next",
         match (&failure.given_up, failure.next_attempt) {
@@ -325,7 +336,10 @@ fn consequence(group: &Group) -> String {
         }
         _ => "nothing is known to be stale; `pubsync verify` tells".to_owned(),
     };
-    format!("{count} × {stage} {document}{} [{class}]: {stays}", at(group.target.as_deref()))
+    format!(
+        "{count} × {stage} {document}{} [{class}]: {stays}",
+        at(group.target.as_deref())
+    )
 }
 
 #[cfg(test)]
@@ -364,8 +378,18 @@ mod tests {
     #[test]
     fn each_stage_says_what_stays_stale() {
         for (stage, class, target, told) in [
-            ("sync", "mapping", Some("search"), "`pubsync resync product --target search`"),
-            ("publish", "definition", None, "stays paused until `pubsync apply`"),
+            (
+                "sync",
+                "mapping",
+                Some("search"),
+                "`pubsync resync product --target search`",
+            ),
+            (
+                "publish",
+                "definition",
+                None,
+                "stays paused until `pubsync apply`",
+            ),
             ("publish", "build", None, "`pubsync publish product`"),
             ("affected", "build", None, "these changes are forgotten"),
             ("capture", "capture", None, "nothing is captured for product"),

@@ -69,7 +69,9 @@ fn known(kind: &str, asked: &[String], there: &BTreeSet<&str>) -> Result<(), Fai
 pub async fn pause(config: Config, arguments: PauseArgs, json: bool) -> Result<(), Fail> {
     let reason = arguments.reason.trim();
     if reason.is_empty() {
-        return Err(Fail::Usage("--reason: say why, for those who look at `pubsync status`".to_owned()));
+        return Err(Fail::Usage(
+            "--reason: say why, for those who look at `pubsync status`".to_owned(),
+        ));
     }
     let wired = wiring::wire(config, FEW).await?;
     let subjects = arguments.subjects.found(&wired).await?;
@@ -78,7 +80,10 @@ pub async fn pause(config: Config, arguments: PauseArgs, json: bool) -> Result<(
         pause::set_by_hand(&txn, &wired.store, subject, reason).await?;
     }
     txn.commit().await?;
-    tell(&wired.store, &subjects, json, |subject| format!("{subject} goes on")).await
+    tell(&wired.store, &subjects, json, |subject| {
+        format!("{subject} goes on")
+    })
+    .await
 }
 
 pub async fn unpause(config: Config, arguments: UnpauseArgs, json: bool) -> Result<(), Fail> {
@@ -90,7 +95,12 @@ pub async fn unpause(config: Config, arguments: UnpauseArgs, json: bool) -> Resu
         ended.push(pause::end_by_hand(&txn, &wired.store, subject).await?);
     }
     txn.commit().await?;
-    let of = |subject: &Subject| subjects.iter().position(|s| s == subject).is_some_and(|at| ended[at]);
+    let of = |subject: &Subject| {
+        subjects
+            .iter()
+            .position(|s| s == subject)
+            .is_some_and(|at| ended[at])
+    };
     tell(&wired.store, &subjects, json, |subject| match of(subject) {
         true => format!("{subject} goes on"),
         false => format!("{subject} was not paused by hand"),

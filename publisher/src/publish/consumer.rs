@@ -207,7 +207,11 @@ impl Consumer {
     }
 
     /// Finds the roots of all messages at once; what is too large for a transaction is cut instead.
-    pub(super) async fn batch(&self, compiled: &Arc<Compiled>, messages: &[Received]) -> Result<(), PublishError> {
+    pub(super) async fn batch(
+        &self,
+        compiled: &Arc<Compiled>,
+        messages: &[Received],
+    ) -> Result<(), PublishError> {
         let most = self.publish.street.settings.publisher_batch;
         let (changes, plain): (Vec<_>, Vec<_>) = messages
             .iter()

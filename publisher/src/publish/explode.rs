@@ -4,8 +4,8 @@
 
 use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::names::Lane;
-use pubsync_schema::{failure, run};
 use pubsync_schema::wire::{MAX_ITEMS, PublishWork};
+use pubsync_schema::{failure, run};
 use sea_orm::DbErr;
 
 use super::consumer::Received;

@@ -10,9 +10,9 @@ use pubsync_worker::broker::Settlement;
 use sea_orm::{DatabaseTransaction, DbErr};
 use tokio::sync::Mutex;
 
+use super::Publish;
 use super::consumer::{Consumer, RETRY, Received};
 use super::verdict::Blame;
-use super::Publish;
 
 /// Deaths after which work is a failure.
 const DEATHS: i64 = 3;

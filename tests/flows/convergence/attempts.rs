@@ -68,7 +68,12 @@ async fn after_twelve_permanent_errors_a_person_must_ask() {
         let wait = first.next_attempt.unwrap() - first.last_at;
         assert!((700_000..=1_100_000).contains(&wait), "{wait} µs");
 
-        edit(&scene, "failure", "permanent = 11, attempts = 11, next_attempt = 1").await;
+        edit(
+            &scene,
+            "failure",
+            "permanent = 11, attempts = 11, next_attempt = 1",
+        )
+        .await;
         scene.process.sweep().await;
         scene.process.drain().await;
         let last = only_failure(&scene).await;
@@ -143,7 +148,10 @@ async fn after_a_day_of_transient_errors_a_person_must_ask() {
             (None, Some("24 h of transient errors"))
         );
         let never = record(Prospect::Never("so")).await;
-        assert_eq!((never.next_attempt, never.given_up.as_deref()), (None, Some("so")));
+        assert_eq!(
+            (never.next_attempt, never.given_up.as_deref()),
+            (None, Some("so"))
+        );
 
         // What stood at the target all the time is there: it is no failure.
         retry::now(store, &Filter::default()).await.unwrap();
@@ -222,7 +230,9 @@ async fn stands_still(scene: &Scene, subject: &Subject, failed: NewFailure) {
     pause::set_by_hand(&store.write, store, subject, "inventory")
         .await
         .unwrap();
-    pause::set(&store.write, store, subject, "down", None).await.unwrap();
+    pause::set(&store.write, store, subject, "down", None)
+        .await
+        .unwrap();
     pause::end(&store.write, store, subject).await.unwrap();
     let paused = pause::current(&store.write, store).await.unwrap();
     assert_eq!(paused.len(), 1, "{paused:?}");
@@ -244,7 +254,9 @@ async fn stands_still(scene: &Scene, subject: &Subject, failed: NewFailure) {
     assert_eq!(scene.count("ledger").await, 1, "and nothing else was queued");
     assert_eq!(process.send().await, 0, "nobody may send it");
 
-    pause::set(&store.write, store, subject, "down", None).await.unwrap();
+    pause::set(&store.write, store, subject, "down", None)
+        .await
+        .unwrap();
     assert!(pause::end_by_hand(&store.write, store, subject).await.unwrap());
     assert!(!pause::end_by_hand(&store.write, store, subject).await.unwrap());
     let paused = pause::current(&store.write, store).await.unwrap();
@@ -284,7 +296,9 @@ async fn work_that_never_ended_runs_root_by_root_and_is_parked_at_last() {
             (Some("2"), "kills its worker", None)
         );
         assert!(
-            parked.error.starts_with("3 times a worker began this alone and died"),
+            parked
+                .error
+                .starts_with("3 times a worker began this alone and died"),
             "{}",
             parked.error
         );

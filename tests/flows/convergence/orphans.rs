@@ -176,7 +176,7 @@ async fn message(scene: &Scene) -> Batch {
         force: true,
         changed_at: store.now().await.unwrap(),
         attempts: 0,
-            run: None,
+        run: None,
     };
     let mut entry = resync::walk_entry(&batch, 1, &SyncWork::Orphans { cursor: None }).unwrap();
     entry.claimed = true;

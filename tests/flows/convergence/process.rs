@@ -158,28 +158,29 @@ impl Process {
 
     /// Runs all workers until so many rows are left in outbox and ledger.
     pub async fn drain_to(&self, left: i64) {
-        self.work_until("the end of all work", async || {
+        let stop = CancellationToken::new();
+        let workers = self.workers(&stop);
+        eventually("the end of all work", 2 * MINUTE, async || {
+            while self.relay().await + self.send().await > 0 {}
             match ledger::moving(&self.street.store, &[]).await.expect("the ledger") {
                 rows if rows == left => Ok(()),
                 rows => Err(format!("{rows} rows in outbox and ledger")),
             }
         })
         .await;
+        ended(stop, workers).await;
     }
 
     /// Runs all workers until this is so.
     pub async fn work_until(&self, what: &str, probe: impl AsyncFn() -> Result<(), String>) {
         let stop = CancellationToken::new();
-        let mut workers = self.workers(&stop);
+        let workers = self.workers(&stop);
         eventually(what, 2 * MINUTE, async || {
             while self.relay().await + self.send().await > 0 {}
             probe().await
         })
         .await;
-        stop.cancel();
-        while let Some(ended) = workers.join_next().await {
-            ended.expect("a worker");
-        }
+        ended(stop, workers).await;
     }
 
     fn workers(&self, stop: &CancellationToken) -> JoinSet<()> {
@@ -209,5 +210,12 @@ impl Process {
             }
         }
         workers
+    }
+}
+
+async fn ended(stop: CancellationToken, mut workers: JoinSet<()>) {
+    stop.cancel();
+    while let Some(ended) = workers.join_next().await {
+        ended.expect("a worker");
     }
 }
