@@ -91,7 +91,9 @@ impl From<HealthError> for Fail {
 
 impl From<TargetError> for Fail {
     fn from(error: TargetError) -> Self {
-        let (TargetError::Down { target, .. } | TargetError::Refused { target, .. }) = &error;
+        let (TargetError::Down { target, .. }
+        | TargetError::Busy { target, .. }
+        | TargetError::Refused { target, .. }) = &error;
         Self::unreachable(&chain(&error), &format!("targets.{target}"))
     }
 }

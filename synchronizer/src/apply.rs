@@ -52,6 +52,7 @@ pub async fn apply(
     let mut set = write_set(street, batch)?;
     let mut attempt = 0;
     loop {
+        let mut least = Duration::ZERO;
         match everywhere(target, &set, batch, stop).await {
             Ok(outcomes) => {
                 if attempt > 0 {
@@ -73,7 +74,13 @@ pub async fn apply(
                 }
                 // The target went away in between: once more, from the rows of now.
             }
-            Err(error) => note_down(street, &batch.target, &error).await?,
+            Err(error) => {
+                least = asked_for(&error);
+                note_down(street, &batch.target, &error).await?;
+            }
+        }
+        if !pubsync_worker::backoff::wait(least, stop).await {
+            return Err(Unsettled::Stopped(target.name().to_owned()));
         }
         wait_until_up(street, target, &mut attempt, stop).await?;
         batch.renew(street, |_| true).await?;
@@ -227,6 +234,18 @@ pub async fn note_down(street: &Street, name: &str, error: &TargetError) -> Resu
         Some(PAUSE),
     )
     .await
+}
+
+/// How long the target wants to be left alone; not longer than a pause stands without being renewed.
+fn asked_for(error: &TargetError) -> Duration {
+    match error {
+        TargetError::Busy {
+            after: Some(after), ..
+        } => (*after).min(Duration::from_secs(PAUSE as u64)),
+        TargetError::Busy { after: None, .. } | TargetError::Down { .. } | TargetError::Refused { .. } => {
+            Duration::ZERO
+        }
+    }
 }
 
 async fn wait_until_up(

@@ -4,6 +4,7 @@
 //! lower. So order of arrival, duplicates and stalled workers do not matter (law 3).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pubsync_schema::shape::Collection;
@@ -55,6 +56,14 @@ pub enum TargetError {
         target: String,
         address: String,
         reason: String,
+    },
+    /// It takes writes again after a while, which it may have named.
+    #[error("target {target} at {address}: {reason}")]
+    Busy {
+        target: String,
+        address: String,
+        reason: String,
+        after: Option<Duration>,
     },
     /// Login, permission, memory limit, read-only: needs a person, is probed all the same.
     #[error("target {target} at {address}: {reason}")]

@@ -231,8 +231,10 @@ impl Item {
             404 if kind == "index_not_found_exception" => Judged::NoIndex,
             // The delete of an absent id is remembered all the same.
             404 if delete => Judged::Outcome(Outcome::Applied),
-            429 | 500.. => Judged::Outcome(Outcome::Retry(text())),
+            // The disk is full, or a person has closed the index: 403, and 429 where the engine set the block itself.
+            _ if kind == "cluster_block_exception" => Judged::Refused(text()),
             401 | 403 => Judged::Refused(text()),
+            408 | 429 | 500.. => Judged::Outcome(Outcome::Retry(text())),
             413 => failed("too_large"),
             _ => failed(class(kind)),
         })
@@ -242,10 +244,15 @@ impl Item {
 /// The class of a failure, from the type of its error.
 pub fn class(kind: &str) -> &'static str {
     match kind {
-        "mapper_parsing_exception" | "strict_dynamic_mapping_exception" | "document_parsing_exception" => {
-            "mapping"
-        }
-        "illegal_argument_exception" | "action_request_validation_exception" => "argument",
+        "mapper_parsing_exception"
+        | "strict_dynamic_mapping_exception"
+        | "document_parsing_exception"
+        | "parsing_exception"
+        | "mapper_exception" => "mapping",
+        "illegal_argument_exception"
+        | "action_request_validation_exception"
+        | "max_bytes_length_exceeded_exception" => "argument",
+        "routing_missing_exception" => "routing",
         _ => "rejected",
     }
 }
@@ -270,16 +277,45 @@ mod tests {
             judged(r#"{"index":{"status":409,"error":{"type":"v"}}}"#),
             outcome(Outcome::Stale)
         );
-        for status in [429, 503] {
-            let item = format!(r#"{{"index":{{"status":{status},"error":{{"type":"busy"}}}}}}"#);
-            assert!(matches!(judged(&item), Judged::Outcome(Outcome::Retry(_))));
+        for (status, kind) in [
+            (408, "timeout"),
+            (429, "rejected_execution_exception"),
+            (429, "circuit_breaking_exception"),
+            (500, "i_o_exception"),
+            (503, "unavailable_shards_exception"),
+            (504, "process_cluster_event_timeout_exception"),
+        ] {
+            let item = format!(r#"{{"index":{{"status":{status},"error":{{"type":"{kind}"}}}}}}"#);
+            assert!(
+                matches!(judged(&item), Judged::Outcome(Outcome::Retry(_))),
+                "{item}"
+            );
         }
-        let block =
-            r#"{"index":{"status":403,"error":{"type":"cluster_block_exception","reason":"read-only"}}}"#;
-        assert_eq!(
-            judged(block),
-            Judged::Refused("cluster_block_exception: read-only".to_owned())
-        );
+        for status in [403, 429, 503] {
+            let kind = "cluster_block_exception";
+            let block = format!(
+                r#"{{"index":{{"status":{status},"error":{{"type":"{kind}","reason":"read-only"}}}}}}"#
+            );
+            assert_eq!(judged(&block), Judged::Refused(format!("{kind}: read-only")));
+        }
+        for status in [401, 403] {
+            let item =
+                format!(r#"{{"index":{{"status":{status},"error":{{"type":"security_exception"}}}}}}"#);
+            assert!(matches!(judged(&item), Judged::Refused(_)), "{item}");
+        }
+        for (status, kind, class) in [
+            (400, "strict_dynamic_mapping_exception", "mapping"),
+            (400, "document_parsing_exception", "mapping"),
+            (400, "illegal_argument_exception", "argument"),
+            (400, "routing_missing_exception", "routing"),
+            (400, "unheard_of", "rejected"),
+            (404, "resource_not_found_exception", "rejected"),
+            (413, "whatever", "too_large"),
+        ] {
+            let item = format!(r#"{{"index":{{"status":{status},"error":{{"type":"{kind}"}}}}}}"#);
+            let error = format!("{kind}: ");
+            assert_eq!(judged(&item), outcome(Outcome::Failed { class, error }), "{item}");
+        }
         let bad =
             r#"{"index":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"no date"}}}"#;
         let error = "mapper_parsing_exception: no date".to_owned();

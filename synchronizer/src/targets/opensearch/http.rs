@@ -111,6 +111,7 @@ impl Http {
             .await;
         let response = sent.map_err(|error| self.down(innermost(&error)))?;
         let status = response.status_code().as_u16();
+        let after = response.headers().get("retry-after").and_then(retry_after);
         let body = response
             .bytes()
             .await
@@ -118,7 +119,13 @@ impl Http {
         let reply = Reply { status, body };
         match status {
             401 | 403 => Err(self.refused(reply.reason())),
-            429 | 500.. => Err(self.down(reply.reason())),
+            429 => Err(TargetError::Busy {
+                target: self.target.clone(),
+                address: self.address.to_string(),
+                reason: reply.reason(),
+                after,
+            }),
+            500.. => Err(self.down(reply.reason())),
             _ => Ok(reply),
         }
     }
@@ -207,6 +214,11 @@ impl Cause {
     }
 }
 
+/// Seconds, as proxies and managed clusters write it; a date is not read.
+fn retry_after(value: &HeaderValue) -> Option<Duration> {
+    value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
 /// Whether the login was right and only the right is missing.
 pub fn is_forbidden(error: &TargetError) -> bool {
     matches!(error, TargetError::Refused { reason, .. } if reason.starts_with("403 "))
@@ -257,6 +269,13 @@ mod tests {
     fn logins_are_decoded() {
         assert_eq!(decoded("a%40b%zz%"), "a@b%zz%");
         assert_eq!(decoded("plain"), "plain");
+    }
+
+    #[test]
+    fn a_pause_is_read_in_seconds() {
+        let after = |text: &'static str| retry_after(&HeaderValue::from_static(text));
+        assert_eq!(after(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(after("Wed, 21 Oct 2026 07:28:00 GMT"), None);
     }
 
     #[test]
