@@ -48,14 +48,15 @@ pub async fn wire(config: Config, connections: u32) -> Result<Wired, Fail> {
 
 fn broker(config: &Config) -> Result<Arc<dyn Broker>, Fail> {
     Ok(match &config.broker {
-        config::Broker::Embedded => Arc::new(MemoryBroker::new(EMBEDDED_QUEUE)),
+        config::Broker::Embedded => Arc::new(MemoryBroker::with_max_body(EMBEDDED_QUEUE, config.max_message)),
         config::Broker::RabbitMq { url } => {
             let dead = if config.name == "pubsync" {
                 "dead".to_owned()
             } else {
                 format!("{}.dead", config.name)
             };
-            Arc::new(RabbitMq::new(url, &dead).map_err(|e| Fail::Configuration(e.to_string()))?)
+            let broker = RabbitMq::new(url, &dead).map_err(|e| Fail::Configuration(e.to_string()))?;
+            Arc::new(broker.with_max_body(config.max_message))
         }
     })
 }

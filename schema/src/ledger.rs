@@ -4,6 +4,8 @@
 //! A row is immutable but for where it stands: unclaimed → claimed (committed before it is sent) → sent → deleted by
 //! whoever made its effect durable. The sweeper takes claims back.
 
+mod begun;
+
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use crate::dialect::Dialect;
@@ -11,6 +13,8 @@ use crate::names::Lane;
 use crate::pause::{Subject, paused_parameter};
 use crate::store::{Store, numbers, rows_parameter, scalar};
 use crate::writeset::{self, WriteSet};
+
+pub use begun::{begin, not_begun, suspect};
 
 /// A message to be. Which of publish or sync it is, `target` tells.
 #[derive(Debug, Clone)]
@@ -205,47 +209,6 @@ pub async fn give_back(store: &Store, ids: &[i64]) -> Result<(), DbErr> {
     update(store, ids, set, []).await
 }
 
-/// Counts that work of this row is begun, before it is: whatever kills the worker is found by it. Gives how often it was
-/// begun and never ended, this time included; `None` where the row is gone, and without `again` where it was begun before.
-///
-/// # Errors
-/// Of the database.
-pub async fn begin(store: &Store, id: i64, again: bool) -> Result<Option<i64>, DbErr> {
-    let ledger = store.names.table("ledger");
-    let fresh = if again { "" } else { " AND begun = 0" };
-    let sql = format!("UPDATE {ledger} SET begun = begun + 1 WHERE id = $1{fresh} RETURNING begun");
-    let row = store.write.query_one_raw(store.sql(sql, [id.into()])).await?;
-    row.map(|row| row.try_get("", "begun")).transpose()
-}
-
-/// Takes one [`begin`] back: the worker lives.
-///
-/// # Errors
-/// Of the database.
-pub async fn not_begun(store: &Store, id: i64) -> Result<(), DbErr> {
-    update(store, &[id], "begun = begun - 1", []).await
-}
-
-/// Marks rows as parts of work that may have killed its worker: each of them is begun alone, as if this often before.
-///
-/// # Errors
-/// Of the database.
-pub async fn suspect(
-    txn: &impl ConnectionTrait,
-    store: &Store,
-    ids: &[i64],
-    begun: i64,
-) -> Result<(), DbErr> {
-    let sql = format!(
-        "UPDATE {} SET begun = $2, attempts = 1 WHERE {}",
-        store.names.table("ledger"),
-        store.dialect().is_among("id", 1)
-    );
-    let values = [numbers(store.dialect(), ids), begun.into()];
-    txn.execute_raw(store.sql(sql, values)).await?;
-    Ok(())
-}
-
 async fn update(
     store: &Store,
     ids: &[i64],
@@ -315,6 +278,17 @@ async fn delete_where(
     }
     let sql = format!("DELETE FROM {ledger} WHERE {these}{condition} RETURNING id");
     self::ids(conn.query_all_raw(store.sql(sql, values)).await?)
+}
+
+/// Takes one row away and gives what it asked for; `None` where it is gone.
+///
+/// # Errors
+/// Of the database.
+pub async fn take(txn: &impl ConnectionTrait, store: &Store, id: i64) -> Result<Option<Entry>, DbErr> {
+    let ledger = store.names.table("ledger");
+    let sql = format!("DELETE FROM {ledger} WHERE id = $1 RETURNING {COLUMNS}");
+    let row = txn.query_one_raw(store.sql(sql, [id.into()])).await?;
+    row.as_ref().map(entry).transpose()
 }
 
 /// Load per queue, for the sweeper, `status` and back-pressure.

@@ -3,6 +3,7 @@
 
 pub mod apply;
 pub mod clock;
+mod cut;
 pub mod definitions;
 pub mod direct;
 pub mod measure;

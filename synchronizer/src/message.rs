@@ -80,20 +80,61 @@ pub fn items(
     states: &[State],
     inline_limit: usize,
 ) -> Result<Vec<u8>, serde_json::Error> {
+    write(envelope, target, force, states, Some(inline_limit))
+}
+
+/// As [`items`], and of references only where it would be larger than so many bytes otherwise: the broker takes no more.
+/// What a tombstone tells is left out then.
+///
+/// # Errors
+/// As [`items`].
+pub fn items_within(
+    envelope: &Envelope<'_>,
+    target: &str,
+    force: bool,
+    states: &[State],
+    limits: Limits,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let message = write(envelope, target, force, states, Some(limits.inline))?;
+    if message.len() <= limits.message {
+        return Ok(message);
+    }
+    write(envelope, target, force, states, None)
+}
+
+/// In bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A larger body travels as a reference.
+    pub inline: usize,
+    /// A larger message is not taken by the broker.
+    pub message: usize,
+}
+
+/// `inline_limit`: `None` leaves out all that the mirror has too.
+fn write(
+    envelope: &Envelope<'_>,
+    target: &str,
+    force: bool,
+    states: &[State],
+    inline_limit: Option<usize>,
+) -> Result<Vec<u8>, serde_json::Error> {
     let mut room = MAX_BYTES;
     let mut list = Vec::with_capacity(states.len());
     for state in states {
         let size = state.body.as_ref().map_or(0, String::len);
         let body = match &state.body {
-            Some(body) if size <= inline_limit && (size <= room || list.is_empty()) => {
+            Some(body)
+                if inline_limit.is_some_and(|limit| size <= limit) && (size <= room || list.is_empty()) =>
+            {
                 room = room.saturating_sub(size);
                 Some(serde_json::from_str::<&RawValue>(body)?)
             }
             Some(_) => None,
-            // As large as its author wants it; it stands nowhere else.
+            // As large as its author wants it, unless no broker takes it.
             None => match &state.remains {
-                Some(remains) => Some(serde_json::from_str::<&RawValue>(remains)?),
-                None => None,
+                Some(remains) if inline_limit.is_some() => Some(serde_json::from_str::<&RawValue>(remains)?),
+                _ => None,
             },
         };
         let op = if state.body.is_some() {
@@ -138,7 +179,7 @@ pub struct Unmakeable {
 pub async fn compose(
     store: &Store,
     entries: Vec<Entry>,
-    inline_limit: impl Fn(&str) -> usize,
+    limits: impl Fn(&str) -> Limits,
     shows_aliases: impl Fn(&str, &str) -> bool,
 ) -> Result<(Vec<Outgoing>, Vec<Unmakeable>), DbErr> {
     let mut wanted: HashMap<&str, Vec<String>> = HashMap::new();
@@ -167,7 +208,7 @@ pub async fn compose(
             Some(Err(error)) => Err(error),
             Some(Ok(work)) => {
                 let aliases = shows_aliases(&entry.document, entry.target.as_deref().unwrap_or_default());
-                sync(&entry, work, &rows, aliases, inline_limit(&entry.document))
+                sync(&entry, work, &rows, aliases, limits(&entry.document))
             }
         };
         match made {
@@ -201,7 +242,7 @@ fn sync(
     work: SyncWork,
     rows: &HashMap<(String, String), mirror::Row>,
     aliases: bool,
-    limit: usize,
+    limits: Limits,
 ) -> Result<Vec<u8>, serde_json::Error> {
     let target = entry.target.as_deref().unwrap_or_default();
     match work {
@@ -210,7 +251,7 @@ fn sync(
                 .into_iter()
                 .map(|key| state_of_now(rows.get(&(entry.document.clone(), key.key.clone())), key, aliases))
                 .collect();
-            items(&envelope(entry), target, force, &states, limit)
+            items_within(&envelope(entry), target, force, &states, limits)
         }
         SyncWork::Resync { after, selection } => serde_json::to_vec(&message(
             &envelope(entry),

@@ -15,7 +15,8 @@ use sea_orm::DbErr;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::message::{self, Unmakeable};
+use crate::cut;
+use crate::message::{self, Limits, Unmakeable};
 use crate::street::Street;
 
 /// Messages sent and awaited together.
@@ -143,18 +144,9 @@ async fn send(street: &Street, window: &[Outgoing]) -> Result<(), SendError> {
     }
     ledger::unclaim(&street.store, &back).await?;
     for message in large {
-        too_large(street, message).await?;
+        cut::cut(street, message).await?;
     }
     Ok(())
-}
-
-async fn too_large(street: &Street, message: &Outgoing) -> Result<(), DbErr> {
-    let error = format!(
-        "message for {} has {} bytes, more than the broker takes; lower inline_limit or make the document smaller",
-        message.queue,
-        message.body.len()
-    );
-    give_up(street, message.id, "", Stage::Message, "size", &error, None).await
 }
 
 async fn give_up(
@@ -165,6 +157,7 @@ async fn give_up(
     class: &str,
     error: &str,
     payload: Option<String>,
+    changed_at: i64,
 ) -> Result<(), DbErr> {
     tracing::error!(id, document, class, error, "message given up");
     let txn = street.store.begin().await?;
@@ -179,7 +172,7 @@ async fn give_up(
             error: error.to_owned(),
             payload,
             revision: None,
-            changed_at: 0,
+            changed_at,
             prospect: Prospect::Never("no message can be made of it"),
         };
         failure::record(&txn, &street.store, &[failure]).await?;
@@ -203,7 +196,7 @@ pub async fn send_unclaimed(street: &Street) -> Result<usize, SendError> {
     if claimed == 0 {
         return Ok(0);
     }
-    let limits = |document: &str| inline_limit(street, document);
+    let limits = |document: &str| limits(street, document);
     let aliases = |document: &str, target: &str| street.definitions.shows_aliases(document, target);
     let (window, unmakeable) = message::compose(&street.store, entries, limits, aliases).await?;
     for Unmakeable { entry, error } in unmakeable {
@@ -215,6 +208,7 @@ pub async fn send_unclaimed(street: &Street) -> Result<usize, SendError> {
             "payload",
             &error,
             Some(entry.payload),
+            entry.changed_at,
         )
         .await?;
     }
@@ -222,12 +216,15 @@ pub async fn send_unclaimed(street: &Street) -> Result<usize, SendError> {
     Ok(claimed)
 }
 
-/// The largest body of this document that travels inside messages, in bytes.
+/// How large messages of this document may be, and bodies in them.
 #[must_use]
-pub fn inline_limit(street: &Street, document: &str) -> usize {
-    street
+pub fn limits(street: &Street, document: &str) -> Limits {
+    let own = street
         .definitions
         .get(document)
-        .and_then(|d| d.shape.inline_limit)
-        .unwrap_or(street.settings.inline_limit)
+        .and_then(|d| d.shape.inline_limit);
+    Limits {
+        inline: own.unwrap_or(street.settings.inline_limit),
+        message: street.broker.max_body(),
+    }
 }

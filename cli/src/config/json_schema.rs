@@ -47,6 +47,7 @@ pub fn json_schema() -> Json {
                 "description": "How writes reach targets where a document does not say: by queue (default), or directly from the publisher.",
                 "anyOf": [{ "enum": ["queue", "direct", null] }, { "type": "string", "pattern": r"\$\{" }],
             },
+            "max_message": number("Bytes. The largest message that the broker takes: RabbitMQ's max_message_size. Default 16777216.", 1),
             "inline_limit": number("Bytes. A larger body travels as a reference; 0: every body. Default 262144.", 0),
             "listen": {
                 "description": "Where `run` serves health and metrics, without login: 127.0.0.1:9464. Nowhere where left out.",

@@ -49,6 +49,9 @@ pub struct Config {
     /// Bytes. A larger body travels as a reference and is read from the mirror; 0: all of them. Default 262144.
     #[serde(default = "default_inline_limit", deserialize_with = "number::any")]
     pub inline_limit: usize,
+    /// Bytes. The largest message that the broker takes: RabbitMQ's `max_message_size`. Default 16777216.
+    #[serde(default = "default_max_message", deserialize_with = "number::positive")]
+    pub max_message: usize,
     /// Where `run` serves health and metrics, without login: `127.0.0.1:9464`, in a pod `0.0.0.0:9464`. Left out: nowhere.
     #[serde(
         default,
@@ -219,6 +222,10 @@ fn default_documents() -> PathBuf {
 
 fn default_sync() -> SyncMode {
     SyncMode::Queue
+}
+
+fn default_max_message() -> usize {
+    pubsync_worker::broker::MAX_BODY
 }
 
 fn default_inline_limit() -> usize {

@@ -380,6 +380,7 @@ targets:
             },
             "sync": "queue",
             "inline_limit": 262_144,
+            "max_message": 16_777_216,
             "relay": { "batch": 500, "resend_after": 60 },
             "publisher": { "concurrency": 4, "batch": 100 },
             "synchronizer": { "concurrency": 4 },

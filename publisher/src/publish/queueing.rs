@@ -11,7 +11,7 @@ use pubsync_schema::shape::{Shape, SyncMode};
 use pubsync_schema::wire::{MAX_BYTES, MAX_ITEMS, PublishWork, SyncKey, SyncWork};
 use pubsync_schema::{failure, run};
 use pubsync_synchronizer::message::{self, Envelope, State};
-use pubsync_synchronizer::sender::inline_limit;
+use pubsync_synchronizer::sender::limits;
 use pubsync_synchronizer::settle::Batch;
 use pubsync_worker::broker::Outgoing;
 use sea_orm::DbErr;
@@ -342,9 +342,9 @@ fn outgoing(
         changed_at: job.changed_at,
         run: job.run,
     };
-    let limit = inline_limit(&publish.street, document);
-    let body =
-        message::items(&envelope, target, false, states, limit).map_err(|e| DbErr::Json(e.to_string()))?;
+    let limits = limits(&publish.street, document);
+    let body = message::items_within(&envelope, target, false, states, limits)
+        .map_err(|e| DbErr::Json(e.to_string()))?;
     Ok(Outgoing {
         id,
         queue,

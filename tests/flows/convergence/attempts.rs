@@ -1,13 +1,15 @@
 //! How often failed work is tried again, when it is given up, and what ends the workers that try it.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pubsync_publisher::operate::rebuild;
 use pubsync_schema::failure::{self, Failure, Filter, NewFailure, Prospect, Stage};
 use pubsync_schema::pause::{self, Subject};
 use pubsync_synchronizer::retry;
+use pubsync_worker::broker::memory::MemoryBroker;
 
-use super::scene::{PRODUCT, Scene};
+use super::scene::{PRODUCT, Process, Scene};
 use super::stop;
 
 const TWO: &str = "INSERT INTO product VALUES (1, NULL, 'a', 'old'), (2, NULL, 'b', 'old');";
@@ -311,5 +313,68 @@ async fn work_that_never_ended_runs_root_by_root_and_is_parked_at_last() {
         retry::now(store, &Filter::default()).await.unwrap();
         scene.process.drain().await;
         assert_settled(&scene, ["newer", "newer"]).await;
+    }
+}
+
+const SIXTY_MORE: &str = "WITH RECURSIVE n (id) AS (SELECT 3 UNION ALL SELECT id + 1 FROM n WHERE id < 62)
+    INSERT INTO product SELECT id, NULL, 'sku' || id, 'old' FROM n;";
+
+/// A broker that takes no larger messages.
+fn narrow(scene: &Scene, bytes: usize) -> Process {
+    let broker = MemoryBroker::with_max_body(10_000, bytes);
+    scene.process.with_broker(Arc::new(broker))
+}
+
+/// What is larger than the broker takes is cut, its bodies stay behind, and what has no parts is a failure of its own, which
+/// a broker that takes more heals.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_does_not_take_is_cut_or_a_failure_of_its_own() {
+    for scene in both("size").await {
+        let store = &scene.process.street.store;
+        let narrow_one = narrow(&scene, 1_000);
+        scene.shop.script(SIXTY_MORE).await;
+        let long = "x".repeat(2_000);
+        scene
+            .shop
+            .script(&format!("UPDATE product SET name = '{long}' WHERE id = 1"))
+            .await;
+        narrow_one.drain().await;
+        assert_eq!(scene.failures().await, Vec::<[String; 4]>::new());
+        assert_eq!(scene.count("mirror_product").await, 62);
+        scene.assert_target_equals_mirror("product", "local").await;
+
+        let narrowest = narrow(&scene, 100);
+        scene
+            .shop
+            .script("UPDATE product SET name = 'new' WHERE id = 1")
+            .await;
+        narrowest.drain().await;
+        let unbuilt = only_failure(&scene).await;
+        assert_eq!(
+            (unbuilt.stage.as_str(), unbuilt.class.as_str()),
+            ("affected", "size")
+        );
+        assert!(
+            unbuilt
+                .error
+                .contains("more than the 100 that the broker takes: raise RabbitMQ's max_message_size"),
+            "{}",
+            unbuilt.error
+        );
+        assert_eq!(unbuilt.next_attempt, None);
+        assert_eq!(retry::now(store, &Filter::default()).await.unwrap().queued, 1);
+        narrow_one.drain().await;
+        assert_eq!(scene.failures().await, Vec::<[String; 4]>::new());
+
+        scene
+            .uncaptured("UPDATE product SET name = 'newer' WHERE id = 1")
+            .await;
+        narrowest.publish("product", &["1"]).await;
+        narrowest.drain().await;
+        assert_eq!(scene.failures().await, [["sync", "-", "product:a", "size"]]);
+        assert_eq!(retry::now(store, &Filter::default()).await.unwrap().queued, 1);
+        narrow_one.drain().await;
+        assert_eq!(scene.failures().await, Vec::<[String; 4]>::new());
+        scene.assert_target_equals_mirror("product", "local").await;
     }
 }

@@ -89,6 +89,15 @@ impl Process {
         Self::over(street, self.registry.clone())
     }
 
+    /// The same process on another broker.
+    pub fn with_broker(&self, broker: Arc<dyn Broker>) -> Self {
+        let street = Street {
+            broker,
+            ..self.street.clone()
+        };
+        Self::over(street, self.registry.clone())
+    }
+
     pub fn compiled(&self, document: &str) -> Arc<Compiled> {
         self.registry
             .get(document)

@@ -26,6 +26,7 @@ pub struct MemoryBroker(Arc<Inner>);
 struct Inner {
     epoch: String,
     capacity: usize,
+    max_body: usize,
     queues: Mutex<HashMap<String, Arc<Queue>>>,
     closed: CancellationToken,
 }
@@ -34,9 +35,15 @@ impl MemoryBroker {
     /// Makes an empty broker, with an epoch of its own. A queue holds at most `capacity_per_queue` messages and
     /// [`MAX_QUEUE_BYTES`], counting those that consumers have not settled yet.
     pub fn new(capacity_per_queue: usize) -> Self {
+        Self::with_max_body(capacity_per_queue, MAX_BODY)
+    }
+
+    /// As [`Self::new`], for payloads of at most so many bytes.
+    pub fn with_max_body(capacity_per_queue: usize, max_body: usize) -> Self {
         Self(Arc::new(Inner {
             epoch: new_epoch(),
             capacity: capacity_per_queue,
+            max_body,
             queues: Mutex::default(),
             closed: CancellationToken::new(),
         }))
@@ -63,6 +70,10 @@ fn new_epoch() -> String {
 impl Broker for MemoryBroker {
     fn epoch(&self) -> Option<&str> {
         Some(&self.0.epoch)
+    }
+
+    fn max_body(&self) -> usize {
+        self.0.max_body
     }
 
     async fn declare(&self, queues: &[String]) -> Result<(), BrokerError> {
@@ -138,7 +149,7 @@ impl Inner {
     }
 
     fn send(&self, message: &Outgoing) -> SendOutcome {
-        if message.body.len() > MAX_BODY {
+        if message.body.len() > self.max_body {
             return SendOutcome::TooLarge;
         }
         match self.queue(&message.queue) {

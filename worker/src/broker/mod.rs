@@ -21,15 +21,16 @@ pub struct Outgoing {
     pub id: i64,
     /// Queue it goes to, by the default exchange.
     pub queue: String,
-    /// Payload, at most [`MAX_BODY`] bytes.
+    /// Payload, at most [`Broker::max_body`] bytes.
     pub body: Vec<u8>,
     /// W3C trace context of the change that caused the message, carried as a header.
     pub trace: Option<String>,
 }
 
-/// Largest payload that is ever sent, in bytes. RabbitMQ 4 refuses messages over 16 MiB by closing the channel,
-/// so a larger one is reported as [`SendOutcome::TooLarge`] and never put on the wire.
-pub const MAX_BODY: usize = 8 * 1024 * 1024;
+/// Largest payload that is sent unless a broker is told otherwise, in bytes: what RabbitMQ 4 takes unless it is told
+/// otherwise. It refuses a larger one by closing the channel, with all its unconfirmed neighbours, and there is no way to
+/// ask for its limit; so a larger one is reported as [`SendOutcome::TooLarge`] and never put on the wire.
+pub const MAX_BODY: usize = 16 * 1024 * 1024;
 
 /// What became of one message of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub enum SendOutcome {
     Refused,
     /// No answer in time or the channel died: it may or may not be stored.
     Unknown,
-    /// Larger than [`MAX_BODY`]: not sent.
+    /// Larger than [`Broker::max_body`]: not sent.
     TooLarge,
 }
 
@@ -74,6 +75,9 @@ pub trait Broker: Send + Sync {
     /// Identity of a broker whose messages die with the process; `None` where messages survive it. Sent ledger rows
     /// that carry another epoch count as unsent.
     fn epoch(&self) -> Option<&str>;
+
+    /// Largest payload that it takes, in bytes.
+    fn max_body(&self) -> usize;
 
     /// Makes sure that durable queues of these names exist, with the arguments that pubsync needs. Idempotent.
     async fn declare(&self, queues: &[String]) -> Result<(), BrokerError>;

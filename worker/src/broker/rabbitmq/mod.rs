@@ -45,6 +45,14 @@ impl RabbitMq {
         Self::with_patience(url, dead, Patience::default())
     }
 
+    /// The same, for payloads of at most so many bytes instead of [`MAX_BODY`](super::MAX_BODY): what the broker's
+    /// `max_message_size` says.
+    #[must_use]
+    pub fn with_max_body(mut self, bytes: usize) -> Self {
+        self.publisher.max_body = bytes;
+        self
+    }
+
     fn with_patience(url: &str, dead: &str, patience: Patience) -> Result<Self, BrokerError> {
         let endpoint = Arc::new(Endpoint::parse(url)?);
         let publishing = Arc::new(Dial::new("pubsync/publish", endpoint.clone(), patience));
@@ -73,6 +81,10 @@ impl RabbitMq {
 impl Broker for RabbitMq {
     fn epoch(&self) -> Option<&str> {
         None
+    }
+
+    fn max_body(&self) -> usize {
+        self.publisher.max_body
     }
 
     async fn declare(&self, queues: &[String]) -> Result<(), BrokerError> {

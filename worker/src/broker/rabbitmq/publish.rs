@@ -27,6 +27,8 @@ const PERSISTENT: u8 = 2;
 pub(super) struct Publisher {
     dial: Arc<Dial>,
     channels: Pool<ConfirmChannels>,
+    /// Largest payload, in bytes.
+    pub(super) max_body: usize,
 }
 
 impl Publisher {
@@ -37,7 +39,11 @@ impl Publisher {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| dial.endpoint.configuration(error))?;
-        Ok(Self { dial, channels })
+        Ok(Self {
+            dial,
+            channels,
+            max_body: MAX_BODY,
+        })
     }
 
     /// See [`Broker::send`](super::Broker::send).
@@ -59,7 +65,7 @@ impl Publisher {
                 .map_err(|error| self.no_channel(error))?,
         );
         let deadline = Instant::now() + self.dial.patience.confirms;
-        let outcomes = publish(lease.channel(), batch, routes, deadline).await;
+        let outcomes = publish(lease.channel(), batch, routes, self.max_body, deadline).await;
         if outcomes.contains(&SendOutcome::Returned) {
             lease.link().declared().clear();
         }
@@ -95,10 +101,17 @@ async fn publish(
     channel: &Channel,
     batch: &[Outgoing],
     routes: Vec<ShortString>,
+    max_body: usize,
     deadline: Instant,
 ) -> Vec<SendOutcome> {
+    let unsent = |message: &Outgoing| match message.body.len() > max_body {
+        true => SendOutcome::TooLarge,
+        false => SendOutcome::Unknown,
+    };
     let mut outcomes: Vec<_> = batch.iter().map(unsent).collect();
-    let confirms = write(channel, batch, routes, deadline).await;
+    let messages = batch.iter().zip(routes).enumerate();
+    let fitting = messages.filter(|(_, (message, _))| message.body.len() <= max_body);
+    let confirms = write(channel, fitting, deadline).await;
     // A returned message rides on whichever confirm lapin handles next, so the ids of the whole batch are gathered
     // before any confirm is believed.
     let mut returned = Vec::new();
@@ -130,20 +143,16 @@ async fn publish(
 
 /// Puts the messages on the wire. Ends early at the deadline or with the channel: what has no confirm then may or
 /// may not have been written.
-async fn write(
+async fn write<'a>(
     channel: &Channel,
-    batch: &[Outgoing],
-    routes: Vec<ShortString>,
+    messages: impl Iterator<Item = (usize, (&'a Outgoing, ShortString))>,
     deadline: Instant,
 ) -> Vec<(usize, PublisherConfirm)> {
-    let mut unwritten = Vec::with_capacity(batch.len());
-    for (index, (message, route)) in batch.iter().zip(routes).enumerate() {
-        if !is_too_large(message) {
-            unwritten.push(write_one(channel, index, message, route));
-        }
-    }
+    let unwritten: Vec<_> = messages
+        .map(|(index, (message, route))| write_one(channel, index, message, route))
+        .collect();
+    let mut confirms = Vec::with_capacity(unwritten.len());
     let mut writing = stream::iter(unwritten).buffered(UNWRITTEN);
-    let mut confirms = Vec::with_capacity(batch.len());
     while let Ok(Some(Ok(written))) = timeout_at(deadline, writing.next()).await {
         confirms.push(written);
     }
@@ -180,18 +189,6 @@ fn properties(message: &Outgoing) -> BasicProperties {
 
 fn id(properties: &BasicProperties) -> Option<i64> {
     properties.message_id().as_ref()?.as_str().parse().ok()
-}
-
-fn unsent(message: &Outgoing) -> SendOutcome {
-    if is_too_large(message) {
-        SendOutcome::TooLarge
-    } else {
-        SendOutcome::Unknown
-    }
-}
-
-fn is_too_large(message: &Outgoing) -> bool {
-    message.body.len() > MAX_BODY
 }
 
 fn stored(confirmation: &Confirmation) -> SendOutcome {
