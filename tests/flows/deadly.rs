@@ -12,6 +12,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_fragile");
 const LONG: Duration = Duration::from_secs(120);
 
 const NOTES: &str = "
+    CREATE TABLE label (id integer PRIMARY KEY, name text);
     CREATE TABLE note (id integer PRIMARY KEY, text text NOT NULL);
     WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 400)
     INSERT INTO note SELECT id, 'old' FROM n;";
@@ -19,6 +20,10 @@ const NOTES: &str = "
 /// Workers die of one row and are started again, as any supervisor would; another row only panics.
 async fn killed(world: World) {
     world.script(NOTES).await;
+    world.document(
+        "label",
+        "document: label\nroot: label\nkey: \"label:{id}\"\nbody: { name: name }\n",
+    );
     let world = world.with_program(Path::new(PROGRAM));
     world.pubsync(&["apply", "--yes"]).await;
     world.pubsync(&["run", "--until-quiet"]).await;
