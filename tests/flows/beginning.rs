@@ -60,7 +60,7 @@ async fn nothing_is_overwritten() {
     world.write("in_the_way", "");
     world.write(
         "elsewhere.yaml",
-        "database: sqlite:source.db\nbroker: embedded\ndocuments: in_the_way/documents\n",
+        "database: sqlite:source.db\nbroker: embedded\ndocuments: in_the_way/documents\ntargets: { local: { kind: local, path: store.db } }\n",
     );
     let output = world.with_config("elsewhere.yaml", 2, &["init", "product"]).await;
     let told = "pubsync: cannot make the folder in_the_way/documents: Not a directory (os error 20)\n";

@@ -122,7 +122,7 @@ async fn documents_with_several_mistakes() {
         &[
             "documents/brand.yaml:2:7: no table \"brnd\"",
             "documents/broken.yaml:1:11: this is no YAML: unclosed bracket",
-            "documents/expression.yaml:4:18: the database refuses the expression: ",
+            "documents/expression.yaml:4:19: the database refuses the expression: ",
             "no such function: lowr",
             "documents/other.yaml:3:6: \"other\" and \"expression\" (documents/expression.yaml) could make the same key",
             "documents/product.yaml:3:1: unknown key \"kye\" in a document",

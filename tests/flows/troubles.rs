@@ -174,7 +174,7 @@ async fn a_column_dropped_under_a_live_trigger() {
     .await;
     assert_eq!(
         reason,
-        "table brand was changed under its trigger (UPDATE: table brand has no column logo): changes since then are not captured; \
+        "table brand was changed under its trigger (UPDATE: table public.brand has no column logo): changes since then are not captured; \
          adapt the document or the table, then `pubsync apply` (it rebuilds what was missed)"
     );
     let status = world.pubsync(&["status"]).await.stdout;
