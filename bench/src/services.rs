@@ -75,6 +75,7 @@ impl Services {
             targets,
             sync,
             inline_limit: 256 * 1024,
+            max_message: 16 * 1024 * 1024,
             relay: Default::default(),
             publisher: Default::default(),
             synchronizer: Default::default(),
