@@ -18,7 +18,9 @@ const NOTES: &str = "
     INSERT INTO note SELECT id, 'old' FROM n;";
 
 /// Workers die of one row and are started again, as any supervisor would; another row only panics.
-async fn killed(world: World) {
+///
+/// `dies`: the roles of the worker that dies; `stays`: those of another one beside it, which does not.
+async fn killed(world: World, dies: &[&str], stays: Option<&[&str]>) {
     world.script(NOTES).await;
     world.document(
         "label",
@@ -30,9 +32,10 @@ async fn killed(world: World) {
     world
         .script("UPDATE note SET text = CASE id WHEN 150 THEN 'kill' WHEN 77 THEN 'panic' ELSE 'new' END")
         .await;
-    let (worker, deaths) = (RefCell::new(Some(world.spawn(&["run"]))), Cell::new(0));
+    let beside = stays.map(|roles| world.spawn(roles));
+    let (worker, deaths) = (RefCell::new(Some(world.spawn(dies))), Cell::new(0));
     let parked = eventually("the failure of the row that kills", LONG, async || {
-        if restarted(&world, &worker) {
+        if restarted(&world, &worker, dies) {
             deaths.set(deaths.get() + 1);
             assert!(deaths.get() <= 8, "it kills on and on");
         }
@@ -66,15 +69,18 @@ async fn killed(world: World) {
     world.pubsync(&["verify"]).await;
     let worker = worker.into_inner().expect("a worker");
     worker.stop().await;
+    if let Some(beside) = beside {
+        beside.stop().await;
+    }
 }
 
 /// Starts the worker again where it has died, and says whether it had.
-fn restarted(world: &World, worker: &RefCell<Option<Worker>>) -> bool {
+fn restarted(world: &World, worker: &RefCell<Option<Worker>>, roles: &[&str]) -> bool {
     let mut worker = worker.borrow_mut();
     if worker.as_mut().is_some_and(Worker::is_running) {
         return false;
     }
-    *worker = Some(world.spawn(&["run"]));
+    *worker = Some(world.spawn(roles));
     true
 }
 
@@ -107,11 +113,17 @@ async fn texts(world: &World) -> Vec<(String, usize)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_kills_its_worker() {
-    killed(World::postgres("deadly").await).await;
+    let stays = ["run", "relay", "synchronizer"];
+    killed(
+        World::postgres("deadly").await,
+        &["run", "publisher"],
+        Some(&stays),
+    )
+    .await;
 }
 
 /// Here the messages die with the process.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_kills_its_worker_embedded() {
-    killed(World::embedded("deadly")).await;
+    killed(World::embedded("deadly"), &["run"], None).await;
 }
