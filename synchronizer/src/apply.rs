@@ -272,3 +272,21 @@ async fn wait_until_up(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_left_alone_as_long_as_it_asks_for_but_not_for_ever() {
+        let busy = |after: Option<u64>| TargetError::Busy {
+            target: String::new(),
+            address: String::new(),
+            reason: String::new(),
+            after: after.map(Duration::from_secs),
+        };
+        for (asked, left) in [(None, 0), (Some(7), 7), (Some(3_600), 15)] {
+            assert_eq!(asked_for(&busy(asked)), Duration::from_secs(left));
+        }
+    }
+}

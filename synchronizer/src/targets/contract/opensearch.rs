@@ -274,10 +274,14 @@ async fn too_much_is_halved_and_overload_is_waited_for() {
     )));
     assert_eq!(count.load(Ordering::Relaxed), 7);
 
-    let (host, _) = answering(|_| ("429 Too Many Requests", "{}")).await;
+    let (host, _) = answering(|_| ("429 Too Many Requests\r\nretry-after: 7", "{}")).await;
     let error = target(&format!("http://{host}"), "")
         .apply(&products(), &writes, Accept::Higher)
         .await
         .unwrap_err();
-    assert!(matches!(error, TargetError::Down { .. }), "{error:?}");
+    let asked = std::time::Duration::from_secs(7);
+    assert!(
+        matches!(error, TargetError::Busy { after: Some(after), .. } if after == asked),
+        "{error:?}"
+    );
 }
