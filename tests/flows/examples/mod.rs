@@ -7,6 +7,7 @@ mod commands;
 mod example;
 mod observed;
 mod size;
+mod statements;
 
 use pubsync_examples::{Set, Size};
 use pubsync_tests::Scratch;
