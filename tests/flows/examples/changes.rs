@@ -12,12 +12,15 @@ use pubsync_tests::naive::{ColumnKind, Row, Table};
 use super::{
     example::{About, Example},
     observed::{Changes, Documents, Mirror, expected_changes, new_revisions},
-    statements::{NEW_ID, copied, deleted, has_own_id, inserted, is_foreign, is_identity, is_row, number},
+    statements::{
+        NEW_ID, copied, deleted, has_own_id, inserted, is_foreign, is_identity, literal, number, update,
+    },
 };
 
 /// How many rows change at once, one attempt after the other, until some document changes: first one alone, because
 /// what it changes is its own; then ever more, because few show. All rows of a table have their turn.
 const AT_ONCE: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, usize::MAX];
+const ALL: [usize; 1] = [usize::MAX];
 /// How many of these attempts are made with rows that come and go.
 const ATTEMPTS: usize = 3;
 /// Rows that go for good, one after the other, until some document changes.
@@ -129,13 +132,9 @@ impl<'a> Run<'a> {
 
     /// Exactly those documents change that the evaluator sees change, and all are what it says. Gives their number.
     async fn look(&mut self, what: &str, about: About<'_>) -> usize {
-        let t1 = std::time::Instant::now();
         self.example.drain().await;
-        let t2 = std::time::Instant::now();
         let expected = self.example.expected(Some(&self.expected), about).await;
-        let t3 = std::time::Instant::now();
         let mirror = self.example.mirror(Some(&self.mirror)).await;
-        let t4 = std::time::Instant::now();
         self.example.assert_nothing_failed(what).await;
         let Changes {
             bodies: should,
@@ -156,25 +155,34 @@ impl<'a> Run<'a> {
         self.example
             .assert_equal(what, (&self.expected, &expected), &mirror);
         (self.expected, self.mirror) = (expected, mirror);
-        println!("T 0 {} {} {} {} {} | {}", (t2-t1).as_millis(), (t3-t2).as_millis(), (t4-t3).as_millis(), t4.elapsed().as_millis(), should.len(), what.chars().take(250).collect::<String>());
         should.len()
     }
 
     /// Another value for each column, but for those that are the row's identity.
     async fn columns(&mut self, table: &Table) {
         for place in (0..table.columns.len()).filter(|place| !is_identity(table, *place)) {
-            if self.column(table, place).await {
-                let name = format!("{}.{}", table.name, table.columns[place].name);
-                self.showed.insert(name);
+            let column = &table.columns[place];
+            let mut changed = Vec::new();
+            if self.column(table, place, &mut changed).await {
+                self.showed.insert(format!("{}.{}", table.name, column.name));
+            }
+            // What is off, or over, would hide what hangs on it from all changes to come.
+            if matches!(column.kind, ColumnKind::Boolean | ColumnKind::Timestamp) {
+                let back = |row: &Row| update(table, place, &literal(&row[place]), row);
+                let back = changed.iter().map(back).collect();
+                self.change_all(back, About::Table(&table.name)).await;
             }
         }
     }
 
-    /// Changes one column of more and more rows, until documents change.
-    async fn column(&mut self, table: &Table, place: usize) -> bool {
+    /// Changes one column of more and more rows, until documents change. `changed`: those rows, as they were.
+    async fn column(&mut self, table: &Table, place: usize, changed: &mut Vec<Row>) -> bool {
         let mut rows = self.shuffled(table);
-        for count in AT_ONCE {
-            let rows: Vec<Row> = rows.split_off(rows.len().saturating_sub(count));
+        let name = format!("{}.{}", table.name, table.columns[place].name);
+        let is_unused = unused(self.example.set).contains(name.as_str());
+        for count in if is_unused { &ALL } else { &AT_ONCE[..] } {
+            let rows: Vec<Row> = rows.split_off(rows.len().saturating_sub(*count));
+            changed.extend(rows.iter().cloned());
             let changes = rows.iter().map(|row| self.updates(table, place, row));
             let changes: Vec<Vec<Vec<String>>> = changes.collect();
             // A row may have several changes: null, and another value.
@@ -186,12 +194,7 @@ impl<'a> Run<'a> {
                 if statements.is_empty() {
                     break;
                 }
-                let about = About::Table(&table.name);
-                if self.change(&statements, about).await.1 > 0 {
-                    if table.columns[place].kind == ColumnKind::Boolean {
-                        // What is off hides what hangs on it from all changes to come.
-                        self.change(&statements, about).await;
-                    }
+                if self.change(&statements, About::Table(&table.name)).await.1 > 0 {
                     return true;
                 }
             }
@@ -201,8 +204,7 @@ impl<'a> Run<'a> {
 
     /// Statements that give a column of a row another value: each a change of its own, in several ways.
     fn updates(&mut self, table: &Table, place: usize, row: &Row) -> Vec<Vec<String>> {
-        let (column, is_row) = (&table.columns[place].name, is_row(table, row));
-        let update = |value| format!("UPDATE {} SET {column} = {value} WHERE {is_row}", table.sql);
+        let update = |value: String| update(table, place, &value, row);
         let changes = self.values(table, place, row).into_iter();
         changes
             .map(|values| values.into_iter().map(update).collect())
@@ -242,9 +244,13 @@ impl<'a> Run<'a> {
         let ids: Vec<u64> = ids.map(|(row, _)| number(table, row)).collect();
         let (first, second) = (|id| id + NEW_ID, |id| id + 2 * NEW_ID);
         let sql = &table.sql;
-        let moved = ids
-            .iter()
-            .map(|old| format!("UPDATE {sql} SET {id} = {} WHERE {id} = {}", second(old), first(old)));
+        let moved = ids.iter().map(|old| {
+            format!(
+                "UPDATE {sql} SET {id} = {} WHERE {id} = {}",
+                second(old),
+                first(old)
+            )
+        });
         count += self.change_all(moved.collect(), about).await;
         let deleted = ids
             .iter()
@@ -294,9 +300,9 @@ impl<'a> Run<'a> {
             ColumnKind::Boolean => vec![vec![format!("NOT {name}")]],
             ColumnKind::Integer => vec![vec![format!("coalesce({name}, 0) + {more}")]],
             ColumnKind::Numeric(_) => vec![vec![format!("coalesce({name}, 0) + 100.25")]],
-            ColumnKind::Timestamp => {
-                ["'2020-02-02 02:02:02'", "'2096-06-06 06:06:06'"].map(|time| vec![time.into()]).to_vec()
-            }
+            ColumnKind::Timestamp => ["'2020-02-02 02:02:02'", "'2096-06-06 06:06:06'"]
+                .map(|time| vec![time.into()])
+                .to_vec(),
             ColumnKind::Json => vec![vec![r#"'{"changed": [1, 2.50]}'"#.into()]],
             ColumnKind::Text => vec![vec![format!("coalesce({name}, '') || '~'")]],
             other => panic!("{}.{name}: no other value for {other:?}", table.name),

@@ -40,6 +40,16 @@ pub fn copied(table: &Table, row: &Row, unique: bool) -> String {
     )
 }
 
+/// Gives a column of a row this value, which is SQL.
+pub fn update(table: &Table, place: usize, value: &str, row: &Row) -> String {
+    let column = &table.columns[place].name;
+    format!(
+        "UPDATE {} SET {column} = {value} WHERE {}",
+        table.sql,
+        is_row(table, row)
+    )
+}
+
 pub fn deleted(table: &Table, row: &Row) -> String {
     format!("DELETE FROM {} WHERE {}", table.sql, is_row(table, row))
 }
@@ -63,13 +73,14 @@ pub fn number(table: &Table, row: &Row) -> u64 {
 }
 
 /// The condition that only this row meets.
-pub fn is_row(table: &Table, row: &Row) -> String {
+fn is_row(table: &Table, row: &Row) -> String {
     let column = |place: &usize| format!("{} = {}", table.columns[*place].name, literal(&row[*place]));
     let columns: Vec<String> = table.key.iter().map(column).collect();
     columns.join(" AND ")
 }
 
-fn literal(value: &Option<String>) -> String {
+/// As SQL writes it, whatever the column's type.
+pub fn literal(value: &Option<String>) -> String {
     match value {
         Some(text) => format!("'{}'", text.replace('\'', "''")),
         None => "NULL".to_owned(),

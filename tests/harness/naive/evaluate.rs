@@ -264,7 +264,10 @@ impl<'a> Naive<'a> {
             .map(Some)
             .ok_or_else(|| {
                 let column = &cell.table.columns[cell.column].name;
-                format!("{}.{column} holds {text:?}, which has no JSON form", cell.table.name)
+                format!(
+                    "{}.{column} holds {text:?}, which has no JSON form",
+                    cell.table.name
+                )
             })
     }
 

@@ -117,9 +117,7 @@ fn is_plain(text: &str) -> bool {
 /// The order of the database under a bytewise collation.
 pub fn compare(kind: &ColumnKind, a: &str, b: &str) -> Ordering {
     match kind {
-        ColumnKind::Integer | ColumnKind::Float | ColumnKind::Numeric(_)
-            if is_plain(a) && is_plain(b) =>
-        {
+        ColumnKind::Integer | ColumnKind::Float | ColumnKind::Numeric(_) if is_plain(a) && is_plain(b) => {
             a.len().cmp(&b.len()).then_with(|| a.cmp(b))
         }
         ColumnKind::Integer | ColumnKind::Float | ColumnKind::Numeric(_) => {
