@@ -14,6 +14,7 @@ mod examples;
 mod fanout;
 mod planning;
 mod random;
+mod removal;
 mod schemas;
 mod shop;
 mod shutdown;
