@@ -11,7 +11,7 @@ const TABLES: &str = "
     CREATE TABLE brand (id bigint PRIMARY KEY, name text NOT NULL);
     CREATE TABLE item (id bigint PRIMARY KEY, title text NOT NULL);
     INSERT INTO brand SELECT n, 'brand ' || n FROM generate_series(1, 3) AS n;
-    INSERT INTO item SELECT n, 'item ' || n FROM generate_series(1, 3000) AS n;";
+    INSERT INTO item SELECT n, 'item ' || n FROM generate_series(1, 1200) AS n;";
 const BRAND: &str = "document: brand\nroot: brand\nkey: \"brand:{id}\"\nbody: { name: name }\n";
 const ITEM: &str =
     "document: item\nroot: item\nkey: \"item:{id}\"\naliases: [\"title:{title}\"]\nbody: { title: title }\n";
@@ -52,7 +52,7 @@ async fn named(world: &World, part: &str) -> Vec<String> {
 }
 
 fn before() -> (BTreeMap<String, usize>, usize) {
-    let keys = [("brand", 3), ("item", 3000), ("title", 3000)];
+    let keys = [("brand", 3), ("item", 1200), ("title", 1200)];
     (keys.map(|(word, count)| (word.to_owned(), count)).into(), 2)
 }
 
@@ -66,7 +66,7 @@ async fn a_document_goes_with_all_that_it_left_while_workers_are_killed() {
     let world = shop("removal").await;
     undeclare(&world, "item");
     let plan = world.pubsync(&["plan"]).await.stdout;
-    let stays = "- item: declared no more\n! item: left behind: 6000 live keys at targets search, storage; its mirror; its queues\n    \
+    let stays = "- item: declared no more\n! item: left behind: 2400 live keys at targets search, storage; its mirror; its queues\n    \
                  stays; --remove item takes it away\n";
     assert!(plan.contains(stays), "{plan}");
     world.pubsync(&["apply", "--yes"]).await;
@@ -82,7 +82,7 @@ async fn a_document_goes_with_all_that_it_left_while_workers_are_killed() {
         .await
         .stdout;
     assert!(
-        plan.contains("! item: to take away: 6000 live keys") && plan.ends_with(", 1 to take away\n"),
+        plan.contains("! item: to take away: 2400 live keys") && plan.ends_with(", 1 to take away\n"),
         "{plan}"
     );
     let output = world
