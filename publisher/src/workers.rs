@@ -169,13 +169,13 @@ async fn keep(
             stays
         });
         for queue in wanted {
-            if !running.contains_key(&queue) {
+            running.entry(queue).or_insert_with_key(|queue| {
                 let stop = shutdown.taking().child_token();
                 for _ in 0..consumers {
-                    spawn(&queue, stop.clone());
+                    spawn(queue, stop.clone());
                 }
-                running.insert(queue, stop);
-            }
+                stop
+            });
         }
         let changed = async {
             tokio::select! {
