@@ -10,6 +10,7 @@ use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTraitSelf, Schema
 
 use crate::dialect::Dialect;
 use crate::names::Names;
+use crate::removal;
 use crate::store::Store;
 
 pub use documents::document_tables;
@@ -83,6 +84,7 @@ impl MigratorTraitSelf for Migrator {
         vec![
             Box::new(Initial { names: names() }),
             Box::new(Generations { names: names() }),
+            Box::new(Removals { names: names() }),
             Box::new(Attempts { names: names() }),
         ]
     }
@@ -158,14 +160,34 @@ impl MigrationTrait for Generations {
     }
 }
 
-/// Version 3: what tells when a failure is given up, and how often work was begun that may kill its worker.
+/// Version 3: documents that are declared no more.
+struct Removals {
+    names: Names,
+}
+
+impl MigrationName for Removals {
+    fn name(&self) -> &'static str {
+        "m0003_removals"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Removals {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = removal::create(&self.names);
+        manager.get_connection().execute_unprepared(&sql).await?;
+        Ok(())
+    }
+}
+
+/// Version 4: what tells when a failure is given up, and how often work was begun that may kill its worker.
 struct Attempts {
     names: Names,
 }
 
 impl MigrationName for Attempts {
     fn name(&self) -> &'static str {
-        "m0003_attempts"
+        "m0004_attempts"
     }
 }
 

@@ -10,6 +10,7 @@ pub mod measure;
 pub mod message;
 pub mod moving;
 pub mod quiet;
+pub mod removing;
 pub mod resync;
 pub mod retry;
 pub mod sender;

@@ -6,6 +6,7 @@ use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::names::{Lane, Names};
 use pubsync_schema::store::Store;
 use pubsync_schema::wire::{PublishWork, SyncKey, SyncWork};
+use pubsync_schema::writeset::{self, WriteSet};
 use sea_orm::{ConnectionTrait, DbErr};
 
 /// Failures that one transaction queues.
@@ -25,12 +26,17 @@ pub struct Retried {
 /// Of the database.
 pub async fn now(store: &Store, filter: &Filter) -> Result<Retried, DbErr> {
     let definitions = definition::all(&store.write, store).await?;
-    let find = |document: &str| definitions.iter().find(|d| d.document == document).cloned();
+    let sets = writeset::all(&store.write, store).await?;
+    let of = |failure: &Failure| {
+        let definition = definitions.iter().find(|d| d.document == failure.document);
+        let target = failure.target.clone().unwrap_or_default();
+        road(definition, sets.get(&(failure.document.clone(), target)))
+    };
     let (mut retried, mut after) = (Retried::default(), i64::MIN);
     loop {
         let txn = store.begin().await?;
         let taken = failure::take(&txn, store, filter, after, PAGE).await?;
-        let queued = queue(&txn, store, &taken, find).await?;
+        let queued = queue(&txn, store, &taken, of).await?;
         txn.commit().await?;
         retried.queued += queued;
         retried.not_retryable += taken.len() as u64 - queued;
@@ -38,6 +44,30 @@ pub async fn now(store: &Store, filter: &Filter) -> Result<Retried, DbErr> {
             Some(last) => after = last.id,
             None => return Ok(retried),
         }
+    }
+}
+
+/// Where work of a document goes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Road {
+    /// The document's name, or the group that documents share.
+    queue: String,
+    /// Of the definition; 0: declared no more, and only deletes are under way.
+    number: i64,
+}
+
+/// By the definition; without one, what is being taken away from a target still goes there. `None`: nobody would do it.
+#[must_use]
+pub fn road(definition: Option<&Definition>, set: Option<&WriteSet>) -> Option<Road> {
+    match definition {
+        Some(definition) => Some(Road {
+            queue: definition.shape.queue.clone(),
+            number: definition.number,
+        }),
+        None => Some(Road {
+            queue: set?.emptying()?.to_owned(),
+            number: 0,
+        }),
     }
 }
 
@@ -49,14 +79,14 @@ pub async fn queue(
     txn: &impl ConnectionTrait,
     store: &Store,
     failures: &[Failure],
-    definition: impl Fn(&str) -> Option<Definition>,
+    road: impl Fn(&Failure) -> Option<Road>,
 ) -> Result<u64, DbErr> {
     let (mut entries, mut of) = (Vec::new(), Vec::new());
     for failure in failures {
-        let Some(definition) = definition(&failure.document) else {
+        let Some(road) = road(failure) else {
             continue;
         };
-        if let Some(entry) = again(&store.names, &definition, failure)? {
+        if let Some(entry) = again(&store.names, &road, failure)? {
             entries.push(entry);
             of.push(failure.id);
         }
@@ -71,9 +101,9 @@ pub async fn queue(
 }
 
 /// The work that a failure stands for; `None` where no worker can do anything.
-fn again(names: &Names, definition: &Definition, failure: &Failure) -> Result<Option<NewEntry>, DbErr> {
+fn again(names: &Names, road: &Road, failure: &Failure) -> Result<Option<NewEntry>, DbErr> {
     let json = |e: serde_json::Error| DbErr::Json(e.to_string());
-    let group = &definition.shape.queue;
+    let group = &road.queue;
     let (target, payload) = match (&failure.target, &failure.key, &failure.root, &failure.payload) {
         (Some(target), Some(key), _, _) => {
             let items = vec![SyncKey {
@@ -102,7 +132,7 @@ fn again(names: &Names, definition: &Definition, failure: &Failure) -> Result<Op
         lane: Lane::Bulk,
         payload,
         items: 1,
-        definition: definition.number,
+        definition: road.number,
         run: None,
         changed_at: failure.first_at,
         attempts: failure.attempts,

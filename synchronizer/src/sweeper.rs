@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pubsync_schema::failure;
+use pubsync_schema::failure::{self, Failure};
 use pubsync_schema::ledger::{self, Patience, QueueLoad};
 use pubsync_schema::pause::{self, Pause, Subject};
 use pubsync_schema::{lease, run};
@@ -93,9 +93,13 @@ async fn take_back(street: &Street, load: &QueueLoad) -> Result<(), DbErr> {
 async fn retry_failures(street: &Street, paused: &[Pause]) -> Result<(), DbErr> {
     let store = &street.store;
     let paused: Vec<Subject> = paused.iter().map(|pause| pause.subject.clone()).collect();
-    let definition = |document: &str| street.definitions.get(document);
+    let road = |failure: &Failure| {
+        let target = failure.target.as_deref();
+        let set = target.and_then(|target| street.definitions.write_set(&failure.document, target));
+        retry::road(street.definitions.get(&failure.document).as_ref(), set.as_ref())
+    };
     let txn = store.begin().await?;
     let due = failure::take_due(&txn, store, DUE, &paused).await?;
-    retry::queue(&txn, store, &due, definition).await?;
+    retry::queue(&txn, store, &due, road).await?;
     txn.commit().await
 }

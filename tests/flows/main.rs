@@ -18,6 +18,7 @@ mod messages;
 mod planning;
 mod poison;
 mod random;
+mod removal;
 mod schemas;
 mod shop;
 mod shutdown;
