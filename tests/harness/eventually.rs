@@ -24,3 +24,8 @@ where
         }
     }
 }
+
+/// What takes its time by itself, such as a delay on the wire. Not for waiting.
+pub(crate) async fn pause(length: Duration) {
+    tokio::time::sleep(length).await;
+}
