@@ -195,6 +195,8 @@ pub async fn unclaim(store: &Store, ids: &[i64]) -> Result<(), DbErr> {
     update(store, ids, "claimed_at = NULL, sent_at = NULL", []).await
 }
 
+/// Changes rows that nobody holds. Who holds one is about to settle it, and may take long: what is skipped for that is at
+/// worst sent twice, while waiting would hold up every other queue.
 async fn update(
     store: &Store,
     ids: &[i64],
@@ -204,10 +206,11 @@ async fn update(
     if ids.is_empty() {
         return Ok(());
     }
+    let (ledger, dialect) = (store.names.table("ledger"), store.dialect());
+    let free = dialect.among(&ledger, "id", "id", 1, dialect.for_update_skip_locked());
     let sql = format!(
-        "UPDATE {} SET {set} WHERE {}",
-        store.names.table("ledger"),
-        store.dialect().is_among("id", 1)
+        "UPDATE {ledger} SET {set} WHERE {}",
+        dialect.is_picked("id", &free)
     );
     let values: Vec<Value> = std::iter::once(numbers(store.dialect(), ids))
         .chain(more)
@@ -300,25 +303,33 @@ pub struct Patience {
     pub sent: i64,
 }
 
-/// Takes back claims of a queue that waited too long, or that another epoch of an in-process broker holds. Gives how many.
+/// Takes back claims of a queue that waited too long, or that another epoch of an in-process broker holds; not those that
+/// somebody settles at this moment. Gives how many.
 pub async fn take_back(
     store: &Store,
     queue: &str,
     patience: Patience,
     epoch: Option<&str>,
 ) -> Result<u64, DbErr> {
-    let now = store.dialect().now();
-    let sql = format!(
-        "UPDATE {ledger} SET claimed_at = NULL, sent_at = NULL, attempts = attempts + 1 WHERE queue = $1 AND claimed_at IS NOT NULL AND (\
+    let (ledger, dialect, now) = (
+        store.names.table("ledger"),
+        store.dialect(),
+        store.dialect().now(),
+    );
+    let waited = match dialect {
+        Dialect::Postgres => "least($3 * (1::bigint << least(attempts, 10)::int), greatest($3, 900000000))",
+        Dialect::Sqlite => "min($3 * (1 << min(attempts, 10)), max($3, 900000000))",
+    };
+    let lost = format!(
+        "SELECT id FROM {ledger} WHERE queue = $1 AND claimed_at IS NOT NULL AND (\
            (sent_at IS NULL AND claimed_at < {now} - $2) OR \
-           (sent_at IS NOT NULL AND sent_at < {now} - {sent}) OR \
-           (sent_at IS NOT NULL AND epoch IS NOT NULL AND epoch <> coalesce($4, '')))",
-        ledger = store.names.table("ledger"),
-        sent = match store.dialect() {
-            Dialect::Postgres =>
-                "least($3 * (1::bigint << least(attempts, 10)::int), greatest($3, 900000000))",
-            Dialect::Sqlite => "min($3 * (1 << min(attempts, 10)), max($3, 900000000))",
-        },
+           (sent_at IS NOT NULL AND sent_at < {now} - {waited}) OR \
+           (sent_at IS NOT NULL AND epoch IS NOT NULL AND epoch <> coalesce($4, ''))){lock}",
+        lock = dialect.for_update_skip_locked(),
+    );
+    let sql = format!(
+        "UPDATE {ledger} SET claimed_at = NULL, sent_at = NULL, attempts = attempts + 1 WHERE {}",
+        dialect.is_picked("id", &lost)
     );
     let values = [
         queue.into(),
@@ -348,6 +359,18 @@ pub async fn has_older(store: &Store, moment: i64) -> Result<bool, DbErr> {
         None => 0,
     };
     Ok(v != 0)
+}
+
+/// Whether work of the document for the target is open.
+///
+/// # Errors
+/// Of the database.
+pub async fn is_open(store: &Store, document: &str, target: &str) -> Result<bool, DbErr> {
+    let sql = format!(
+        "SELECT count(*) AS v FROM (SELECT 1 FROM {} WHERE document = $1 AND target = $2 LIMIT 1) o",
+        store.names.table("ledger")
+    );
+    Ok(scalar(&store.write, store.sql(sql, [document.into(), target.into()])).await? > 0)
 }
 
 /// Rows that still belong to these runs.

@@ -225,9 +225,17 @@ impl Worker {
 
     /// Asks it to end, and returns how it ended.
     pub async fn sigterm(mut self) -> ExitStatus {
+        self.ask_to_end();
+        self.ended(SHUTDOWN_DEADLINE).await
+    }
+
+    /// One SIGTERM.
+    ///
+    /// # Panics
+    /// Where it ended by itself.
+    pub fn ask_to_end(&mut self) {
         self.assert_running();
         self.signal("TERM");
-        self.ended(SHUTDOWN_DEADLINE).await
     }
 
     /// Waits for its end.

@@ -283,3 +283,36 @@ async fn a_claim_takes_each_row_once_whatever_the_plan() {
     claimed.sort_unstable();
     assert!(claimed.into_iter().eq(0..1200), "the oldest");
 }
+
+/// A worker settles a message in a long transaction. Who marks what is sent, and who takes lost messages back, passes that
+/// row by and does the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_settles_slowly_holds_nobody_up() {
+    let scene = Scene::postgres("slow", &[PRODUCT], THREE).await;
+    let (slow, other) = (
+        out(&scene, "UPDATE product SET name = 'ONE' WHERE id = 1").await,
+        out(&scene, "UPDATE product SET name = 'TWO' WHERE id = 2").await,
+    );
+    let mut worker = scene.shop.session().await;
+    worker
+        .execute(&format!("BEGIN; DELETE FROM pubsync.ledger WHERE id = {slow}"))
+        .await
+        .unwrap();
+
+    let store = &scene.process.street.store;
+    let both = [slow, other];
+    let marked = ledger::mark_sent(store, &both, Some("marked"));
+    timeout(MINUTE, marked).await.expect("in time").unwrap();
+    let count = "SELECT count(*) FROM pubsync.ledger WHERE epoch = 'marked'";
+    assert_eq!(scene.number(count).await, 1);
+    let patience = ledger::Patience { unsent: 0, sent: 0 };
+    let taken = ledger::take_back(store, "publish.product", patience, None);
+    assert_eq!(timeout(MINUTE, taken).await.expect("in time").unwrap(), 1);
+
+    worker.execute("COMMIT").await.unwrap();
+    assert_eq!(
+        scene.number("SELECT min(id) FROM pubsync.ledger").await,
+        other,
+        "the one is settled, the other sent again"
+    );
+}
