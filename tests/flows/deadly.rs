@@ -77,7 +77,7 @@ async fn killed(world: World, dies: &[&str], stays: Option<&[&str]>) {
 /// Starts the worker again where it has died, and says whether it had.
 fn restarted(world: &World, worker: &RefCell<Option<Worker>>, roles: &[&str]) -> bool {
     let mut worker = worker.borrow_mut();
-    if worker.as_mut().is_some_and(Worker::is_running) {
+    if worker.as_mut().is_some_and(|worker| worker.end().is_none()) {
         return false;
     }
     *worker = Some(world.spawn(roles));
