@@ -35,12 +35,14 @@ pub async fn now(store: &Store, filter: &Filter) -> Result<Retried, DbErr> {
     let (mut retried, mut after) = (Retried::default(), i64::MIN);
     loop {
         let txn = store.begin().await?;
-        let taken = failure::take(&txn, store, filter, after, PAGE).await?;
-        let queued = queue(&txn, store, &taken, of).await?;
+        let page = failure::list(&txn, store, filter, after, PAGE).await?;
+        let queued = queue(&txn, store, &page, of).await?;
+        // What no attempt can help goes on saying so.
+        failure::forgive(&txn, store, &queued).await?;
         txn.commit().await?;
-        retried.queued += queued;
-        retried.not_retryable += taken.len() as u64 - queued;
-        match taken.last() {
+        retried.queued += queued.len() as u64;
+        retried.not_retryable += (page.len() - queued.len()) as u64;
+        match page.last() {
             Some(last) => after = last.id,
             None => return Ok(retried),
         }
@@ -71,7 +73,7 @@ pub fn road(definition: Option<&Definition>, set: Option<&WriteSet>) -> Option<R
     }
 }
 
-/// Queues the work of failures, and gives how many have some.
+/// Queues the work of failures, and gives the ids of those that have some.
 ///
 /// # Errors
 /// Of the database.
@@ -80,7 +82,7 @@ pub async fn queue(
     store: &Store,
     failures: &[Failure],
     road: impl Fn(&Failure) -> Option<Road>,
-) -> Result<u64, DbErr> {
+) -> Result<Vec<i64>, DbErr> {
     let (mut entries, mut of) = (Vec::new(), Vec::new());
     for failure in failures {
         let Some(road) = road(failure) else {
@@ -92,12 +94,12 @@ pub async fn queue(
         }
     }
     if entries.is_empty() {
-        return Ok(0);
+        return Ok(of);
     }
     let ids = ledger::insert(txn, store, &entries).await?;
-    let work: Vec<(i64, i64)> = of.into_iter().zip(ids).collect();
+    let work: Vec<(i64, i64)> = of.iter().copied().zip(ids).collect();
     failure::set_work(txn, store, &work).await?;
-    Ok(work.len() as u64)
+    Ok(of)
 }
 
 /// The work that a failure stands for; `None` where no worker can do anything.

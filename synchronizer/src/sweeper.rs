@@ -100,6 +100,6 @@ async fn retry_failures(street: &Street, paused: &[Pause]) -> Result<(), DbErr> 
     };
     let txn = store.begin().await?;
     let due = failure::take_due(&txn, store, DUE, &paused).await?;
-    retry::queue(&txn, store, &due, road).await?;
+    let _queued = retry::queue(&txn, store, &due, road).await?;
     txn.commit().await
 }

@@ -146,35 +146,20 @@ pub async fn count(conn: &impl ConnectionTrait, store: &Store, filter: &Filter) 
     scalar(conn, store.sql(sql, values)).await
 }
 
-/// Takes a page of failures after this id to be tried again now, those given up too: what they came to until now no longer
-/// counts.
+/// What these came to until now no longer counts: they are tried again, now, because somebody asks for it.
 ///
 /// # Errors
 /// Of the database.
-pub async fn take(
-    txn: &impl ConnectionTrait,
-    store: &Store,
-    filter: &Filter,
-    after: i64,
-    limit: u64,
-) -> Result<Vec<Failure>, DbErr> {
-    let (condition, mut values) = filter.condition(store, 2);
-    values.insert(0, after.into());
-    let table = store.names.table("failure");
-    let page = format!(
-        "SELECT id FROM {table} WHERE id > $1 AND {condition} ORDER BY id LIMIT {limit}{}",
-        store.dialect().for_update(),
-    );
+pub async fn forgive(txn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> Result<(), DbErr> {
     let sql = format!(
-        "UPDATE {table} SET permanent = 0, transient_since = NULL, given_up = NULL, next_attempt = {now} + {LONGEST_DELAY} \
-         WHERE {picked} RETURNING {COLUMNS}",
-        now = store.dialect().now(),
-        picked = store.dialect().is_picked("id", &page),
+        "UPDATE {} SET permanent = 0, transient_since = NULL, given_up = NULL, next_attempt = {} + {LONGEST_DELAY} WHERE {}",
+        store.names.table("failure"),
+        store.dialect().now(),
+        store.dialect().is_among("id", 1),
     );
-    let rows = txn.query_all_raw(store.sql(sql, values)).await?;
-    let mut taken = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    taken.sort_unstable_by_key(|failure| failure.id);
-    Ok(taken)
+    txn.execute_raw(store.sql(sql, [numbers(store.dialect(), ids)]))
+        .await?;
+    Ok(())
 }
 
 /// Takes failures away. Gives how many.

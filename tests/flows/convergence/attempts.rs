@@ -90,6 +90,24 @@ async fn after_twelve_permanent_errors_a_person_must_ask() {
         let retried = retry::now(store, &Filter::default()).await.unwrap();
         assert_eq!((retried.queued, retried.not_retryable), (1, 0));
         scene.process.drain().await;
+        let hopeless = NewFailure {
+            stage: Stage::Message,
+            key: None,
+            target: None,
+            ..refused(Prospect::Never("unreadable"))
+        };
+        failure::record(&store.write, store, &[hopeless]).await.unwrap();
+        let of_messages = Filter {
+            class: Some("busy".into()),
+            ..Filter::default()
+        };
+        let retried = retry::now(store, &of_messages).await.unwrap();
+        assert_eq!((retried.queued, retried.not_retryable), (0, 1));
+        let still = failure::list(&store.write, store, &of_messages, i64::MIN, 10)
+            .await
+            .unwrap();
+        assert_eq!(still[0].given_up.as_deref(), Some("unreadable"));
+        failure::remove(&store.write, store, &of_messages).await.unwrap();
         let again = only_failure(&scene).await;
         assert_eq!((again.attempts, again.permanent, &again.given_up), (13, 1, &None));
         assert!(again.next_attempt.is_some());
