@@ -9,7 +9,7 @@ use crate::dialect::Dialect;
 use crate::pause::{Subject, paused_parameter};
 use crate::store::{Store, numbers, rows_parameter, texts};
 
-pub use found::{Failure, Filter, Group, count, forgive, get, groups, list, remove};
+pub use found::{Failure, Filter, Group, forgive, get, groups, list, remove};
 
 /// Where on the street it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use super::LONGEST_DELAY;
-use crate::store::{Store, numbers, scalar};
+use crate::store::{Store, numbers};
 
 /// A stored failure. Times are microseconds since 1970 by the database clock.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -131,19 +131,6 @@ pub async fn get(conn: &impl ConnectionTrait, store: &Store, id: i64) -> Result<
         ..Filter::default()
     };
     Ok(list(conn, store, &filter, i64::MIN, 1).await?.pop())
-}
-
-/// How many there are.
-///
-/// # Errors
-/// Of the database.
-pub async fn count(conn: &impl ConnectionTrait, store: &Store, filter: &Filter) -> Result<i64, DbErr> {
-    let (condition, values) = filter.condition(store, 1);
-    let sql = format!(
-        "SELECT count(*) AS v FROM {} WHERE {condition}",
-        store.names.table("failure")
-    );
-    scalar(conn, store.sql(sql, values)).await
 }
 
 /// What these came to until now no longer counts: they are tried again, now, because somebody asks for it.
