@@ -18,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 pub struct Definitions {
     current: Arc<watch::Sender<Arc<Vec<Definition>>>>,
     write_sets: Arc<watch::Sender<Arc<WriteSets>>>,
-    /// What stands still, and whether a person wants it.
-    paused: Arc<watch::Sender<Arc<Vec<(Subject, bool)>>>>,
+    paused: Arc<watch::Sender<Arc<Paused>>>,
 }
+
+/// What stands still, and whether a person wants it.
+type Paused = Vec<(Subject, bool)>;
 
 impl Definitions {
     /// Reads them for the first time.
@@ -175,7 +177,7 @@ impl Definitions {
     }
 }
 
-async fn paused(store: &Store) -> Result<Vec<(Subject, bool)>, DbErr> {
+async fn paused(store: &Store) -> Result<Paused, DbErr> {
     Ok(pause::current(&store.write, store)
         .await?
         .into_iter()

@@ -149,30 +149,28 @@ async fn send(street: &Street, window: &[Outgoing]) -> Result<(), SendError> {
     Ok(())
 }
 
-async fn give_up(
-    street: &Street,
-    id: i64,
-    document: &str,
-    stage: Stage,
-    class: &str,
-    error: &str,
-    payload: Option<String>,
-    changed_at: i64,
-) -> Result<(), DbErr> {
-    tracing::error!(id, document, class, error, "message given up");
+/// A row of which no message can be made ends as a failure that keeps it.
+async fn give_up(street: &Street, unmakeable: Unmakeable) -> Result<(), DbErr> {
+    let Unmakeable { entry, error } = unmakeable;
+    tracing::error!(
+        id = entry.id,
+        document = entry.document,
+        error,
+        "message given up"
+    );
     let txn = street.store.begin().await?;
-    if !ledger::delete(&txn, &street.store, &[id]).await?.is_empty() {
+    if !ledger::delete(&txn, &street.store, &[entry.id]).await?.is_empty() {
         let failure = NewFailure {
-            stage,
-            document: document.to_owned(),
+            stage: Stage::Message,
+            document: entry.document,
             root: None,
             key: None,
             target: None,
-            class: class.to_owned(),
-            error: error.to_owned(),
-            payload,
+            class: "payload".to_owned(),
+            error,
+            payload: Some(entry.payload),
             revision: None,
-            changed_at,
+            changed_at: entry.changed_at,
             prospect: Prospect::Never("no message can be made of it"),
         };
         failure::record(&txn, &street.store, &[failure]).await?;
@@ -199,18 +197,8 @@ pub async fn send_unclaimed(street: &Street) -> Result<usize, SendError> {
     let limits = |document: &str| limits(street, document);
     let aliases = |document: &str, target: &str| street.definitions.shows_aliases(document, target);
     let (window, unmakeable) = message::compose(&street.store, entries, limits, aliases).await?;
-    for Unmakeable { entry, error } in unmakeable {
-        give_up(
-            street,
-            entry.id,
-            &entry.document,
-            Stage::Message,
-            "payload",
-            &error,
-            Some(entry.payload),
-            entry.changed_at,
-        )
-        .await?;
+    for unmakeable in unmakeable {
+        give_up(street, unmakeable).await?;
     }
     send(street, &window).await?;
     Ok(claimed)
