@@ -23,7 +23,7 @@ const LISTINGS: [(&str, &str); 3] = [
 ];
 
 /// Everything that is left to do is done.
-async fn finish(process: &Process) {
+pub async fn finish(process: &Process) {
     eventually("the end of the removal", MINUTE, async || {
         process.refresh().await;
         process.drain().await;
