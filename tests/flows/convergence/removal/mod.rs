@@ -3,7 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use pubsync_publisher::operate::remains::{AtTarget, Fate};
-use pubsync_schema::{inventory, names::Lane, pause, writeset::Step};
+use pubsync_schema::{
+    failure::{self, NewFailure, Stage},
+    inventory,
+    names::Lane,
+    pause,
+    writeset::Step,
+};
 use pubsync_synchronizer::{apply, message::State, moving, settle::Batch, status};
 use pubsync_tests::eventually;
 use pubsync_worker::broker::memory::MemoryBroker;
@@ -321,30 +327,6 @@ async fn a_document_that_stayed_behind_is_sent_again() {
         .await;
 }
 
-/// Two documents share their queues: what one leaves goes, the queues stay.
-#[tokio::test(flavor = "multi_thread")]
-async fn queues_that_others_use_stay() {
-    let (product, listing) = (
-        format!("{PRODUCT}queue: shop\n"),
-        format!("{LISTING}queue: shop\n"),
-    );
-    let scene = Scene::postgres("sharedqueues", &[&product, &listing], DATA).await;
-    let process = &scene.process;
-    scene
-        .apply_removing(process, &[&product], &["listing"])
-        .await
-        .unwrap();
-    finish(process).await;
-    assert_gone(&scene, "listing").await;
-    assert_eq!(keys(&scene, "local").await, ["product:a", "product:b"]);
-    for queue in ["publish.shop", "sync.local.shop.bulk"] {
-        assert!(
-            process.street.broker.depth(queue).await.unwrap().is_some(),
-            "{queue}"
-        );
-    }
-}
-
 /// Nothing is dropped while somebody consumes: he would make the queue again. Nor before the clock has reached the newest
 /// revision: a document that is declared again begins with the clock.
 #[tokio::test(flavor = "multi_thread")]
@@ -402,6 +384,45 @@ async fn a_target_that_is_down_is_waited_for() {
     let subject = pause::Subject::Target("local".to_owned());
     assert!(moving::is_due(store, &[]).await.unwrap());
     assert!(!moving::is_due(store, &[subject]).await.unwrap());
+    finish(process).await;
+    assert_gone(&scene, "listing").await;
+}
+
+/// A key that the target does not delete is a failure, and tried again; the rest waits for it, and `run --until-quiet` does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_cannot_be_deleted_is_tried_again() {
+    let scene = Scene::postgres("undeletable", &[PRODUCT, LISTING], DATA).await;
+    let process = &scene.process;
+    let store = &process.street.store;
+    scene
+        .apply_removing(process, &[PRODUCT], &["listing"])
+        .await
+        .unwrap();
+    process.sweep().await;
+    process.refresh().await;
+    process.drain().await;
+    let failure = NewFailure {
+        stage: Stage::Sync,
+        document: "listing".to_owned(),
+        root: None,
+        key: Some("listing:1:de".to_owned()),
+        target: Some("local".to_owned()),
+        class: "refused".to_owned(),
+        error: "no".to_owned(),
+        payload: None,
+        revision: None,
+        changed_at: 1,
+    };
+    failure::record(&store.write, store, &[failure]).await.unwrap();
+    for _ in 0..3 {
+        process.sweep().await;
+    }
+    let emptying = step(&scene, "listing", "local").await;
+    assert!(matches!(emptying, Some(Step::Emptying { .. })), "{emptying:?}");
+    assert!(!moving::is_due(store, &[]).await.unwrap());
+    scene.failures_are_due().await;
+    process.sweep().await;
+    assert_eq!(scene.count("ledger").await, 1, "it is tried again");
     finish(process).await;
     assert_gone(&scene, "listing").await;
 }
