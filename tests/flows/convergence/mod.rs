@@ -11,6 +11,7 @@ mod aliases;
 mod definitions;
 mod embedded;
 mod failures;
+mod filters;
 mod handwritten;
 mod keys;
 mod ledger;

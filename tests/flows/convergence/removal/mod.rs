@@ -278,8 +278,8 @@ async fn declared_again(scene: Scene) {
             .await
             .unwrap();
         scene.process.drain().await;
+        // What he deletes has the very revision that he must put again.
         let mut batch = held_batch(&scene, "listing:1:de").await;
-        batch.force = true;
         apply_late(&late, &mut batch).await;
         finish(&scene.process).await;
         scene.assert_settled("listing", &LISTINGS[..2]).await;
