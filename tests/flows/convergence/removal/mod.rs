@@ -5,18 +5,17 @@ use std::{collections::BTreeMap, sync::Arc};
 use pubsync_publisher::operate::remains::{AtTarget, Fate};
 use pubsync_schema::{
     failure::{self, NewFailure, Stage},
-    inventory,
-    names::Lane,
-    pause,
+    inventory, pause,
     writeset::Step,
 };
-use pubsync_synchronizer::{apply, message::State, moving, settle::Batch, status};
+use pubsync_synchronizer::{moving, status};
 use pubsync_tests::eventually;
 use pubsync_worker::broker::memory::MemoryBroker;
-use tokio_util::sync::CancellationToken;
 
+use self::late::{apply_late, held_batch};
 use super::scene::{LISTING, MINUTE, PRODUCT, Process, Scene, connect};
 
+mod late;
 mod targets;
 
 const DATA: &str = "INSERT INTO product VALUES (1, NULL, 'a', 'one'), (2, NULL, 'b', 'two');
@@ -189,75 +188,6 @@ async fn a_removal_goes_on_after_kills_on_sqlite() {
     killed_all_the_time(Scene::sqlite("killedremoval", &[PRODUCT, LISTING], DATA).await).await;
 }
 
-/// A batch as a synchronizer read it before it stalled.
-async fn held_batch(scene: &Scene, key: &str) -> Batch {
-    Batch {
-        document: "listing".to_owned(),
-        target: "local".to_owned(),
-        queue: "sync.local.listing".to_owned(),
-        lane: Lane::Live,
-        ids: vec![1],
-        states: vec![State {
-            key: key.to_owned(),
-            revision: scene.revision("listing", key).await,
-            body: Some("{\"name\":\"past\"}".to_owned()),
-            remains: None,
-        }],
-        force: false,
-        changed_at: scene.process.street.store.now().await.unwrap(),
-        run: None,
-    }
-}
-
-async fn apply_late(process: &Process, batch: &mut Batch) {
-    let target = process.street.targets["local"].clone();
-    apply::apply(&process.street, &*target, batch, &CancellationToken::new())
-        .await
-        .unwrap();
-}
-
-/// A synchronizer stalled with a message in its hand. When it goes on nothing is left of the document, and the target has
-/// forgotten the delete.
-async fn a_stalled_synchronizer(scene: Scene) {
-    let late = scene.another_process().await;
-    let mut batch = held_batch(&scene, "listing:1:de").await;
-    scene
-        .apply_removing(&scene.process, &[PRODUCT], &["listing"])
-        .await
-        .unwrap();
-    finish(&scene.process).await;
-    assert_gone(&scene, "listing").await;
-    let forgotten = scene
-        .target("local")
-        .await
-        .execute("DELETE FROM document WHERE deleted")
-        .await;
-    assert_eq!(forgotten.unwrap(), 3, "tombstones");
-
-    apply_late(&late, &mut batch).await;
-    assert_eq!(keys(&scene, "local").await, ["product:a", "product:b"]);
-    // So does one that has heard of the removal, and then meets the message again.
-    let mut batch = Batch {
-        states: vec![State {
-            body: Some("{}".to_owned()),
-            ..batch.states[0].clone()
-        }],
-        ..batch
-    };
-    apply_late(&scene.process, &mut batch).await;
-    assert_eq!(keys(&scene, "local").await, ["product:a", "product:b"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stalled_synchronizer_brings_nothing_back_on_postgresql() {
-    a_stalled_synchronizer(Scene::postgres("stalled", &[PRODUCT, LISTING], DATA).await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stalled_synchronizer_brings_nothing_back_on_sqlite() {
-    a_stalled_synchronizer(Scene::sqlite("stalled", &[PRODUCT, LISTING], DATA).await).await;
-}
-
 /// Declared again at every point of its removal, by a definition that leaves a row out. Somebody who does not know it yet
 /// deletes what the new one has written.
 async fn declared_again(scene: Scene) {
@@ -284,6 +214,8 @@ async fn declared_again(scene: Scene) {
         finish(&scene.process).await;
         scene.assert_settled("listing", &LISTINGS[..2]).await;
         assert_eq!(step(&scene, "listing", "local").await, None);
+        let status = status::status(&scene.process.street.store).await.unwrap();
+        assert_eq!(status.removals, []);
 
         scene
             .apply_removing(&scene.process, &[PRODUCT, LISTING], &[])
