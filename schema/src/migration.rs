@@ -81,6 +81,7 @@ impl MigratorTraitSelf for Migrator {
         vec![
             Box::new(Initial { names: names() }),
             Box::new(Generations { names: names() }),
+            Box::new(Health { names: names() }),
         ]
     }
 
@@ -157,6 +158,40 @@ impl MigrationTrait for Generations {
         let table = self.names.table("target");
         let sql = format!("ALTER TABLE {table} ADD COLUMN generation bigint NOT NULL DEFAULT 0");
         manager.get_connection().execute_unprepared(&sql).await?;
+        Ok(())
+    }
+}
+
+/// What is known of each target itself, and what was applied to it between two marks.
+struct Health {
+    names: Names,
+}
+
+impl MigrationName for Health {
+    fn name(&self) -> &'static str {
+        "m0003_health"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Health {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let conn = manager.get_connection();
+        for (table, columns) in [
+            (
+                "health",
+                "target text NOT NULL PRIMARY KEY, opened bigint NOT NULL, low bigint, state text NOT NULL, \
+                 pending text NOT NULL, looked_at bigint, error text, lost_at bigint, loss text",
+            ),
+            (
+                "applied",
+                "target text NOT NULL, opened bigint NOT NULL, low bigint NOT NULL, PRIMARY KEY (target, opened)",
+            ),
+        ] {
+            let table = self.names.table(table);
+            conn.execute_unprepared(&format!("CREATE TABLE {table} ({columns})"))
+                .await?;
+        }
         Ok(())
     }
 }
@@ -362,6 +397,15 @@ pub async fn document_tables(
     .await?;
     conn.execute_unprepared(&format!("CREATE INDEX IF NOT EXISTS {index} ON {mirror} (root)"))
         .await?;
+    // For the purge, which looks for the oldest tombstones.
+    let gone = names.dialect().quote(&match names.dialect() {
+        Dialect::Postgres => format!("gone_{document}"),
+        Dialect::Sqlite => format!("{}_gone_{document}", names.name()),
+    });
+    conn.execute_unprepared(&format!(
+        "CREATE INDEX IF NOT EXISTS {gone} ON {mirror} (deleted_at) WHERE deleted_at IS NOT NULL"
+    ))
+    .await?;
     conn.execute_unprepared(&format!(
         "CREATE TABLE IF NOT EXISTS {root} (root text {bytewise} NOT NULL PRIMARY KEY, definition bigint NOT NULL, due bigint, \
          queued_at bigint)"

@@ -125,7 +125,7 @@ async fn damaged_targets_are_found_and_healed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_target_or_a_few_roots_are_resynchronized_alone() {
     let world = shop("narrow").await;
-    world.redis().lose_everything().await;
+    world.redis().lose_documents().await;
     let revision = world.mirror("brand").await["brand:1"].revision;
     world.search().take_away("brand", "brand:1", revision).await;
     let worker = world.spawn(&["run"]);

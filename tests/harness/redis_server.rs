@@ -3,12 +3,12 @@
 use std::{
     fs::File,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use crate::{RedisKeys, World, eventually};
+use crate::{RedisKeys, Scratch, World, eventually};
 
 const START: Duration = Duration::from_secs(20);
 
@@ -23,7 +23,16 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts on a free port, with its files in the world's folder.
     pub async fn start(world: &World) -> Self {
-        let folder = world.folder().join("redis");
+        Self::start_in(world.folder()).await
+    }
+
+    /// As [`Self::start`], for a test without a world.
+    pub async fn start_beside(shop: &Scratch) -> Self {
+        Self::start_in(shop.folder()).await
+    }
+
+    async fn start_in(folder: &Path) -> Self {
+        let folder = folder.join("redis");
         std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut server = Self {
             port: free_port(),
@@ -50,6 +59,13 @@ impl RedisServer {
         let mut process = self.process.take().expect("it runs");
         process.kill().expect("SIGKILL");
         process.wait().expect("the status of a killed child");
+    }
+
+    /// It loses all that it holds, and runs on.
+    pub async fn flush(&self) {
+        self.ask("FLUSHALL")
+            .await
+            .unwrap_or_else(|error| panic!("FLUSHALL: {error}"));
     }
 
     /// Writes its data to the file that the next start reads.

@@ -159,6 +159,7 @@ pub async fn resync(
                 since,
                 roots: selection.ids.clone(),
                 only: resyncing::only(shape, &selection.only).map_err(Fail::Usage)?,
+                ..Selection::default()
             };
             entries.push(resyncing::start(&txn, store, shape, definition.number, target, rows).await?);
         }

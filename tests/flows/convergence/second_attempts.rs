@@ -48,7 +48,7 @@ async fn law_9_a_message_that_is_old_or_was_sent_before() {
     let revision = scene.revision("product", "product:a").await;
     for (minutes, attempt) in [(16, 0), (0, 1)] {
         forget(&scene).await;
-        deliver(&scene, revision - 1, minutes, attempt).await;
+        deliver(&scene, QUEUE, revision - 1, minutes, attempt).await;
         scene.assert_settled("product", &[("product:a", one)]).await;
     }
 }
@@ -59,7 +59,7 @@ async fn law_9_a_message_without_a_row() {
     let scene = Scene::postgres("law9purged", &[PRODUCT], ONE).await;
     let revision = scene.revision("product", "product:a").await;
     scene.shop.script("DELETE FROM pubsync.mirror_product").await;
-    deliver(&scene, revision + 1, 0, 1).await;
+    deliver(&scene, QUEUE, revision + 1, 0, 1).await;
     scene.assert_settled("product", &[]).await;
     let held = "SELECT CAST(revision AS text), CAST(deleted AS text) FROM document";
     let held = scene.target("local").await.rows(held).await;
@@ -74,11 +74,11 @@ async fn forget(scene: &Scene) {
 }
 
 /// Puts a message with the past in it on the sync queue, with a ledger row, and waits until it is settled.
-async fn deliver(scene: &Scene, revision: i64, minutes: i64, attempt: i64) {
+pub async fn deliver(scene: &Scene, queue: &str, revision: i64, minutes: i64, attempt: i64) {
     let street = &scene.process.street;
     let changed_at = street.store.now().await.unwrap() - minutes * 60_000_000;
     let entry = NewEntry {
-        queue: QUEUE.to_owned(),
+        queue: queue.to_owned(),
         document: "product".to_owned(),
         target: Some("local".to_owned()),
         lane: Lane::Live,
@@ -110,7 +110,7 @@ async fn deliver(scene: &Scene, revision: i64, minutes: i64, attempt: i64) {
     let body = message::items(&envelope, "local", false, &[past], 1 << 20).unwrap();
     let message = Outgoing {
         id: ids[0],
-        queue: QUEUE.to_owned(),
+        queue: queue.to_owned(),
         body,
         trace: None,
     };
