@@ -105,7 +105,8 @@ async fn a_first_plan_names_everything_and_makes_nothing() {
                     .ends_with(&format!("{name}.yaml"))
             );
         }
-        world.pubsync_exits(1, &["plan", "--exit-code"]).await;
+        let output = world.pubsync_exits(1, &["plan", "--exit-code"]).await;
+        assert_eq!(output.stderr, "pubsync: `pubsync apply` would change this\n");
         assert_eq!(
             objects(&mut session, &world).await,
             Vec::<Vec<_>>::new(),

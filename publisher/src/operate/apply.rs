@@ -80,13 +80,15 @@ pub async fn check(
     let mut catalogue = catalogue::introspect(&store.read, store.dialect(), store.names.name()).await?;
     let statements = language::statements(files, &catalogue);
     catalogue::describe(&store.write, store.dialect(), &mut catalogue, statements).await?;
-    let documents = language::check(files, &catalogue, targets).map_err(ApplyError::Documents)?;
-    let problems = expressions::problems(&store.read, &store.names, &catalogue, &documents, files).await?;
+    let (right, mut problems) = language::check_each(files, &catalogue, targets);
+    problems.extend(expressions::problems(&store.read, &store.names, &catalogue, &right).await?);
     if problems.is_empty() {
-        Ok((catalogue, documents))
-    } else {
-        Err(ApplyError::Documents(problems))
+        let documents = right.into_iter().map(|(_, document)| document).collect();
+        return Ok((catalogue, documents));
     }
+    let file = |problem: &Problem| files.iter().position(|file| file.name == problem.file);
+    problems.sort_by_key(|problem| (file(problem), problem.line, problem.column));
+    Err(ApplyError::Documents(problems))
 }
 
 impl Apply<'_> {

@@ -237,7 +237,12 @@ async fn only_what_was_agreed_to_is_done() {
     scene.apply(&scene.process, &[PRODUCT, LISTING]).await;
     let runs = scene.count("run").await;
     let refused = apply.run_agreed(&shown).await;
-    assert!(matches!(refused, Err(ApplyError::Changed)), "{refused:?}");
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, ApplyError::Changed), "{refused:?}");
+    assert_eq!(
+        refused.to_string(),
+        "since the plan was made, something else has changed; nothing of it was applied. Run `pubsync apply` again"
+    );
     assert_eq!(scene.count("run").await, runs);
     assert_eq!(scene.count("definition").await, 2);
 

@@ -29,4 +29,5 @@ mod second_attempts;
 mod stop;
 mod two_definitions;
 mod unannounced;
+mod unreadable;
 mod windows;
