@@ -10,5 +10,6 @@ mod lines;
 mod moves;
 pub mod plan;
 pub mod rebuild;
+pub mod repair;
 pub mod verify;
 mod wanted;
