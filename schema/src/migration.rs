@@ -1,6 +1,8 @@
 //! pubsync's own tables, the same on every database. Migrations are additive; they run under a lock, before workers
 //! start.
 
+mod health;
+
 use async_trait::async_trait;
 use sea_orm::sea_query::{Alias, ColumnDef, DynIden, IntoIden, Table, TableCreateStatement};
 use sea_orm::{
@@ -81,7 +83,7 @@ impl MigratorTraitSelf for Migrator {
         vec![
             Box::new(Initial { names: names() }),
             Box::new(Generations { names: names() }),
-            Box::new(Health { names: names() }),
+            Box::new(health::Health { names: names() }),
         ]
     }
 
@@ -158,40 +160,6 @@ impl MigrationTrait for Generations {
         let table = self.names.table("target");
         let sql = format!("ALTER TABLE {table} ADD COLUMN generation bigint NOT NULL DEFAULT 0");
         manager.get_connection().execute_unprepared(&sql).await?;
-        Ok(())
-    }
-}
-
-/// What is known of each target itself, and what was applied to it between two marks.
-struct Health {
-    names: Names,
-}
-
-impl MigrationName for Health {
-    fn name(&self) -> &'static str {
-        "m0003_health"
-    }
-}
-
-#[async_trait]
-impl MigrationTrait for Health {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let conn = manager.get_connection();
-        for (table, columns) in [
-            (
-                "health",
-                "target text NOT NULL PRIMARY KEY, opened bigint NOT NULL, low bigint, state text NOT NULL, \
-                 pending text NOT NULL, looked_at bigint, error text, lost_at bigint, loss text",
-            ),
-            (
-                "applied",
-                "target text NOT NULL, opened bigint NOT NULL, low bigint NOT NULL, PRIMARY KEY (target, opened)",
-            ),
-        ] {
-            let table = self.names.table(table);
-            conn.execute_unprepared(&format!("CREATE TABLE {table} ({columns})"))
-                .await?;
-        }
         Ok(())
     }
 }
