@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::settle::{self, Batch, Tally};
 use crate::street::Street;
-use crate::target::{Accept, Outcome, Target, TargetError};
+use crate::target::{Accept, Held, Outcome, Target, TargetError};
 
 /// How long a pause that a worker writes lasts unless it is renewed, in seconds.
 const PAUSE: i64 = 15;
@@ -123,7 +123,10 @@ async fn again(
 
 /// Through an older set, indexes may have been made that are no more, and readers' aliases set on them.
 async fn undo(target: &dyn Target, older: &WriteSet, set: &WriteSet) -> Result<(), TargetError> {
-    let stands: Vec<Collection> = set.collections().cloned().collect();
+    let stands: Vec<Collection> = match set.removal {
+        Some(_) => Vec::new(),
+        None => set.collections().cloned().collect(),
+    };
     target.prepare(&stands).await?;
     for gone in older.collections() {
         if stands.iter().all(|collection| collection.number != gone.number) {
@@ -146,6 +149,12 @@ pub async fn everywhere(
 ) -> Result<Vec<Outcome>, ApplyError> {
     let mut worst: Option<Vec<Outcome>> = None;
     for collection in set.collections() {
+        // Where nothing is to stand, what was on its way is done when the whole is taken away; once more, for somebody
+        // may have made it again.
+        if set.removal.is_some() && target.discard(collection).await? {
+            worst.get_or_insert_with(|| vec![Outcome::Applied; batch.states.len()]);
+            continue;
+        }
         let outcomes = patiently(street, target, collection, batch, stop).await?;
         worst = Some(match worst {
             Some(known) => known
@@ -249,6 +258,9 @@ pub async fn refused(
         return Ok(Refused::default());
     }
     let keys: Vec<String> = places.iter().map(|&at| batch.states[at].key.clone()).collect();
+    if set.removal.is_some() {
+        return left_behind(target, set, batch, &places, keys).await;
+    }
     let store = &street.store;
     // First the target: what the mirror has afterwards is not older than what it had before.
     let held = target.highest(&set.serving, &keys).await?;
@@ -264,6 +276,29 @@ pub async fn refused(
         } else if held == *row && batch.states[place].revision == *row && !batch.force {
             refused.same.push(place);
         }
+    }
+    Ok(refused)
+}
+
+/// As [`refused`], where all is to end as deletes: the mirror may be gone already, and a target that is to hold nothing need
+/// not remember it at a higher revision; what is emptied already may belong to another document now.
+async fn left_behind(
+    target: &dyn Target,
+    set: &WriteSet,
+    batch: &Batch,
+    places: &[usize],
+    keys: Vec<String>,
+) -> Result<Refused, ApplyError> {
+    let mut refused = Refused::default();
+    if !batch.force || set.is_done() {
+        return Ok(refused);
+    }
+    let held = target.versions(&set.serving, &keys).await?;
+    for ((place, key), held) in places.iter().zip(keys).zip(held) {
+        let ahead = |held: &Held| !held.deleted && held.revision > batch.states[*place].revision;
+        refused
+            .ahead
+            .extend(held.filter(ahead).map(|held| (key, held.revision)));
     }
     Ok(refused)
 }

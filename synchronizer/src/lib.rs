@@ -10,6 +10,7 @@ pub mod message;
 pub mod moving;
 pub mod purge;
 pub mod quiet;
+pub mod removing;
 pub mod resync;
 pub mod sender;
 pub mod settle;

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use pubsync_schema::store::Store;
-use pubsync_schema::{definition, lease, ledger, mirror, run, writeset};
+use pubsync_schema::writeset::{self, Step, WriteSet};
+use pubsync_schema::{definition, lease, ledger, mirror, run};
 use sea_orm::DbErr;
 
 use crate::street::Street;
@@ -33,15 +34,21 @@ pub async fn once(street: &Street) -> Result<(), DbErr> {
             tracing::info!(document = definition.document, gone, "old tombstones purged");
         }
     }
-    // A new index is complete when its run has ended, so that one is still asked for.
     let sets = writeset::all(&store.read, store).await?;
-    let filling: Vec<i64> = sets
-        .values()
-        .filter_map(|set| Some(set.filling.as_ref()?.run))
-        .collect();
-    run::purge(store, now - micros(keep.runs), &filling, ROWS).await?;
+    let asked_for: Vec<i64> = sets.values().flat_map(awaited).collect();
+    run::purge(store, now - micros(keep.runs), &asked_for, ROWS).await?;
     definition::purge(store, now - micros(keep.definitions), ROWS).await?;
     Ok(())
+}
+
+/// Runs whose end something waits for: a new index, and one that is emptied.
+fn awaited(set: &WriteSet) -> impl Iterator<Item = i64> {
+    let emptying = match set.removal.as_ref().map(|removal| removal.step) {
+        Some(Step::Emptying { run }) => run,
+        _ => None,
+    };
+    let filling = set.filling.as_ref().map(|filling| filling.run);
+    filling.into_iter().chain(emptying)
 }
 
 /// A tombstone goes only when it is older than all that is open of its document: what comes late then meets no row, and

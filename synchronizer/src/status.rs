@@ -8,6 +8,9 @@ use pubsync_schema::store::Store;
 use pubsync_schema::{definition, mirror, outbox};
 use sea_orm::{ConnectionTrait, DbErr};
 
+use crate::moving::{self, Unready};
+use crate::removing::{self, Removal};
+
 /// Everything at a glance.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Status {
@@ -25,6 +28,10 @@ pub struct Status {
     pub documents: Vec<DocumentStatus>,
     /// Those that go on.
     pub runs: Vec<Run>,
+    /// Indexes that are filled, and do not serve yet.
+    pub indexes: Vec<Unready>,
+    /// What is being taken away.
+    pub removals: Vec<Removal>,
     /// Those that are looked at.
     pub targets: Vec<TargetStatus>,
 }
@@ -103,10 +110,14 @@ pub async fn status(store: &Store) -> Result<Status, DbErr> {
         .collect();
     let targets = target_statuses(store, now).await?;
     let failed: i64 = failures.iter().map(|f| f.count).sum();
-    let sentence = sentence(outbox_rows, ledger_rows, failed, &paused);
+    let removals = removing::under_way(store).await?;
+    let indexes = moving::unready(store).await?;
+    let mut why = reasons(outbox_rows, ledger_rows, failed, &paused);
+    why.extend(removals.iter().map(Removal::sentence));
+    why.extend(indexes.iter().filter_map(Unready::reason));
     Ok(Status {
-        in_sync: outbox_rows == 0 && ledger_rows == 0 && failed == 0 && paused.is_empty(),
-        sentence,
+        in_sync: why.is_empty(),
+        sentence: sentence(&why),
         outbox_rows,
         outbox_oldest_age_seconds: age(oldest.unwrap_or(0)),
         ledger_rows,
@@ -116,6 +127,8 @@ pub async fn status(store: &Store) -> Result<Status, DbErr> {
         paused,
         documents,
         runs,
+        indexes,
+        removals,
         targets,
     })
 }
@@ -133,7 +146,7 @@ async fn target_statuses(store: &Store, now: i64) -> Result<Vec<TargetStatus>, D
     Ok(health.into_iter().map(status).collect())
 }
 
-fn sentence(outbox: i64, ledger: i64, failed: i64, paused: &[Pause]) -> String {
+fn reasons(outbox: i64, ledger: i64, failed: i64, paused: &[Pause]) -> Vec<String> {
     let mut why = Vec::new();
     if outbox > 0 {
         why.push(format!("{outbox} captured changes wait for a relay"));
@@ -147,6 +160,10 @@ fn sentence(outbox: i64, ledger: i64, failed: i64, paused: &[Pause]) -> String {
     if !paused.is_empty() {
         why.push(format!("{} paused", paused.len()));
     }
+    why
+}
+
+fn sentence(why: &[String]) -> String {
     if why.is_empty() {
         "in sync: nothing waits, nothing failed".to_owned()
     } else {

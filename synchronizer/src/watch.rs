@@ -102,14 +102,14 @@ async fn look(street: &Street, target: &dyn Target) -> Result<(), LookError> {
     repair(street, target, look).await
 }
 
-/// The documents that go to a target, and where.
+/// The documents that go to a target, and where. What is being taken away from it is not looked after.
 fn write_sets(street: &Street, target: &dyn Target) -> Vec<(Definition, WriteSet)> {
     let definitions = street.definitions.current();
     let set = |definition: &Definition| {
         let set = street
             .definitions
             .write_set(&definition.document, target.name())?;
-        Some((definition.clone(), set))
+        set.removal.is_none().then(|| (definition.clone(), set))
     };
     definitions.iter().filter_map(set).collect()
 }

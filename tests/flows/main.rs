@@ -16,6 +16,7 @@ mod lost;
 mod messages;
 mod planning;
 mod random;
+mod removal;
 mod schemas;
 mod shop;
 mod shutdown;

@@ -24,6 +24,7 @@ mod moving;
 mod orphans;
 pub mod process;
 mod purged;
+mod removal;
 mod scene;
 mod second_attempts;
 mod stop;
