@@ -111,6 +111,10 @@ const SLEEPS: [(&str, &str); 12] = [
         "tests/harness/eventually.rs",
         "the only place of the tests where time passes",
     ),
+    (
+        "tests/torture/pace.rs",
+        "the pace of load and readers, and the length of faults",
+    ),
     ("worker/src/backoff.rs", "back-off, which a shutdown interrupts"),
 ];
 
