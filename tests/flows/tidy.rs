@@ -75,7 +75,7 @@ const CLIENTS_ELSEWHERE: [(&str, &str, &str); 2] = [
 const MOST_LINES: usize = 450;
 
 /// Where time may pass, and why.
-const SLEEPS: [(&str, &str); 12] = [
+const SLEEPS: [(&str, &str); 13] = [
     (
         "cli/src/command/operate.rs",
         "--wait looks at a run until it is done",
