@@ -2,6 +2,7 @@
 //! start.
 
 mod documents;
+mod health;
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Alias, ColumnDef, DynIden, IntoIden, Table, TableCreateStatement};
@@ -85,6 +86,7 @@ impl MigratorTraitSelf for Migrator {
             Box::new(Initial { names: names() }),
             Box::new(Generations { names: names() }),
             Box::new(Removals { names: names() }),
+            Box::new(health::Health { names: names() }),
             Box::new(Attempts { names: names() }),
         ]
     }
@@ -180,14 +182,14 @@ impl MigrationTrait for Removals {
     }
 }
 
-/// Version 4: what tells when a failure is given up, and how often work was begun that may kill its worker.
+/// Version 5: what tells when a failure is given up, and how often work was begun that may kill its worker.
 struct Attempts {
     names: Names,
 }
 
 impl MigrationName for Attempts {
     fn name(&self) -> &'static str {
-        "m0004_attempts"
+        "m0005_attempts"
     }
 }
 

@@ -14,6 +14,7 @@ mod errors;
 mod examples;
 mod failing;
 mod fanout;
+mod lost;
 mod messages;
 mod planning;
 mod poison;

@@ -31,6 +31,15 @@ pub async fn document_tables(
     .await?;
     conn.execute_unprepared(&format!("CREATE INDEX IF NOT EXISTS {index} ON {mirror} (root)"))
         .await?;
+    // For the purge, which looks for the oldest tombstones.
+    let gone = names.dialect().quote(&match names.dialect() {
+        Dialect::Postgres => format!("gone_{document}"),
+        Dialect::Sqlite => format!("{}_gone_{document}", names.name()),
+    });
+    conn.execute_unprepared(&format!(
+        "CREATE INDEX IF NOT EXISTS {gone} ON {mirror} (deleted_at) WHERE deleted_at IS NOT NULL"
+    ))
+    .await?;
     conn.execute_unprepared(&format!(
         "CREATE TABLE IF NOT EXISTS {root} (root text {bytewise} NOT NULL PRIMARY KEY, definition bigint NOT NULL, due bigint, \
          queued_at bigint)"
