@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use pubsync_publisher::operate::remains::{AtTarget, Fate};
 use pubsync_schema::{
-    failure::{self, NewFailure, Stage},
+    failure::{self, NewFailure, Prospect, Stage},
     inventory, pause,
     writeset::Step,
 };
