@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-const POLL: Duration = Duration::from_millis(50);
+/// Between two looks at first, and at last: most of what is awaited is there soon, the rest takes long.
+const POLL: Duration = Duration::from_millis(2);
+const LAST_POLL: Duration = Duration::from_millis(50);
 
 /// Asks again and again until `probe` gives a value, and returns that value.
 ///
@@ -16,11 +18,15 @@ where
     F: Future<Output = Result<T, String>>,
 {
     let end = Instant::now() + deadline;
+    let mut wait = POLL;
     loop {
         match probe().await {
             Ok(value) => return value,
             Err(reason) if Instant::now() >= end => panic!("not within {deadline:?}: {what}: {reason}"),
-            Err(_) => tokio::time::sleep(POLL).await,
+            Err(_) => {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LAST_POLL);
+            }
         }
     }
 }
