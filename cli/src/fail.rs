@@ -105,7 +105,8 @@ impl From<ApplyError> for Fail {
             ApplyError::Capture(error) => Self::Part(chain(&error)),
             ApplyError::Broker(error) => error.into(),
             ApplyError::Target(error) => error.into(),
-            ApplyError::Changed => Self::Part(error.to_string()),
+            ApplyError::Changed | ApplyError::Leaving { .. } => Self::Part(error.to_string()),
+            ApplyError::Remove(why) => Self::Usage(why),
         }
     }
 }
@@ -128,5 +129,32 @@ impl From<VerifyError> for Fail {
             VerifyError::Target(error) => error.into(),
             VerifyError::Build(error) => Self::Part(chain(&error)),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use sea_orm::{ConnectionTrait as _, Database};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_database_says_is_told_with_what_to_do() {
+        let db = Database::connect("sqlite::memory:").await.unwrap();
+        let error = db.execute_unprepared("SELECT 1 FROM nowhere").await.unwrap_err();
+        let text = chain(&error);
+        assert!(text.contains("no such table: nowhere"), "{text}");
+        let told = format!(
+            "database: {text}; a table is missing, or is not as pubsync knows it: run `pubsync apply` first"
+        );
+        assert_eq!(Fail::from(error), Fail::Configuration(told));
+
+        let error = BrokerError::Unreachable {
+            address: "amqp://localhost".to_owned(),
+            reason: "refused".to_owned(),
+        };
+        let told = "broker amqp://localhost: refused; check that it runs, and `broker` in the configuration";
+        assert_eq!(Fail::from(error), Fail::Unreachable(told.to_owned()));
     }
 }

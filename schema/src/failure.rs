@@ -202,11 +202,13 @@ pub async fn delete(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> 
 /// Failures whose time has come; their next attempt is moved on, so that two sweepers do not take them both.
 pub async fn take_due(txn: &impl ConnectionTrait, store: &Store, limit: u64) -> Result<Vec<Failure>, DbErr> {
     let (table, now) = (store.names.table("failure"), store.dialect().now());
-    let sql = format!(
-        "UPDATE {table} SET next_attempt = {now} + {LONGEST_DELAY} WHERE id IN (SELECT id FROM {table} \
-         WHERE next_attempt IS NOT NULL AND next_attempt <= {now} ORDER BY id LIMIT {limit}{lock}) \
-         RETURNING {COLUMNS}",
+    let due = format!(
+        "SELECT id FROM {table} WHERE next_attempt IS NOT NULL AND next_attempt <= {now} ORDER BY id LIMIT {limit}{lock}",
         lock = store.dialect().for_update_skip_locked(),
+    );
+    let sql = format!(
+        "UPDATE {table} SET next_attempt = {now} + {LONGEST_DELAY} WHERE {} RETURNING {COLUMNS}",
+        store.dialect().is_picked("id", &due)
     );
     txn.query_all_raw(store.sql(sql, []))
         .await?

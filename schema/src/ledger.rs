@@ -115,26 +115,47 @@ pub async fn claim(
     outstanding: i64,
     paused: &[Subject],
 ) -> Result<Vec<Entry>, DbErr> {
-    let dialect = store.dialect();
+    let (dialect, ledger) = (store.dialect(), store.names.table("ledger"));
+    let ready = format!(
+        "SELECT id FROM {ledger} WHERE {} AND claimed_at IS NULL ORDER BY id LIMIT {limit}{}",
+        dialect.is_picked("id", &ready(store)),
+        dialect.for_update_skip_locked(),
+    );
     let sql = format!(
-        "UPDATE {ledger} SET claimed_at = {now} WHERE id IN (\
-           SELECT l.id FROM {ledger} l WHERE l.id IN (\
-             SELECT r.id FROM (SELECT id, queue, row_number() OVER (PARTITION BY queue ORDER BY id) AS place \
-               FROM {ledger} WHERE claimed_at IS NULL AND NOT EXISTS (SELECT 1 FROM {rows} WHERE p.c0 = target OR (target IS NULL AND p.c1 = document))) r \
-             LEFT JOIN (SELECT queue, count(*) AS n FROM {ledger} WHERE claimed_at IS NOT NULL GROUP BY queue) o ON o.queue = r.queue \
-             WHERE r.place <= $2 - coalesce(o.n, 0)) \
-           AND l.claimed_at IS NULL ORDER BY l.id LIMIT {limit}{lock}) \
-         RETURNING {COLUMNS}",
-        ledger = store.names.table("ledger"),
-        now = dialect.now(),
-        rows = dialect.rows(1, 2, "p"),
-        lock = dialect.for_update_skip_locked(),
+        "UPDATE {ledger} SET claimed_at = {} WHERE {} RETURNING {COLUMNS}",
+        dialect.now(),
+        dialect.is_picked("id", &ready),
     );
     let values = [paused_parameter(paused), outstanding.into()];
     let rows = store.write.query_all_raw(store.sql(sql, values)).await?;
     let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
     entries.sort_unstable_by_key(|e| (e.lane, e.id));
     Ok(entries)
+}
+
+/// The unclaimed rows of each queue, oldest first, as many as the bound ($2) leaves room for; without what is paused ($1).
+fn ready(store: &Store) -> String {
+    let ledger = store.names.table("ledger");
+    let moves = format!(
+        "NOT EXISTS (SELECT 1 FROM {} WHERE p.c0 = target OR (target IS NULL AND p.c1 = document))",
+        store.dialect().rows(1, 2, "p")
+    );
+    match store.dialect() {
+        // Along the index, from queue to queue, and in each of them only so far as there is room.
+        Dialect::Postgres => format!(
+            "WITH RECURSIVE waiting AS ((SELECT queue FROM {ledger} WHERE claimed_at IS NULL ORDER BY queue LIMIT 1) \
+             UNION ALL SELECT (SELECT l.queue FROM {ledger} l WHERE l.claimed_at IS NULL AND l.queue > w.queue ORDER BY l.queue LIMIT 1) \
+             FROM waiting w WHERE w.queue IS NOT NULL) \
+             SELECT r.id FROM waiting w CROSS JOIN LATERAL (SELECT id FROM {ledger} WHERE queue = w.queue AND claimed_at IS NULL AND {moves} \
+             ORDER BY id LIMIT greatest($2 - (SELECT count(*) FROM {ledger} o WHERE o.queue = w.queue AND o.claimed_at IS NOT NULL), 0)) r"
+        ),
+        Dialect::Sqlite => format!(
+            "SELECT r.id FROM (SELECT id, queue, row_number() OVER (PARTITION BY queue ORDER BY id) AS place \
+             FROM {ledger} WHERE claimed_at IS NULL AND {moves}) r \
+             LEFT JOIN (SELECT queue, count(*) AS n FROM {ledger} WHERE claimed_at IS NOT NULL GROUP BY queue) o ON o.queue = r.queue \
+             WHERE r.place <= $2 - coalesce(o.n, 0)"
+        ),
+    }
 }
 
 const COLUMNS: &str =
@@ -148,11 +169,15 @@ pub async fn take_small(
     queue: &str,
     limit: u64,
 ) -> Result<Vec<Entry>, DbErr> {
+    let ledger = store.names.table("ledger");
+    let small = format!(
+        "SELECT id FROM {ledger} WHERE queue = $1 AND claimed_at IS NULL AND kind = 'publish' \
+         AND attempts = 0 AND run IS NULL AND items < $2 AND payload LIKE '{{\"changes\"%' ORDER BY id LIMIT {limit}{}",
+        store.dialect().for_update_skip_locked(),
+    );
     let sql = format!(
-        "DELETE FROM {ledger} WHERE id IN (SELECT id FROM {ledger} WHERE queue = $1 AND claimed_at IS NULL AND kind = 'publish' \
-         AND attempts = 0 AND run IS NULL AND items < $2 AND payload LIKE '{{\"changes\"%' ORDER BY id LIMIT {limit}{lock}) RETURNING {COLUMNS}",
-        ledger = store.names.table("ledger"),
-        lock = store.dialect().for_update_skip_locked(),
+        "DELETE FROM {ledger} WHERE {} RETURNING {COLUMNS}",
+        store.dialect().is_picked("id", &small)
     );
     let values = [queue.into(), (crate::wire::MAX_ITEMS as i64).into()];
     let rows = txn.query_all_raw(store.sql(sql, values)).await?;
@@ -170,6 +195,8 @@ pub async fn unclaim(store: &Store, ids: &[i64]) -> Result<(), DbErr> {
     update(store, ids, "claimed_at = NULL, sent_at = NULL", []).await
 }
 
+/// Changes rows that nobody holds. Who holds one is about to settle it, and may take long: what is skipped for that is at
+/// worst sent twice, while waiting would hold up every other queue.
 async fn update(
     store: &Store,
     ids: &[i64],
@@ -179,10 +206,11 @@ async fn update(
     if ids.is_empty() {
         return Ok(());
     }
+    let (ledger, dialect) = (store.names.table("ledger"), store.dialect());
+    let free = dialect.among(&ledger, "id", "id", 1, dialect.for_update_skip_locked());
     let sql = format!(
-        "UPDATE {} SET {set} WHERE {}",
-        store.names.table("ledger"),
-        store.dialect().is_among("id", 1)
+        "UPDATE {ledger} SET {set} WHERE {}",
+        dialect.is_picked("id", &free)
     );
     let values: Vec<Value> = std::iter::once(numbers(store.dialect(), ids))
         .chain(more)
@@ -275,25 +303,33 @@ pub struct Patience {
     pub sent: i64,
 }
 
-/// Takes back claims of a queue that waited too long, or that another epoch of an in-process broker holds. Gives how many.
+/// Takes back claims of a queue that waited too long, or that another epoch of an in-process broker holds; not those that
+/// somebody settles at this moment. Gives how many.
 pub async fn take_back(
     store: &Store,
     queue: &str,
     patience: Patience,
     epoch: Option<&str>,
 ) -> Result<u64, DbErr> {
-    let now = store.dialect().now();
-    let sql = format!(
-        "UPDATE {ledger} SET claimed_at = NULL, sent_at = NULL, attempts = attempts + 1 WHERE queue = $1 AND claimed_at IS NOT NULL AND (\
+    let (ledger, dialect, now) = (
+        store.names.table("ledger"),
+        store.dialect(),
+        store.dialect().now(),
+    );
+    let waited = match dialect {
+        Dialect::Postgres => "least($3 * (1::bigint << least(attempts, 10)::int), greatest($3, 900000000))",
+        Dialect::Sqlite => "min($3 * (1 << min(attempts, 10)), max($3, 900000000))",
+    };
+    let lost = format!(
+        "SELECT id FROM {ledger} WHERE queue = $1 AND claimed_at IS NOT NULL AND (\
            (sent_at IS NULL AND claimed_at < {now} - $2) OR \
-           (sent_at IS NOT NULL AND sent_at < {now} - {sent}) OR \
-           (sent_at IS NOT NULL AND epoch IS NOT NULL AND epoch <> coalesce($4, '')))",
-        ledger = store.names.table("ledger"),
-        sent = match store.dialect() {
-            Dialect::Postgres =>
-                "least($3 * (1::bigint << least(attempts, 10)::int), greatest($3, 900000000))",
-            Dialect::Sqlite => "min($3 * (1 << min(attempts, 10)), max($3, 900000000))",
-        },
+           (sent_at IS NOT NULL AND sent_at < {now} - {waited}) OR \
+           (sent_at IS NOT NULL AND epoch IS NOT NULL AND epoch <> coalesce($4, ''))){lock}",
+        lock = dialect.for_update_skip_locked(),
+    );
+    let sql = format!(
+        "UPDATE {ledger} SET claimed_at = NULL, sent_at = NULL, attempts = attempts + 1 WHERE {}",
+        dialect.is_picked("id", &lost)
     );
     let values = [
         queue.into(),
@@ -323,6 +359,18 @@ pub async fn has_older(store: &Store, moment: i64) -> Result<bool, DbErr> {
         None => 0,
     };
     Ok(v != 0)
+}
+
+/// Whether work of the document for the target is open.
+///
+/// # Errors
+/// Of the database.
+pub async fn is_open(store: &Store, document: &str, target: &str) -> Result<bool, DbErr> {
+    let sql = format!(
+        "SELECT count(*) AS v FROM (SELECT 1 FROM {} WHERE document = $1 AND target = $2 LIMIT 1) o",
+        store.names.table("ledger")
+    );
+    Ok(scalar(&store.write, store.sql(sql, [document.into(), target.into()])).await? > 0)
 }
 
 /// Rows that still belong to these runs.

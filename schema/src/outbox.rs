@@ -45,7 +45,7 @@ pub async fn take(conn: &impl ConnectionTrait, store: &Store, limit: u64) -> Res
     let sql = match store.dialect() {
         Dialect::Postgres => format!(
             "WITH locked AS MATERIALIZED (SELECT id, length(changes) AS size FROM {outbox} ORDER BY id LIMIT {limit} FOR UPDATE SKIP LOCKED) \
-             DELETE FROM {outbox} WHERE id IN ({sized}) RETURNING id, kind, table_name, changes, lane, at, trace"
+             DELETE FROM {outbox} WHERE id = ANY(ARRAY({sized})) RETURNING id, kind, table_name, changes, lane, at, trace"
         ),
         Dialect::Sqlite => format!(
             "DELETE FROM {outbox} WHERE id IN (WITH locked AS (SELECT id, length(changes) AS size FROM {outbox} ORDER BY id LIMIT {limit}) {sized}) \

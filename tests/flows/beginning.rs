@@ -57,6 +57,15 @@ async fn nothing_is_overwritten() {
     assert_eq!(mode & 0o777, 0o600);
     world.pubsync(&["check"]).await;
 
+    world.write("in_the_way", "");
+    world.write(
+        "elsewhere.yaml",
+        "database: sqlite:source.db\nbroker: embedded\ndocuments: in_the_way/documents\ntargets: { local: { kind: local, path: store.db } }\n",
+    );
+    let output = world.with_config("elsewhere.yaml", 2, &["init", "product"]).await;
+    let told = "pubsync: cannot make the folder in_the_way/documents: Not a directory (os error 20)\n";
+    assert_eq!(output.stderr, told);
+
     world.document("product", "mine");
     let written = std::fs::read_to_string(&config).unwrap();
     for (arguments, told) in [

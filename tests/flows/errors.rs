@@ -99,6 +99,16 @@ async fn documents_with_several_mistakes() {
         "brand",
         "document: brand\nroot: brnd\nkey: \"brand:{id}\"\nbody: { id: id }\n",
     );
+    world.document("broken", "document: [\n");
+    // Of a file that is right by itself, the database is asked all the same; another shares its keys.
+    world.document(
+        "expression",
+        "document: expression\nroot: brand\nkey: \"b:{id}\"\nbody: { a: { sql: \"lowr({name})\" } }\n",
+    );
+    world.document(
+        "other",
+        "document: other\nroot: brand\nkey: \"b:{name}\"\nbody: { id: id }\n",
+    );
     world.document(
         "product",
         "document: product\nroot: product\nkye: x\nbody: { id: idd }\n",
@@ -111,10 +121,14 @@ async fn documents_with_several_mistakes() {
         text,
         &[
             "documents/brand.yaml:2:7: no table \"brnd\"",
+            "documents/broken.yaml:1:11: this is no YAML: unclosed bracket",
+            "documents/expression.yaml:4:19: the database refuses the expression: ",
+            "no such function: lowr",
+            "documents/other.yaml:3:6: \"other\" and \"expression\" (documents/expression.yaml) could make the same key",
             "documents/product.yaml:3:1: unknown key \"kye\" in a document",
             "did you mean \"key\"?",
             "documents/product.yaml:4:13: no column \"idd\" in table \"product\"",
-            "\n\n3 problems in the documents",
+            "\n\n6 problems in the documents",
         ],
     );
 }
@@ -145,8 +159,7 @@ async fn documents_without_a_database() {
         &[
             "pubsync: database postgres://",
             &nowhere,
-            "1 files are right",
-            unchecked,
+            &format!("\n1 files are right as far as they alone can tell; {unchecked}\n"),
         ],
     );
 
@@ -167,8 +180,11 @@ async fn documents_without_a_database() {
     assert_in_order(
         &output.stderr,
         &[
-            &list[..],
-            &[", and that cannot be reached: database postgres://", &nowhere],
+            &list[..2],
+            &[
+                &format!("\n\n2 problems in the documents; {unchecked}, and that cannot be reached: database postgres://"),
+                &nowhere,
+            ],
         ]
         .concat(),
     );
@@ -217,6 +233,11 @@ async fn configurations_that_are_wrong() {
         told(output),
         "pubsync: none.yaml: no such file; name another with --config, or write a first one with `pubsync init --database URL TABLE`\n"
     );
+    let output = world.with_config("documents", 3, &["status"]).await;
+    assert_eq!(
+        told(output),
+        "pubsync: documents: cannot be read: Is a directory (os error 21)\n"
+    );
     world.configure(|config| config.replace("documents: documents", "documents: nowhere"));
     let output = world.pubsync_exits(3, &["check"]).await;
     assert!(output.stderr.contains("nowhere"), "{}", output.stderr);
@@ -238,10 +259,23 @@ async fn commands_that_cannot_be_meant() {
         let output = world.pubsync_exits(3, early).await;
         assert_in_order(
             &output.stderr,
-            &["pubsync: database", "no such table", "run `pubsync apply` first"],
+            &[
+                "pubsync: database: ",
+                "no such table",
+                "; a table is missing, or is not as pubsync knows it: run `pubsync apply` first\n",
+            ],
         );
     }
     world.pubsync(&["apply", "--yes"]).await;
+    // Nobody works on it.
+    for (command, label) in [
+        (&["publish", "brand", "--wait", "--timeout", "0"][..], "publish"),
+        (&["resync", "--all", "--wait", "--timeout", "0"], "resync"),
+    ] {
+        let output = world.pubsync_exits(5, command).await;
+        let told = format!("pubsync: {label} goes on after 0 s; `pubsync status` shows how far it is\n");
+        assert!(output.stderr.ends_with(&told), "{}", output.stderr);
+    }
     for (command, told) in [
         (
             &["publish", "nosuch"][..],

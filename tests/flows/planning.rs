@@ -105,7 +105,8 @@ async fn a_first_plan_names_everything_and_makes_nothing() {
                     .ends_with(&format!("{name}.yaml"))
             );
         }
-        world.pubsync_exits(1, &["plan", "--exit-code"]).await;
+        let output = world.pubsync_exits(1, &["plan", "--exit-code"]).await;
+        assert_eq!(output.stderr, "pubsync: `pubsync apply` would change this\n");
         assert_eq!(
             objects(&mut session, &world).await,
             Vec::<Vec<_>>::new(),
@@ -271,7 +272,9 @@ async fn targets_that_join_and_leave_and_documents_that_go() {
         "{}",
         output.stdout
     );
-    assert_eq!(apply(&world).await["removed"], json!(["product"]));
+    let report = apply(&world).await;
+    assert_eq!(report["removed"], json!(["product"]));
+    assert_eq!(report["kept"], json!(["brand@search", "product"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

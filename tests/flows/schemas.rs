@@ -317,3 +317,66 @@ fn mistakes_of_the_configuration_are_refused() {
         assert!(!right(text), "{text}");
     }
 }
+
+/// What is built is as the schema of the document says; one without the nullable name is not.
+#[tokio::test]
+async fn the_schema_of_a_result_is_that_of_the_documents() {
+    let world = World::embedded("result");
+    world
+        .script(
+            "CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT, parent_id INTEGER REFERENCES category (id));
+             INSERT INTO category VALUES (1, 'Outdoor', NULL), (2, NULL, 1), (3, 'Tents', 2);",
+        )
+        .await;
+    world.document(
+        "category",
+        "document: category\nroot: category\nkey: \"category:{id}\"\nbody:\n  id: id\n  name: name\n  above: { ancestors: category, parent: parent_id, body: name }\n  \
+         below: { tree: category, parent: parent_id, body: { id: id } }\n  size: { count: category, match: { parent_id: id } }\n",
+    );
+    let output = world.pubsync(&["schema", "result", "category"]).await;
+    let schema: Json = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(schema["title"], "The document category");
+    let short = world
+        .pubsync(&["schema", "result", "category", "--json"])
+        .await
+        .stdout;
+    assert_eq!(short.trim_end(), schema.to_string());
+
+    world.pubsync(&["apply", "--yes"]).await;
+    world.pubsync(&["run", "--until-quiet"]).await;
+    let mirror = world.database().own_table("mirror_category");
+    let rows = world
+        .session()
+        .await
+        .rows(&format!("SELECT body FROM {mirror}"))
+        .await;
+    assert_eq!(rows.len(), 3);
+    let body = |body: &Json| problems(&schema, body);
+    for row in &rows {
+        let built: Json = serde_json::from_str(row[0].as_deref().unwrap()).unwrap();
+        assert_eq!(body(&built), Vec::<String>::new(), "{built}");
+        for (member, wrong) in [
+            ("id", Json::Null),
+            ("name", 1.into()),
+            ("below", Json::Null),
+            ("zzz", 1.into()),
+        ] {
+            let mut changed = built.clone();
+            changed[member] = wrong;
+            assert!(!body(&changed).is_empty(), "{member}: {changed}");
+        }
+    }
+    for (command, told) in [
+        (
+            &["schema", "result", "nosuch"][..],
+            "no file declares a document \"nosuch\"; they declare: category",
+        ),
+        (
+            &["schema", "result", "nosuch", "--json"],
+            "no file declares a document \\\"nosuch\\\"; they declare: category",
+        ),
+    ] {
+        let output = world.pubsync_exits(2, command).await;
+        assert!(output.stderr.contains(told), "{}", output.stderr);
+    }
+}

@@ -8,8 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pubsync_tests::{Database, World};
+use pubsync_tests::{Database, World, eventually};
 
+const SOON: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(25);
 const ROOTS: u64 = 200;
 const ENDS: usize = 5;
@@ -41,7 +42,7 @@ async fn sigterm_under_load_loses_nothing() {
         let worker = world.spawn(&["run"]);
         // Something of it has been done, and more comes in all the time.
         let before = revisions(&world).await;
-        pubsync_tests::eventually("progress", Duration::from_secs(60), async || {
+        eventually("progress", SOON, async || {
             if revisions(&world).await > before {
                 Ok(())
             } else {
@@ -95,6 +96,45 @@ async fn revisions(world: &World) -> i64 {
         .expect("a number")
 }
 
+/// A second signal ends it in the middle of its work, which stays in the ledger.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_leaves_the_rest() {
+    let world = shop("impatient").await;
+    let mut worker = world.spawn(&["run"]);
+    world.pubsync(&["wait", "--timeout", "60"]).await;
+    let mut holder = world.session().await;
+    let hold = "BEGIN; LOCK TABLE pubsync.root_brand IN ACCESS EXCLUSIVE MODE";
+    holder.execute(hold).await.expect("a lock");
+    world.script("UPDATE brand SET name = 'new' WHERE id = 1").await;
+    eventually("a publisher that waits for the lock", SOON, async || {
+        let waiting = "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        match world.session().await.rows(waiting).await.is_empty() {
+            true => Err("nobody waits".to_owned()),
+            false => Ok(()),
+        }
+    })
+    .await;
+    worker.ask_to_end();
+    eventually("the first signal", SOON, async || match worker.log() {
+        log if log.contains("finishing what is at hand") => Ok(()),
+        log => Err(log),
+    })
+    .await;
+    let log = world.folder().join("logs");
+    let status = worker.sigterm().await;
+    assert_eq!(status.code(), Some(5), "{status}");
+    let logs = std::fs::read_dir(log)
+        .expect("logs")
+        .map(|entry| entry.expect("a log").path());
+    let told = "pubsync: stopped before all work was settled; the ledger has the rest\n";
+    let said = |path: std::path::PathBuf| std::fs::read_to_string(path).is_ok_and(|log| log.ends_with(told));
+    assert!(logs.into_iter().any(said));
+
+    holder.execute("ROLLBACK").await.expect("an end");
+    world.pubsync(&["run", "--until-quiet"]).await;
+    assert_equal(&world).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_apply_changes_nothing() {
     let world = shop("again").await;
@@ -123,7 +163,8 @@ async fn a_document_that_is_gone_takes_its_triggers_along() {
     let output = world.pubsync(&["apply", "--yes"]).await;
     assert_eq!(
         output.stdout,
-        "removed: item\ntriggers replaced on: item\nunchanged: brand\n"
+        "removed: item\ntriggers replaced on: item\nunchanged: brand\n\
+         kept: what is left of item; `pubsync apply --remove item` takes it away\n"
     );
     assert_eq!(triggered(&world).await, ["brand", "item"]);
     world

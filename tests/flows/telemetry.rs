@@ -174,6 +174,7 @@ async fn a_taken_port_ends_the_process_at_once() {
     let address = taken.local_addr().unwrap();
     world.configure(|config| format!("{config}listen: {address}\n"));
     let output = world.pubsync_exits(4, &["run"]).await;
-    let message = format!("pubsync: cannot listen on {address}: Address already in use");
-    assert!(output.stderr.starts_with(&message), "{}", output.stderr);
+    let reason = "Address already in use (os error 98)";
+    let message = format!("pubsync: cannot listen on {address}: {reason}; name another one with --listen\n");
+    assert_eq!(output.stderr, message);
 }

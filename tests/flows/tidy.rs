@@ -117,9 +117,9 @@ const SLEEPS: [(&str, &str); 11] = [
 const EMPTY_NAMES: [&str; 6] = ["common", "utils", "helpers", "types", "core", "manager"];
 
 /// A file, by its path from the root of the repository.
-struct File {
-    path: String,
-    text: String,
+pub struct File {
+    pub path: String,
+    pub text: String,
 }
 
 fn root() -> PathBuf {
@@ -130,7 +130,7 @@ fn root() -> PathBuf {
 }
 
 /// Files of the repository with this ending; what builds and tools leave behind is left out.
-fn files(ending: &str) -> Vec<File> {
+pub fn files(ending: &str) -> Vec<File> {
     let (root, mut found) = (root(), Vec::new());
     let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {

@@ -201,6 +201,15 @@ impl Worker {
 
     /// Asks it to end, and returns how it ended.
     pub async fn sigterm(mut self) -> ExitStatus {
+        self.ask_to_end();
+        self.ended(SHUTDOWN_DEADLINE).await
+    }
+
+    /// One SIGTERM.
+    ///
+    /// # Panics
+    /// Where it ended by itself.
+    pub fn ask_to_end(&mut self) {
         self.assert_running();
         let pid = self.child.id().to_string();
         let sent = Command::new("kill")
@@ -208,7 +217,6 @@ impl Worker {
             .status()
             .expect("the command kill");
         assert!(sent.success(), "kill -TERM {pid}: {sent}");
-        self.ended(SHUTDOWN_DEADLINE).await
     }
 
     /// Waits for its end.

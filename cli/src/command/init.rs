@@ -1,7 +1,7 @@
 //! `init`: first documents, and a first configuration. Overwrites nothing.
 
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -89,11 +89,7 @@ fn write(path: &Path, text: &str) -> Result<(), Fail> {
 }
 
 fn cannot(what: &str, path: &Path, error: &std::io::Error) -> Fail {
-    let why = match error.kind() {
-        ErrorKind::AlreadyExists => "it is there already".to_owned(),
-        _ => error.to_string(),
-    };
-    Fail::Usage(format!("cannot {what} {}: {why}", path.display()))
+    Fail::Usage(format!("cannot {what} {}: {error}", path.display()))
 }
 
 fn configuration(path: &Path, database: Option<&str>) -> Result<String, Fail> {

@@ -242,6 +242,10 @@ fn wrong_values_are_refused_where_they_stand_and_not_repeated() {
             "pubsync.yaml:2:1: `broker` must be amqp://… or embedded",
         ),
         (
+            GOOD.replace("amqp:", "amqps:"),
+            "pubsync.yaml:2:1: `broker` must be amqp://… : this build speaks no TLS to brokers; put a tunnel before it",
+        ),
+        (
             GOOD.replace("kind: redis", "kind: rediss"),
             "pubsync.yaml:4:14: `targets.storage.kind` cannot be `rediss`; did you mean `redis`?",
         ),

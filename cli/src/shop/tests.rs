@@ -150,10 +150,9 @@ async fn a_change_without_rows_is_an_error() {
     let (db, _file) = sqlite("empty").await;
     Shop::create_tables(&db).await.unwrap();
     for change in Change::ALL {
-        assert!(
-            matches!(change.run(&db).await, Err(DbErr::RecordNotFound(_))),
-            "{change:?}"
-        );
+        let told = change.run(&db).await.map_err(crate::fail::Fail::from).err();
+        let expected = "the shop has no row for this change: fill it first".to_owned();
+        assert_eq!(told, Some(crate::fail::Fail::Usage(expected)), "{change:?}");
     }
 }
 

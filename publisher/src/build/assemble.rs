@@ -324,7 +324,10 @@ fn write_form(form: Form<'_>, out: &mut Vec<u8>) {
 /// Bodies are bounded while they are written.
 pub(super) fn fits(out: &[u8]) -> Result<(), Fault> {
     if out.len() > MAX_BODY {
-        Err(("size", format!("the body exceeds {MAX_BODY} bytes")))
+        Err((
+            "size",
+            format!("the body exceeds {MAX_BODY} bytes: limit its rows, or make several documents of it"),
+        ))
     } else {
         Ok(())
     }

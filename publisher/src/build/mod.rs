@@ -203,7 +203,8 @@ fn id_texts(plan: &DocumentPlan, root: &str) -> Option<Vec<String>> {
 
 fn no_id(plan: &DocumentPlan, root: &str) -> DocumentFailure {
     let columns = plan.document.root_id.len();
-    let message = format!("the id {root:?} is no JSON array of {columns} texts without blanks");
+    let message =
+        format!("the id {root:?} is no JSON array of {columns} texts without blanks, such as [\"1\",\"a\"]");
     DocumentFailure {
         key: None,
         class: "root",

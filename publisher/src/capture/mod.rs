@@ -102,7 +102,10 @@ pub enum Error {
         #[source]
         source: DbErr,
     },
-    #[error("table {table} stayed locked by other transactions during {attempts} attempts")]
+    #[error(
+        "table {table} stayed locked by other transactions during {attempts} attempts; end what holds it, such as a \
+         long transaction, and try again"
+    )]
     Locked {
         table: String,
         attempts: u32,

@@ -105,9 +105,10 @@ pub(super) async fn repair(
         txn.commit().await?;
         Ok(lost.into_iter().map(|(table, _)| table).collect())
     };
-    with_lock_retry(retry, attempt)
-        .await
-        .map_err(|source| Error::of_change("of SQLite", retry, source))
+    with_lock_retry(retry, attempt).await.map_err(|source| {
+        let tables: Vec<&str> = captures.iter().map(|capture| &*capture.table.name).collect();
+        Error::of_change(&tables.join(", "), retry, source)
+    })
 }
 
 async fn lost<C: ConnectionTrait>(

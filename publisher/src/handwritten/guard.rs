@@ -48,7 +48,7 @@ impl Guard {
             return Err(failure("key", message));
         }
         if document.body.len() > MAX_BODY {
-            let message = format!("{} bytes, more than {MAX_BODY}", document.body.len());
+            let message = format!("the body has {} bytes, more than {MAX_BODY}", document.body.len());
             return Err(failure("size", message));
         }
         let members: Result<BTreeMap<String, &RawValue>, _> = serde_json::from_str(&document.body);
@@ -159,7 +159,7 @@ impl Publisher for Elsewhere {
 
     async fn build(&self, _: Source<'_>, _: &[String]) -> Result<Vec<Built>, BuildError> {
         Err(BuildError {
-            select: "a publisher elsewhere".to_owned(),
+            select: "a publisher that runs elsewhere".to_owned(),
             source: elsewhere(),
         })
     }
@@ -171,7 +171,20 @@ mod tests {
 
     use super::*;
 
-    fn class(key: &str, body: &str) -> Result<(), &'static str> {
+    /// What nobody asks for is refused all the same.
+    #[tokio::test]
+    async fn a_publisher_elsewhere_builds_nothing() {
+        let conn = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
+        let txn = sea_orm::TransactionTrait::begin(&conn).await.unwrap();
+        let refused = Elsewhere.build(&txn, &["1".to_owned()]).await.unwrap_err();
+        assert_eq!(
+            pubsync_schema::fault::chain(&refused),
+            "SELECT of a publisher that runs elsewhere: Custom Error: this program has no such publisher"
+        );
+    }
+
+    /// What the guard says against a document: class and message.
+    fn refused(key: &str, body: &str) -> Option<(&'static str, String)> {
         let guard = Guard {
             inner: Arc::new(Elsewhere),
             key: KeyPattern(vec![
@@ -181,10 +194,8 @@ mod tests {
             mirrored: String::new(),
         };
         let document = BuiltDocument::new(key.to_owned(), body.to_owned());
-        guard
-            .checked(document)
-            .map(|_| ())
-            .map_err(|failure| failure.class)
+        let failure = guard.checked(document).err()?;
+        Some((failure.class, failure.message))
     }
 
     #[test]
@@ -201,22 +212,26 @@ mod tests {
 
     #[test]
     fn only_what_targets_can_bear_gets_through() {
-        assert_eq!(class("d:1", "{\"a\":{\"_revision\":1}}"), Ok(()));
-        assert_eq!(class("e:1", "{}"), Err("key"));
-        assert_eq!(class("d:1:2", "{}"), Err("key"));
-        for body in [
-            "",
-            "[]",
-            "1",
-            "{",
-            "{\"a\":}",
-            "{\n}",
-            "{\"_revision\":1}",
-            "{} {}",
-        ] {
-            assert_eq!(class("d:1", body), Err("value"), "{body}");
+        assert_eq!(refused("d:1", "{\"a\":{\"_revision\":1}}"), None);
+        let no_key = |key: &str| format!("the key {key:?} is none that the declared template makes");
+        for key in ["e:1", "d:1:2"] {
+            assert_eq!(refused(key, "{}"), Some(("key", no_key(key))));
         }
+        for body in ["", "[]", "1", "{", "{\"a\":}", "{} {}"] {
+            let (class, message) = refused("d:1", body).unwrap_or_default();
+            assert!(
+                class == "value" && message.starts_with("the body is no JSON object: "),
+                "{body}: {message}"
+            );
+        }
+        let value = |message: &str| Some(("value", message.to_owned()));
+        assert_eq!(refused("d:1", "{\n}"), value("the body has more than one line"));
+        assert_eq!(
+            refused("d:1", "{\"_revision\":1}"),
+            value("the body has a member \"_revision\", which targets add")
+        );
         let large = format!("{{\"a\":\"{}\"}}", "x".repeat(MAX_BODY));
-        assert_eq!(class("d:1", &large), Err("size"));
+        let told = "the body has 4194312 bytes, more than 4194304".to_owned();
+        assert_eq!(refused("d:1", &large), Some(("size", told)));
     }
 }

@@ -49,6 +49,21 @@ pub fn check<T: AsRef<str>>(
     catalogue: &Catalogue,
     targets: &[T],
 ) -> Result<Vec<Document>, Vec<Problem>> {
+    let (right, problems) = check_each(files, catalogue, targets);
+    if problems.is_empty() {
+        Ok(right.into_iter().map(|(_, document)| document).collect())
+    } else {
+        Err(problems)
+    }
+}
+
+/// As [`check()`], for those who have more to say about what is right: each document that is right by itself, with its
+/// file, and the problems of all files.
+pub fn check_each<'a, T: AsRef<str>>(
+    files: &'a [SourceFile],
+    catalogue: &Catalogue,
+    targets: &[T],
+) -> (Vec<(&'a SourceFile, Document)>, Vec<Problem>) {
     let targets: Vec<&str> = targets.iter().map(AsRef::as_ref).collect();
     check::check(files, catalogue, &targets)
 }

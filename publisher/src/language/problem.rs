@@ -122,11 +122,6 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// A construct of the second step.
-    pub fn not_supported<T>(&mut self, at: Span, what: &str) -> Option<T> {
-        self.fail(at, "not_supported", format!("{what} is not supported yet"))
-    }
-
     /// How many are noted so far.
     pub fn count(&self) -> usize {
         self.problems.len()

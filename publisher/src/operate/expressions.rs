@@ -9,8 +9,7 @@ use crate::document::Document;
 use crate::language::{Problem, SourceFile};
 use crate::plan::DocumentPlan;
 
-/// What the database says against the expressions of documents; `files` are those of the documents, in their order.
-/// Each SELECT runs over no rows, so it is prepared and planned, and computes nothing.
+/// What the database says against the expressions of documents, each with its file. Each SELECT runs over no rows, so it is prepared and planned, and computes nothing.
 ///
 /// # Errors
 /// Where the database cannot be asked.
@@ -18,11 +17,10 @@ pub(crate) async fn problems(
     conn: &impl ConnectionTrait,
     names: &Names,
     catalogue: &Catalogue,
-    documents: &[Document],
-    files: &[SourceFile],
+    documents: &[(&SourceFile, Document)],
 ) -> Result<Vec<Problem>, DbErr> {
     let mut problems = Vec::new();
-    for (document, file) in documents.iter().zip(files) {
+    for (file, document) in documents {
         let plan = DocumentPlan::new(document.clone(), catalogue, names);
         for used in &plan.expressions {
             let Some(step) = &plan.steps[used.step] else {

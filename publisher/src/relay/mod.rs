@@ -56,7 +56,7 @@ impl Relay {
                     wait = BUSY;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "relay waits for the database");
+                    tracing::warn!(%error, "the relay cannot go on, and tries again");
                     wait = RETRY.delay(attempt, u64::from(std::process::id()));
                     attempt += 1;
                 }

@@ -87,6 +87,17 @@ impl Dialect {
         }
     }
 
+    /// A condition that holds for rows whose `column` is among what `select` gives, for a `select` that locks or counts:
+    /// PostgreSQL is free to run the SELECT of a plain `IN` once for every row, takes other rows each time, and with
+    /// statistics of an emptier table that is what it does.
+    #[must_use]
+    pub fn is_picked(self, column: &str, select: &str) -> String {
+        match self {
+            Self::Postgres => format!("{column} = ANY(ARRAY({select}))"),
+            Self::Sqlite => format!("{column} IN ({select})"),
+        }
+    }
+
     /// The function that gives the largest of its arguments.
     #[must_use]
     pub fn greatest(self) -> &'static str {

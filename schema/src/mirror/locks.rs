@@ -102,11 +102,14 @@ pub async fn take_due(
     limit: u64,
 ) -> Result<Vec<(String, i64)>, DbErr> {
     let (table, now) = (store.names.root(document), store.dialect().now());
-    let sql = format!(
-        "UPDATE {table} SET queued_at = {now} WHERE root IN (SELECT root FROM {table} WHERE due <= {now} \
-         AND (queued_at IS NULL OR queued_at < due OR queued_at < {now} - {PATIENCE}) ORDER BY due LIMIT {limit}{lock}) \
-         RETURNING root, due",
+    let due = format!(
+        "SELECT root FROM {table} WHERE due <= {now} AND (queued_at IS NULL OR queued_at < due OR queued_at < {now} - {PATIENCE}) \
+         ORDER BY due LIMIT {limit}{lock}",
         lock = store.dialect().for_update_skip_locked(),
+    );
+    let sql = format!(
+        "UPDATE {table} SET queued_at = {now} WHERE {} RETURNING root, due",
+        store.dialect().is_picked("root", &due)
     );
     let rows = txn.query_all_raw(store.sql(sql, [])).await?;
     rows.iter()

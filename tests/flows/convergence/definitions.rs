@@ -236,13 +236,18 @@ async fn only_what_was_agreed_to_is_done() {
     let shown = apply.plan().await.unwrap();
     scene.apply(&scene.process, &[PRODUCT, LISTING]).await;
     let runs = scene.count("run").await;
-    let refused = apply.run_agreed(&shown).await;
-    assert!(matches!(refused, Err(ApplyError::Changed)), "{refused:?}");
+    let refused = apply.run_agreed(&shown, &[]).await;
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, ApplyError::Changed), "{refused:?}");
+    assert_eq!(
+        refused.to_string(),
+        "since the plan was made, something else has changed; nothing of it was applied. Run `pubsync apply` again"
+    );
     assert_eq!(scene.count("run").await, runs);
     assert_eq!(scene.count("definition").await, 2);
 
     let shown = apply.plan().await.unwrap();
-    let report = apply.run_agreed(&shown).await.unwrap();
+    let report = apply.run_agreed(&shown, &[]).await.unwrap();
     assert_eq!(
         (report.rebuilt, report.removed),
         (vec!["product".to_owned()], vec!["listing".to_owned()])

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use pubsync_publisher::publish::consumer::Received;
-use pubsync_schema::{names::Lane, wire::PublishWork};
+use pubsync_schema::{ledger, names::Lane, wire::PublishWork};
+use tokio::time::timeout;
 
-use super::scene::{PRODUCT, Process, Scene};
+use super::scene::{MINUTE, PRODUCT, Process, Scene};
 use super::stop::{self, Gate};
 
 const THREE: &str =
@@ -254,4 +255,64 @@ async fn sent_again(scene: &Scene, process: &Process, name: &str) {
         ("product:c", &*other),
     ];
     scene.assert_settled("product", &expected).await;
+}
+
+/// PostgreSQL plans a claim with what it knew when the ledger's pages held nothing, and then joins by loops in loops: a
+/// claim that ran its parts anew for every row would not end within hours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_takes_each_row_once_whatever_the_plan() {
+    const ROWS: &str = "INSERT INTO pubsync.ledger (kind, queue, document, target, lane, payload, items, definition, changed_at) \
+         SELECT 'sync', 'sync.' || i % 3, 'product', 'local', 'live', '{}', 1, 1, 1 FROM generate_series(1, 4500) i;";
+    let scene = Scene::postgres("claim", &[PRODUCT], "").await;
+    scene
+        .shop
+        .script(&format!(
+            "ALTER TABLE pubsync.ledger SET (autovacuum_enabled = false); {ROWS} DELETE FROM pubsync.ledger;"
+        ))
+        .await;
+    scene.shop.script("ANALYZE pubsync.ledger").await;
+    scene.shop.script(ROWS).await;
+    let first = scene.number("SELECT min(id) FROM pubsync.ledger").await;
+    let mut claimed = Vec::new();
+    for taken in [500, 500, 200, 0] {
+        let claim = ledger::claim(&scene.process.street.store, 500, 400, &[]);
+        let entries = timeout(MINUTE, claim).await.expect("in time").unwrap();
+        assert_eq!(entries.len(), taken, "400 of each of three queues");
+        claimed.extend(entries.into_iter().map(|entry| entry.id - first));
+    }
+    claimed.sort_unstable();
+    assert!(claimed.into_iter().eq(0..1200), "the oldest");
+}
+
+/// A worker settles a message in a long transaction. Who marks what is sent, and who takes lost messages back, passes that
+/// row by and does the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_settles_slowly_holds_nobody_up() {
+    let scene = Scene::postgres("slow", &[PRODUCT], THREE).await;
+    let (slow, other) = (
+        out(&scene, "UPDATE product SET name = 'ONE' WHERE id = 1").await,
+        out(&scene, "UPDATE product SET name = 'TWO' WHERE id = 2").await,
+    );
+    let mut worker = scene.shop.session().await;
+    worker
+        .execute(&format!("BEGIN; DELETE FROM pubsync.ledger WHERE id = {slow}"))
+        .await
+        .unwrap();
+
+    let store = &scene.process.street.store;
+    let both = [slow, other];
+    let marked = ledger::mark_sent(store, &both, Some("marked"));
+    timeout(MINUTE, marked).await.expect("in time").unwrap();
+    let count = "SELECT count(*) FROM pubsync.ledger WHERE epoch = 'marked'";
+    assert_eq!(scene.number(count).await, 1);
+    let patience = ledger::Patience { unsent: 0, sent: 0 };
+    let taken = ledger::take_back(store, "publish.product", patience, None);
+    assert_eq!(timeout(MINUTE, taken).await.expect("in time").unwrap(), 1);
+
+    worker.execute("COMMIT").await.unwrap();
+    assert_eq!(
+        scene.number("SELECT min(id) FROM pubsync.ledger").await,
+        other,
+        "the one is settled, the other sent again"
+    );
 }

@@ -49,6 +49,9 @@ async fn composite_keys_work_like_any_other() {
         for root in ["nonsense", r#"["a", "2"]"#, r#"["a"]"#] {
             let failure = db.outcomes(&plan, &[root]).await.remove(0).remove(0).unwrap_err();
             assert_eq!((failure.key.as_deref(), failure.class), (None, "root"));
+            let message =
+                format!("the id {root:?} is no JSON array of 2 texts without blanks, such as [\"1\",\"a\"]");
+            assert_eq!(failure.message, message);
         }
     })
     .await;
@@ -154,6 +157,10 @@ async fn bodies_have_a_limit() {
         assert!(outcomes[0][0].is_ok());
         let failure = outcomes[1][0].as_ref().unwrap_err();
         assert_eq!((failure.key.as_deref(), failure.class), (Some("doc:2"), "size"));
+        assert_eq!(
+            failure.message,
+            "the body exceeds 4194304 bytes: limit its rows, or make several documents of it"
+        );
     })
     .await;
 }

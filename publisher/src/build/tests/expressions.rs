@@ -174,7 +174,7 @@ async fn wrong_expressions_are_told_with_their_place() {
                     "document: doc\nroot: product\nkey: \"{{id}}\"\nbody:\n  a: {{ sql: \"{text}\" }}\n"
                 ))
                 .await;
-            let found = problems(&db.conn, &db.names(), &catalogue, &[document], &[file])
+            let found = problems(&db.conn, &db.names(), &catalogue, &[(&file, document)])
                 .await
                 .unwrap();
             found

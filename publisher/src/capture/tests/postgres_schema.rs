@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, Statement, TransactionTrait};
 use serde_json::json;
 
 use super::shop::{Shop, capture_of, on_postgres, run, table};
-use crate::capture::{Capture, Error, LockRetry, TableName, installed, reconcile};
+use crate::capture::{Capture, Error, LockRetry, TableName, install_functions, installed, reconcile};
 
 const PRODUCT: &str = "CREATE TABLE product(id int primary key, name text, price numeric)";
 
@@ -151,7 +151,12 @@ async fn reconcile_waits_for_open_writers() {
         let locked = reconcile(&shop.db, &shop.names, &wider, &impatient)
             .await
             .unwrap_err();
-        assert!(matches!(locked, Error::Locked { attempts: 2, .. }), "{locked:?}");
+        assert!(matches!(locked, Error::Locked { .. }), "{locked:?}");
+        assert_eq!(
+            locked.to_string(),
+            "table product stayed locked by other transactions during 2 attempts; end what holds it, such as a long \
+             transaction, and try again"
+        );
 
         let patient = LockRetry {
             attempts: 1_000,
@@ -251,6 +256,49 @@ async fn long_names_and_schemas_that_read_alike_do_not_collide() {
             shop.run(&format!("INSERT INTO {table} VALUES (1)")).await;
             assert_eq!(shop.changes(&capture.name).await.len(), 1);
         }
+    })
+    .await;
+}
+
+/// A role without rights learns what it cannot do, and the database's reason.
+#[tokio::test]
+async fn what_the_database_refuses_is_told() {
+    on_postgres(|shop| async move {
+        shop.run(PRODUCT).await;
+        shop.run("CREATE TABLE other(id bigint PRIMARY KEY)").await;
+        let captures = [product(&shop, &["name"])];
+        let stranger = shop.connect_as(&shop.role().await).await;
+        let retry = LockRetry::default();
+        let told = |error: Error| pubsync_schema::fault::chain(&error);
+
+        let refused = reconcile(&stranger, &shop.names, &captures, &retry)
+            .await
+            .unwrap_err();
+        let refused = told(refused);
+        assert!(
+            refused.starts_with("the triggers of table product cannot be changed: ")
+                && refused.contains("permission denied"),
+            "{refused}"
+        );
+        let refused = told(install_functions(&stranger, &shop.names).await.unwrap_err());
+        assert!(
+            refused.starts_with("the functions that applications call cannot be installed: "),
+            "{refused}"
+        );
+
+        // The function outlives its table.
+        shop.capture(&captures).await;
+        shop.run("DROP TABLE product").await;
+        let refused = told(reconcile(&stranger, &shop.names, &[], &retry).await.unwrap_err());
+        assert!(
+            refused.starts_with("functions of removed triggers cannot be dropped: ")
+                && refused.contains("permission denied"),
+            "{refused}"
+        );
+
+        stranger.clone().close().await.unwrap();
+        let refused = reconcile(&stranger, &shop.names, &[], &retry).await.unwrap_err();
+        assert_eq!(refused.to_string(), "the installed triggers cannot be read");
     })
     .await;
 }

@@ -21,11 +21,16 @@ pub fn constant(text: &str, column: &Column) -> Result<Constant, String> {
             return Err(format!(
                 "\"{}\" is {}, which no constant can equal",
                 column.name,
-                noun(&column.kind)
+                noun(column)
             ));
         }
     };
-    if good && !text.contains('\0') {
+    if text.contains('\0') {
+        Err(format!(
+            "a constant for \"{}\" cannot hold the character NUL",
+            column.name
+        ))
+    } else if good {
         Ok(Constant(
             text.strip_prefix('+')
                 .filter(|_| is_number(&column.kind))
@@ -35,7 +40,7 @@ pub fn constant(text: &str, column: &Column) -> Result<Constant, String> {
     } else {
         Err(format!(
             "\"{text}\" is not {}, as \"{}\" is",
-            noun(&column.kind),
+            noun(column),
             column.name
         ))
     }
@@ -60,8 +65,9 @@ fn is_number(kind: &ColumnKind) -> bool {
     )
 }
 
-pub fn noun(kind: &ColumnKind) -> &'static str {
-    match kind {
+/// What the column holds, for messages.
+pub fn noun(column: &Column) -> &str {
+    match column.kind {
         ColumnKind::Boolean => "a boolean (true or false)",
         ColumnKind::Integer => "an integer",
         ColumnKind::Float | ColumnKind::Numeric { .. } => "a number",
@@ -74,7 +80,7 @@ pub fn noun(kind: &ColumnKind) -> &'static str {
         ColumnKind::Json => "JSON",
         ColumnKind::Bytes => "bytes",
         ColumnKind::Array => "an array",
-        ColumnKind::Other => "of its type",
+        ColumnKind::Other => &column.sql_type,
     }
 }
 

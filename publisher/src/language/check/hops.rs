@@ -204,7 +204,8 @@ impl Checker<'_, '_> {
             before.join(" or "),
             self.tables.name_of(table)
         );
-        self.report.fail(at, "no_foreign_key", message)
+        let help = "each table of \"via\" follows from the one before by a foreign key; other columns take \"match\"".to_owned();
+        self.report.fail_with(at, "no_foreign_key", message, help)
     }
 
     fn several_edges<T>(&mut self, edges: &[Edge], table: &Arc<Table>, place: &Place<'_>) -> Option<T> {

@@ -36,25 +36,26 @@ use super::problem::{Problem, Report};
 use super::syntax::Declaration;
 use tables::Tables;
 
-pub fn check(
-    files: &[SourceFile],
+/// The documents that are right by themselves, and all problems.
+pub fn check<'a>(
+    files: &'a [SourceFile],
     catalogue: &Catalogue,
     targets: &[&str],
-) -> Result<Vec<Document>, Vec<Problem>> {
+) -> (Vec<(&'a SourceFile, Document)>, Vec<Problem>) {
     let (declarations, mut reports) = declarations(files);
     let tables = Tables(catalogue);
-    let documents: Vec<_> = declarations
-        .iter()
-        .zip(&mut reports)
-        .filter_map(|(declaration, report)| document::check(declaration.as_ref()?, tables, targets, report))
-        .collect();
-    across::check(files, &declarations, &mut reports);
-    let problems = problems(reports);
-    if problems.is_empty() {
-        Ok(documents)
-    } else {
-        Err(problems)
+    let mut right = Vec::new();
+    for ((file, declaration), report) in files.iter().zip(&declarations).zip(&mut reports) {
+        let Some(declaration) = declaration else { continue };
+        let document = document::check(declaration, tables, targets, report);
+        right.extend(
+            document
+                .filter(|_| report.count() == 0)
+                .map(|document| (file, document)),
+        );
     }
+    across::check(files, &declarations, &mut reports);
+    (right, problems(reports))
 }
 
 /// Statements of these files that the database must describe before they are checked.

@@ -21,7 +21,7 @@ impl Checker<'_, '_> {
         let message = format!("table \"{}\" has no primary key", self.tables.name_of(&table));
         let at = declaration.root.as_ref()?.at;
         self.report
-            .fail_with(at, "root_identity", message, Self::unique_indexes(&table))
+            .fail_with(at, "root_identity", message, Self::identities(&table))
     }
 
     fn named_id(&mut self, table: &Arc<Table>, id: &At<Vec<At<Name>>>) -> Option<Vec<usize>> {
@@ -42,30 +42,34 @@ impl Checker<'_, '_> {
             );
             return self
                 .report
-                .fail_with(id.at, "root_identity", message, Self::unique_indexes(table));
+                .fail_with(id.at, "root_identity", message, Self::identities(table));
         }
         match columns.iter().find(|column| table.columns[**column].nullable) {
             Some(column) => {
-                let message = format!(
-                    "\"{}\" may be null, so {shown} is no identity",
-                    table.columns[*column].name
-                );
-                self.report.fail(id.at, "root_identity", message)
+                let name = &table.columns[*column].name;
+                let message = format!("\"{name}\" may be null, so {shown} is no identity");
+                let help = format!("make it NOT NULL, or {}", Self::identities(table));
+                self.report.fail_with(id.at, "root_identity", message, help)
             }
             None => Some(columns),
         }
     }
 
-    fn unique_indexes(table: &Table) -> String {
-        let all: Vec<_> = table
-            .unique
-            .iter()
+    /// What `id` may name.
+    fn identities(table: &Table) -> String {
+        let never_null =
+            |columns: &&Vec<usize>| columns.iter().all(|column| !table.columns[*column].nullable);
+        let key = Some(&table.primary_key).filter(|key| !key.is_empty());
+        let all: Vec<_> = key
+            .into_iter()
+            .chain(table.unique.iter().filter(never_null))
             .map(|columns| format!("id: {}", written(table, columns)))
             .collect();
         if all.is_empty() {
-            return "it has no unique index that \"id\" could name either".to_owned();
+            return "give the table a primary key, or a unique index without nulls that \"id\" can name"
+                .to_owned();
         }
-        format!("name a unique index: {}", all.join(" or "))
+        format!("name a unique index without nulls: {}", all.join(" or "))
     }
 }
 

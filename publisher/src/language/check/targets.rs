@@ -140,7 +140,7 @@ fn as_in_key(text: &str, column: &Column, sqlite: bool) -> Result<String, String
         _ => Err(format!(
             "\"{}\" is {}: \"only\" compares text, integers, booleans, enums, UUIDs and dates",
             quoted_where_needed(&column.name),
-            constant::noun(&column.kind)
+            constant::noun(column)
         )),
     }
 }

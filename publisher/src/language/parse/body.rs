@@ -57,11 +57,7 @@ const TEXT: Keys = keys("\"text\"", &["text"]);
 const VALUE: Keys = keys("\"value\"", &["value"]);
 
 const fn keys(of: &'static str, known: &'static [&'static str]) -> Keys {
-    Keys {
-        of,
-        known,
-        later: &[],
-    }
+    Keys { of, known }
 }
 
 pub fn members(entries: &[Entry], report: &mut Report<'_>) -> Vec<Member> {

@@ -13,14 +13,12 @@ use super::rows;
 pub const TESTS: Keys = Keys {
     of: "a condition",
     known: &["not", "gt", "gte", "lt", "lte"],
-    later: &[],
 };
 
 /// Of `exists` and `missing`.
 pub const EXISTING: Keys = Keys {
     of: "\"exists\" or \"missing\"",
     known: &["table", "via", "match", "where"],
-    later: &[],
 };
 
 /// Entries of `match`.

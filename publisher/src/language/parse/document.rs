@@ -36,13 +36,11 @@ pub const DOCUMENT: Keys = Keys {
         "absent",
         "capture",
     ],
-    later: &[],
 };
 
 pub const SCOPE: Keys = Keys {
     of: "a scope",
     known: &["table", "via", "match", "where", "optional"],
-    later: &[],
 };
 
 /// Words that reach rows by themselves.

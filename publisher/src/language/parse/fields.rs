@@ -11,18 +11,15 @@ pub struct Keys {
     /// What the map is, for messages: `a document`.
     pub of: &'static str,
     pub known: &'static [&'static str],
-    /// Of the second step.
-    pub later: &'static [&'static str],
 }
 
 impl Keys {
     /// The known key that an unknown one is taken for.
     pub fn takes_for(&self, key: &str) -> Option<&'static str> {
-        let unknown = !self.known.contains(&key) && !self.later.contains(&key);
-        nearest(key, self.known.iter().chain(self.later).copied()).filter(|_| unknown)
+        nearest(key, self.known.iter().copied()).filter(|_| !self.known.contains(&key))
     }
 
-    /// Notes keys that are unknown or not there yet.
+    /// Notes keys that are unknown.
     pub fn check(&self, entries: &[Entry], report: &mut Report<'_>) {
         let help = format!("it may hold: {}", self.known.join(", "));
         self.check_or(entries, |_| help.clone(), report);
@@ -31,9 +28,7 @@ impl Keys {
     /// The same, with what to do about a key that is not near any other.
     pub fn check_or(&self, entries: &[Entry], help: impl Fn(&str) -> String, report: &mut Report<'_>) {
         for Entry { key, at, .. } in entries {
-            if self.later.contains(&key.as_str()) {
-                report.not_supported::<()>(*at, &format!("\"{key}\""));
-            } else if !self.known.contains(&key.as_str()) {
+            if !self.known.contains(&key.as_str()) {
                 let meant = self
                     .takes_for(key)
                     .map(|near| format!("did you mean \"{near}\"?"));

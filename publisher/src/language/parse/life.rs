@@ -10,7 +10,6 @@ use super::fields::{Keys, get, list, map, name, scalar, text};
 pub const VISIBLE: Keys = Keys {
     of: "\"visible\"",
     known: &["from", "until"],
-    later: &[],
 };
 
 pub fn life(entries: &[Entry], report: &mut Report<'_>) -> Life {

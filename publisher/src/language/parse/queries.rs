@@ -10,14 +10,12 @@ use super::fields::{Keys, get, map, names, parse_name, scalar};
 pub const QUERY: Keys = Keys {
     of: "a query",
     known: &["sql", "id", "depends"],
-    later: &[],
 };
 
 /// In place of a table.
 pub const NAMED: Keys = Keys {
     of: "a query in place of a table",
     known: &["query"],
-    later: &[],
 };
 
 pub fn queries(node: &Node, report: &mut Report<'_>) -> Vec<Query> {

@@ -12,7 +12,6 @@ use super::fields::{Keys, get, map, one_or_more_names};
 pub const START: Keys = Keys {
     of: "\"start\"",
     known: &["where"],
-    later: &[],
 };
 
 pub fn ancestors(keyword: &Entry, node: &Node, entries: &[Entry], report: &mut Report<'_>) -> Option<Value> {

@@ -11,7 +11,6 @@ use super::{conditions, queries};
 pub const VIA: Keys = Keys {
     of: "\"via\"",
     known: &["table", "from", "to"],
-    later: &[],
 };
 
 /// `via`, `match` or neither.

@@ -11,7 +11,6 @@ use super::json::json;
 pub const TARGET: Keys = Keys {
     of: "a target",
     known: &["only", "index", "mapping", "settings", "routing"],
-    later: &[],
 };
 
 /// Leaves room for the number that follows in the name of the index (255 bytes at most).

@@ -33,7 +33,7 @@ pub fn shop() -> Catalogue {
          feed: sku text, ean text, store_id int?, title text, unique(sku), unique(ean store_id)
          log: entry text
          sales.invoice: id int pk, total numeric, product_id int -> product
-         odd: id int pk, a b text, c.d text, text text, body text, o oid",
+         odd: id int pk, a b text, c.d text, text text, body text, o oid, net inet",
     )
 }
 
@@ -143,6 +143,7 @@ fn kind(sql_type: &str) -> ColumnKind {
         "time" => ColumnKind::Time,
         "json" | "jsonb" => ColumnKind::Json,
         "bytea" => ColumnKind::Bytes,
+        "inet" => ColumnKind::Other,
         other => panic!("no type {other}"),
     }
 }

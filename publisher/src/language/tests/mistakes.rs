@@ -2,7 +2,9 @@
 //! problems. `### body: what it is` leaves only the body to the case: it stands in a document over `product` from
 //! line 5 on, two columns in.
 
+use super::catalogue::sqlite;
 use super::*;
+use crate::catalogue::Catalogue;
 
 #[test]
 fn of_syntax() {
@@ -169,19 +171,26 @@ fn aliases_against_other_documents() {
 #[test]
 fn problems_of_all_files_come_together_and_in_order() {
     let found = documents(&[
-        &product("b: nmae\na: &x { one: bran, body: id }\nc: *x"),
+        &product("b: nmae\na: &x { one: bran, body: id }\nc: *x\nd: { one: brand }\nd: id"),
         "document: [",
         "document: e",
+        &product("a: id\nb: idd").replace("\"d:", "\"e:"),
+        &product("a: id").replace("document: d", "document: f"),
     ]);
     assert_eq!(
         found.unwrap_err(),
         [
             "a.yaml:5:6: no column \"nmae\" in table \"product\"; did you mean \"name\"?",
             "a.yaml:6:16: no table \"bran\"; did you mean \"brand\"?",
+            "a.yaml:8:6: \"one\" has no \"body\"",
+            "a.yaml:9:3: \"d\" stands here a second time; the first is in line 8",
             "b.yaml:1:11: this is no YAML: unclosed bracket '['",
             "c.yaml:1:1: the document has no \"root\"",
             "c.yaml:1:1: the document has no \"key\"",
             "c.yaml:1:1: the document has no \"body\"",
+            "d.yaml:1:11: a document \"d\" is already declared in a.yaml",
+            "d.yaml:6:6: no column \"idd\" in table \"product\"; did you mean \"id\"?",
+            "e.yaml:3:6: \"f\" and \"d\" (a.yaml) could make the same key; let their keys begin with different text, such as the names of the documents",
         ]
     );
 }
@@ -205,6 +214,30 @@ a.yaml:5:10: no column \"nmae\" in table \"product\"
     assert_eq!(
         (problems[0].line, problems[0].column, problems[0].code),
         (5, 10, "unknown_column")
+    );
+}
+
+/// SQLite takes these for parameters; on PostgreSQL they are operators.
+#[test]
+fn parameters_on_sqlite() {
+    let text = format!(
+        "{}\nqueries:\n  q: {{ sql: 'SELECT :id AS id', id: [id], depends: {{ product: 'SELECT @x' }} }}\n",
+        product("a: { sql: '{sku} ?| {sku}' }").trim_end()
+    );
+    let told = |catalogue: &Catalogue| {
+        let problems = check(&files(&[&text]), catalogue, &TARGETS).unwrap_err();
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(&sqlite("product: id int pk, sku text")),
+        [
+            "a.yaml:5:13: an expression holds no \"?\": a parameter would be null",
+            "a.yaml:7:13: the query holds no \":\": a parameter would be null",
+        ]
+    );
+    assert_eq!(
+        told(&shop()),
+        ["a.yaml:7:13: the database was not asked what the query answers"]
     );
 }
 

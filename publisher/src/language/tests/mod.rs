@@ -18,7 +18,7 @@ use catalogue::shop;
 const TARGETS: [&str; 2] = ["storage", "search"];
 
 fn files(texts: &[&str]) -> Vec<SourceFile> {
-    let names = ["a.yaml", "b.yaml", "c.yaml"];
+    let names = ["a.yaml", "b.yaml", "c.yaml", "d.yaml", "e.yaml"];
     let file = |(name, text): (&&str, &&str)| SourceFile {
         name: (*name).to_owned(),
         text: (*text).to_owned(),
