@@ -40,7 +40,11 @@ impl Case {
         let features = Features::some(random);
         let documents = documents(random, &tables, &features);
         let is_manual = |document: &&Document| document.yaml.contains("\ncapture: manual\n");
-        let manual: Vec<String> = documents.iter().filter(is_manual).map(|d| d.name.clone()).collect();
+        let manual: Vec<String> = documents
+            .iter()
+            .filter(is_manual)
+            .map(|d| d.name.clone())
+            .collect();
         let (load, steps) = history(random, engine, &tables, &manual);
         let (beside, batch) = (random.percent(25), *random.one_of(&[100, 100, 3]));
         Self {
@@ -65,7 +69,11 @@ impl Case {
 
 impl Display for Case {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "-- seed {} on {:?}, batches of {}", self.seed, self.engine, self.batch)?;
+        writeln!(
+            f,
+            "-- seed {} on {:?}, batches of {}",
+            self.seed, self.engine, self.batch
+        )?;
         if self.beside {
             writeln!(f, "-- workers run beside the statements")?;
         }

@@ -83,10 +83,7 @@ impl Author<'_> {
 
     /// Two or three that must all hold.
     fn several_tests(&mut self, spot: &Spot, sort: Sort) -> String {
-        let (least, most) = (
-            self.random.pick(&["gt", "gte"]),
-            self.random.pick(&["lt", "lte"]),
-        );
+        let (least, most) = (self.random.pick(&["gt", "gte"]), self.random.pick(&["lt", "lte"]));
         let mut words = vec![least, most, "not"];
         if self.random.percent(60) {
             words.remove(self.random.below(3));

@@ -195,10 +195,8 @@ impl Play {
             publishers: &Publishers::default(),
         };
         apply.run().await.map_err(|error| format!("apply: {error}"))?;
-        let declarations: Vec<Declaration> = files
-            .iter()
-            .map(|file| Declaration::parse(&file.text))
-            .collect();
+        let declarations: Vec<Declaration> =
+            files.iter().map(|file| Declaration::parse(&file.text)).collect();
         for declaration in &declarations {
             schema.add_queries(&mut sessions[0], declaration).await;
         }
@@ -276,7 +274,10 @@ impl Play {
 
     /// By the application's own call where there is one.
     async fn announce(&mut self, document: &str, all: bool) -> Result<(), String> {
-        let declared = self.declarations.iter().find(|declared| declared.name == document);
+        let declared = self
+            .declarations
+            .iter()
+            .find(|declared| declared.name == document);
         let Some(declaration) = declared.cloned() else {
             return Ok(());
         };

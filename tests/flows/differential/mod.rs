@@ -99,7 +99,10 @@ async fn differential() {
     if done >= ENOUGH {
         let tried = |name: &&&str| !total.constructs.contains_key(**name);
         let missing: Vec<_> = CONSTRUCTS.iter().filter(tried).collect();
-        assert!(missing.is_empty(), "constructs that no body was compared of: {missing:?}");
+        assert!(
+            missing.is_empty(),
+            "constructs that no body was compared of: {missing:?}"
+        );
         let unseen = |sight: &&&str| !total.sights.0.contains_key(**sight);
         let unseen: Vec<_> = SIGHTS.iter().filter(unseen).collect();
         assert!(unseen.is_empty(), "never seen: {unseen:?}");

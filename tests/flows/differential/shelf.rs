@@ -109,7 +109,9 @@ impl Target for Shelf {
             .iter()
             .filter(|((name, _), (_, body))| *name == collection.document && body.is_some());
         Ok(ScanPage {
-            keys: live.map(|((_, key), (revision, _))| (key.clone(), *revision)).collect(),
+            keys: live
+                .map(|((_, key), (revision, _))| (key.clone(), *revision))
+                .collect(),
             next: None,
         })
     }

@@ -259,7 +259,10 @@ impl Seen<'_> {
             Test::Not(_) => "where: not",
             Test::Compare(_) => "where: gt, gte, lt, lte",
         });
-        if operands.iter().any(|operand| matches!(operand, Operand::Column(_))) {
+        if operands
+            .iter()
+            .any(|operand| matches!(operand, Operand::Column(_)))
+        {
             self.note("where: a column on the right");
         }
     }
