@@ -130,7 +130,8 @@ impl Author<'_> {
                 )
             })
             .collect();
-        names.join(self.random.pick(&[":", "-", "/", "%"]))
+        // Digits stand in encoded values, too.
+        names.join(self.random.pick(&[":", "-", "/", "A", "5"]))
     }
 
     /// Scopes, with what their rows add to the key.

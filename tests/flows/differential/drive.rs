@@ -92,20 +92,15 @@ pub(super) struct Play {
 pub async fn play(databases: &Databases, case: &Case) -> Result<Tally, String> {
     let scratch = databases.take(case.engine).await;
     let mut play = Play::begin(scratch, case).await?;
-    let at = |number: usize| move |error: String| format!("step {number}: {error}");
-    for (number, step) in case.steps.iter().enumerate() {
-        let is_last = number + 1 == case.steps.len();
-        if is_last {
-            play.stop_beside().await.map_err(at(number))?;
-        }
-        play.step(step).await.map_err(at(number))?;
-        // The first comparison is of what `apply` builds.
-        if number == 0 && case.beside && !is_last {
-            play.begin_beside().await?;
+    let played = play.steps(case).await;
+    let Play { scratch, tally, .. } = play;
+    match played {
+        Ok(()) => databases.give_back(case.engine, scratch).await,
+        Err(difference) => {
+            databases.leave(scratch);
+            return Err(difference);
         }
     }
-    let Play { scratch, tally, .. } = play;
-    databases.give_back(case.engine, scratch).await;
     Ok(tally)
 }
 
@@ -221,6 +216,22 @@ impl Play {
         })
     }
 
+    async fn steps(&mut self, case: &Case) -> Result<(), String> {
+        let at = |number: usize| move |error: String| format!("step {number}: {error}");
+        for (number, step) in case.steps.iter().enumerate() {
+            let is_last = number + 1 == case.steps.len();
+            if is_last {
+                self.stop_beside().await.map_err(at(number))?;
+            }
+            self.step(step).await.map_err(at(number))?;
+            // The first comparison is of what `apply` builds.
+            if number == 0 && case.beside && !is_last {
+                self.begin_beside().await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn step(&mut self, step: &Step) -> Result<(), String> {
         match step {
             Step::Transaction { statements, commit } => {
@@ -267,9 +278,12 @@ impl Play {
         };
         shutdown.signal();
         match shutdown.finished().await {
-            Ending::Finished => Ok(()),
-            ending => Err(format!("workers ended as {ending:?}")),
+            Ending::Finished => {}
+            ending => return Err(format!("workers ended as {ending:?}")),
         }
+        // Who sweeps keeps its turn for a while, and would sweep alone.
+        let lease = self.scratch.database().own_table("lease");
+        run(&mut self.sessions[0], &format!("DELETE FROM {lease}")).await
     }
 
     /// By the application's own call where there is one.

@@ -211,10 +211,8 @@ fn found(tree: &Path, program: &Path, mistake: &str) -> Result<String, String> {
         (false, None) => Err(format!("it fails otherwise:\n{output}")),
         (false, Some(seed)) => {
             let difference = lines.next().unwrap_or_default();
-            let played = output
-                .lines()
-                .find(|line| line.contains(" seeds: "))
-                .unwrap_or_default();
+            let played = output.lines().rfind(|line| line.contains(" seeds: "));
+            let played = played.unwrap_or_default();
             let seeds = played.split(" seeds").next().unwrap_or_default();
             Ok(format!("{seed} (after {seeds}): {difference}"))
         }

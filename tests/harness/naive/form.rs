@@ -95,13 +95,20 @@ pub fn comparable(kind: &ColumnKind, text: &str) -> String {
             "true" | "t" | "1" => "true".to_owned(),
             _ => "false".to_owned(),
         },
-        ColumnKind::Timestamp => text.replacen('T', " ", 1),
-        ColumnKind::TimestampTz => {
-            let text = text.replacen('T', " ", 1);
-            text.trim_end_matches("+00").trim_end_matches('Z').to_owned()
-        }
+        ColumnKind::Timestamp => moment(text),
+        ColumnKind::TimestampTz => moment(text.trim_end_matches("+00").trim_end_matches('Z')),
         ColumnKind::Uuid => text.to_ascii_lowercase(),
         _ => text.to_owned(),
+    }
+}
+
+/// `12:00:00.120` is `12:00:00.12`.
+fn moment(text: &str) -> String {
+    let text = text.replacen('T', " ", 1);
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
     }
 }
 
