@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Between two looks at first, and at last: most of what is awaited is there soon, the rest takes long.
-const POLL: Duration = Duration::from_millis(2);
-const LAST_POLL: Duration = Duration::from_millis(50);
+/// Between two questions: first this, then twice as long each time, up to the longest.
+const FIRST: Duration = Duration::from_millis(5);
+const LONGEST: Duration = Duration::from_millis(50);
 
 /// Asks again and again until `probe` gives a value, and returns that value.
 ///
@@ -18,15 +18,18 @@ where
     F: Future<Output = Result<T, String>>,
 {
     let end = Instant::now() + deadline;
-    let mut wait = POLL;
+    let mut pause = FIRST;
     loop {
         match probe().await {
             Ok(value) => return value,
             Err(reason) if Instant::now() >= end => panic!("not within {deadline:?}: {what}: {reason}"),
-            Err(_) => {
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(LAST_POLL);
-            }
+            Err(_) => tokio::time::sleep(pause).await,
         }
+        pause = LONGEST.min(pause * 2);
     }
+}
+
+/// What takes its time by itself, such as a delay on the wire. Not for waiting.
+pub(crate) async fn pause(length: Duration) {
+    tokio::time::sleep(length).await;
 }

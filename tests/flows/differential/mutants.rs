@@ -3,23 +3,12 @@
 //! what stands there instead asks `pubsync_schema::mistake`. The comparison must find every one of them.
 
 use std::{
-    collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-struct Mutant {
-    name: String,
-    meaning: String,
-    edits: Vec<Edit>,
-}
-
-struct Edit {
-    path: String,
-    original: String,
-    mutant: String,
-}
+use pubsync_tests::mutant::{Mutant, copy_of_the_tree};
 
 /// More cases than any mutant survives.
 const SEEDS: u32 = 400;
@@ -37,89 +26,36 @@ pub fn mistake(name: &str) -> bool {
 }
 ";
 
-fn repository() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests
-        .parent()
-        .expect("tests/ stands in the repository")
-        .to_owned()
-}
-
 /// In the order of their names; only those whose name holds `PUBSYNC_MUTANT`.
 fn mutants() -> Vec<Mutant> {
-    let folder = repository().join("tests/mutants");
-    let mut paths: Vec<PathBuf> = fs::read_dir(&folder)
-        .expect("tests/mutants")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    paths.sort();
-    let wanted = env::var("PUBSYNC_MUTANT").unwrap_or_default();
-    let all = paths.iter().map(|path| mutant(path));
-    all.filter(|mutant| mutant.name.contains(&wanted)).collect()
+    Mutant::all("tests/mutants", &env::var("PUBSYNC_MUTANT").unwrap_or_default())
 }
 
-fn mutant(path: &Path) -> Mutant {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut parts = text.split("\n=== ");
-    let meaning = parts.next().unwrap_or_default().trim().to_owned();
-    let edit = |part: &str| {
-        let (path, rest) = part.split_once("\n--- original\n").expect("an original");
-        let (original, mutant) = rest.split_once("\n--- mutant\n").expect("a mutant");
-        Edit {
-            path: path.trim().to_owned(),
-            original: original.to_owned(),
-            mutant: mutant.trim_end_matches('\n').to_owned(),
-        }
-    };
-    Mutant {
-        name: path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-        meaning,
-        edits: parts.map(edit).collect(),
-    }
-}
-
-/// The files that mutants change, with all of them in, by path.
-fn changed(mutants: &[Mutant]) -> BTreeMap<String, String> {
-    let read = |path: &str| {
-        let text = fs::read_to_string(repository().join(path));
-        text.unwrap_or_else(|error| panic!("{path}: {error}"))
-    };
-    let mut files = BTreeMap::from([(ASKED.to_owned(), read(ASKED) + ANSWER)]);
-    for mutant in mutants {
-        assert!(!mutant.edits.is_empty(), "{} changes nothing", mutant.name);
-        for edit in &mutant.edits {
-            let text = files.entry(edit.path.clone()).or_insert_with(|| read(&edit.path));
-            let times = text.matches(&edit.original).count();
-            assert_eq!(times, 1, "{}: in {}:\n{}", mutant.name, edit.path, edit.original);
-            let asks = format!("mistake(\"{}\")", mutant.name);
-            assert!(edit.mutant.contains(&asks), "{} does not ask {asks}", mutant.name);
-            *text = text.replacen(&edit.original, &edit.mutant, 1);
-        }
-    }
-    files
-}
-
-/// The list cannot rot.
+/// The lists cannot rot.
 #[test]
 fn originals_stand_in_the_source() {
     let all = mutants();
     assert!(all.len() >= 10 || env::var_os("PUBSYNC_MUTANT").is_some());
-    changed(&all);
+    for mutant in &all {
+        mutant.assert_fits();
+        let asks = format!("mistake(\"{}\")", mutant.name);
+        assert!(mutant.says(&asks), "{} does not ask {asks}", mutant.name);
+    }
+    Mutant::all("tests/torture/mutants", "")
+        .iter()
+        .for_each(Mutant::assert_fits);
 }
 
 /// Takes a copy of the tree, and builds it: `make mutants`.
 #[test]
 #[ignore = "builds the product once more"]
 fn every_mutant_is_found() {
-    let copy = repository().join("target/mutants");
-    let tree = copy.join("tree");
-    let mutants = mutants();
-    copy_tree(&tree, &changed(&mutants));
-    let program = build(&tree, &copy.join("build"));
+    let (tree, mutants) = (copy_of_the_tree("mutants"), mutants());
+    mutants.iter().for_each(|mutant| mutant.apply(&tree));
+    let asked = tree.join(ASKED);
+    let text = fs::read_to_string(&asked).expect(ASKED);
+    fs::write(asked, text + ANSWER).expect(ASKED);
+    let program = build(&tree, &tree.with_file_name("build"));
     let (passes, output) = play(&tree, &program, None, RIGHT);
     assert!(passes, "without a mistake it fails, too:\n{output}");
     let mut survivors = Vec::new();
@@ -133,31 +69,6 @@ fn every_mutant_is_found() {
         }
     }
     assert!(survivors.is_empty(), "mutants that nobody finds: {survivors:?}");
-}
-
-/// What git knows of, as it stands now, but for what mutants change.
-fn copy_tree(tree: &Path, changed: &BTreeMap<String, String>) {
-    let listed = Command::new("git")
-        .arg("ls-files")
-        .current_dir(repository())
-        .output();
-    let listed = String::from_utf8(listed.expect("git").stdout).expect("paths");
-    for path in listed.lines() {
-        let (from, to) = (repository().join(path), tree.join(path));
-        let text = match changed.get(path) {
-            Some(text) => text.clone().into_bytes(),
-            None => match fs::read(&from) {
-                Ok(text) => text,
-                Err(_) => continue,
-            },
-        };
-        // What is the same keeps its time, so that it is not built again.
-        if fs::read(&to).is_ok_and(|known| known == text) {
-            continue;
-        }
-        fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
-        fs::write(&to, text).unwrap_or_else(|error| panic!("{}: {error}", to.display()));
-    }
 }
 
 /// The program of the flows.
