@@ -86,8 +86,8 @@ fn build(tree: &Path, build: &Path) -> PathBuf {
     let messages = lines
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let programs = messages.filter_map(|message| Some(message["executable"].as_str()?.to_owned()));
-    PathBuf::from(programs.last().expect("a program"))
+    let mut programs = messages.filter_map(|message| Some(message["executable"].as_str()?.to_owned()));
+    PathBuf::from(programs.next_back().expect("a program"))
 }
 
 /// Whether all cases pass, and what it said.
