@@ -12,6 +12,7 @@ pub mod mirror;
 pub mod names;
 pub mod outbox;
 pub mod pause;
+pub mod redact;
 pub mod run;
 pub mod shape;
 pub mod store;
