@@ -105,7 +105,8 @@ impl From<ApplyError> for Fail {
             ApplyError::Capture(error) => Self::Part(chain(&error)),
             ApplyError::Broker(error) => error.into(),
             ApplyError::Target(error) => error.into(),
-            ApplyError::Changed => Self::Part(error.to_string()),
+            ApplyError::Changed | ApplyError::Leaving { .. } => Self::Part(error.to_string()),
+            ApplyError::Remove(why) => Self::Usage(why),
         }
     }
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pubsync_schema::definition::Definition;
 use pubsync_synchronizer::street::Street;
 use pubsync_synchronizer::synchronize::Synchronizer;
 use pubsync_synchronizer::target::Target;
@@ -123,7 +122,11 @@ async fn publishing(publish: Publish, registry: Registry, shutdown: Shutdown) {
             .run(),
         );
     };
-    keep(&street, &shutdown, street.settings.publishers, |_| true, spawn).await;
+    let queues = || {
+        let current = street.definitions.current();
+        current.iter().map(|d| d.shape.queue.clone()).collect()
+    };
+    keep(&street, &shutdown, street.settings.publishers, queues, spawn).await;
 }
 
 /// Keeps consumers for every sync queue of a target.
@@ -141,14 +144,8 @@ async fn synchronizers(street: Street, target: Arc<dyn Target>, shutdown: Shutdo
         };
         shutdown.spawn(synchronizer.run());
     };
-    keep(
-        &street,
-        &shutdown,
-        street.settings.synchronizers,
-        |d| d.shape.targets.contains_key(&name),
-        spawn,
-    )
-    .await;
+    let queues = || street.definitions.queues_of(&name);
+    keep(&street, &shutdown, street.settings.synchronizers, queues, spawn).await;
 }
 
 /// Starts consumers for queues that come and stops those of queues that go.
@@ -156,35 +153,37 @@ async fn keep(
     street: &Street,
     shutdown: &Shutdown,
     consumers: usize,
-    concerns: impl Fn(&Definition) -> bool,
+    queues: impl Fn() -> BTreeSet<String>,
     spawn: impl Fn(&str, CancellationToken),
 ) {
     let mut changes = street.definitions.watch();
+    let mut moves = street.definitions.watch_write_sets();
     let mut running: BTreeMap<String, CancellationToken> = BTreeMap::new();
     loop {
-        let current = street.definitions.current();
-        let wanted: BTreeSet<&str> = current
-            .iter()
-            .filter(|d| concerns(d))
-            .map(|d| d.shape.queue.as_str())
-            .collect();
+        let wanted = queues();
         running.retain(|queue, stop| {
-            let stays = wanted.contains(queue.as_str());
+            let stays = wanted.contains(queue);
             if !stays {
                 stop.cancel();
             }
             stays
         });
         for queue in wanted {
-            if !running.contains_key(queue) {
+            running.entry(queue).or_insert_with_key(|queue| {
                 let stop = shutdown.taking().child_token();
                 for _ in 0..consumers {
                     spawn(queue, stop.clone());
                 }
-                running.insert(queue.to_owned(), stop);
-            }
+                stop
+            });
         }
-        match shutdown.taking().run_until_cancelled(changes.changed()).await {
+        let changed = async {
+            tokio::select! {
+                changed = changes.changed() => changed,
+                changed = moves.changed() => changed,
+            }
+        };
+        match shutdown.taking().run_until_cancelled(changed).await {
             Some(Ok(())) => {}
             Some(Err(_)) | None => return,
         }

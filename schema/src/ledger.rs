@@ -361,6 +361,18 @@ pub async fn has_older(store: &Store, moment: i64) -> Result<bool, DbErr> {
     Ok(v != 0)
 }
 
+/// Whether work of the document for the target is open.
+///
+/// # Errors
+/// Of the database.
+pub async fn is_open(store: &Store, document: &str, target: &str) -> Result<bool, DbErr> {
+    let sql = format!(
+        "SELECT count(*) AS v FROM (SELECT 1 FROM {} WHERE document = $1 AND target = $2 LIMIT 1) o",
+        store.names.table("ledger")
+    );
+    Ok(scalar(&store.write, store.sql(sql, [document.into(), target.into()])).await? > 0)
+}
+
 /// Rows that still belong to these runs.
 pub async fn of_runs(store: &Store, runs: &[i64]) -> Result<i64, DbErr> {
     let sql = format!(

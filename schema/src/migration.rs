@@ -10,6 +10,7 @@ use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTraitSelf, Schema
 
 use crate::dialect::Dialect;
 use crate::names::Names;
+use crate::removal;
 use crate::store::Store;
 
 /// Brings the own tables to this version. Safe to run from several processes at once: PostgreSQL holds an advisory
@@ -81,6 +82,7 @@ impl MigratorTraitSelf for Migrator {
         vec![
             Box::new(Initial { names: names() }),
             Box::new(Generations { names: names() }),
+            Box::new(Removals { names: names() }),
         ]
     }
 
@@ -156,6 +158,26 @@ impl MigrationTrait for Generations {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let table = self.names.table("target");
         let sql = format!("ALTER TABLE {table} ADD COLUMN generation bigint NOT NULL DEFAULT 0");
+        manager.get_connection().execute_unprepared(&sql).await?;
+        Ok(())
+    }
+}
+
+/// Version 3: documents that are declared no more.
+struct Removals {
+    names: Names,
+}
+
+impl MigrationName for Removals {
+    fn name(&self) -> &'static str {
+        "m0003_removals"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Removals {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = removal::create(&self.names);
         manager.get_connection().execute_unprepared(&sql).await?;
         Ok(())
     }

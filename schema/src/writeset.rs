@@ -27,6 +27,32 @@ pub struct WriteSet {
     pub leaving: Vec<Collection>,
     /// Written no more, to be taken away.
     pub retired: Vec<Collection>,
+    /// The document goes to this target no more, and what the target holds of it is taken away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removal: Option<Removal>,
+}
+
+/// How a document's entries at a target go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// What its queues are called by: the document's name, or that of the group that it shared.
+    pub queue: String,
+    pub step: Step,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// A person has agreed.
+    Agreed,
+    /// All that was on its way must end as deletes, and so must all that the run finds. Without a run the target takes
+    /// the collections away as a whole.
+    Emptying { run: Option<i64> },
+    /// The target holds nothing of it, or is not ours to empty. Its queues go.
+    Empty,
+    /// Nothing is left to do. The set stays: whoever comes late with an old message learns from it that the target is to
+    /// hold nothing.
+    Gone,
 }
 
 /// A collection that takes the place of the serving one when it is complete.
@@ -48,13 +74,53 @@ impl WriteSet {
             filling: None,
             leaving: Vec::new(),
             retired: Vec::new(),
+            removal: None,
         }
     }
 
-    /// All that a write goes to; the serving one first.
+    /// All that a write goes to; the serving one first. Where all is taken away, the retired ones belong to it.
     pub fn collections(&self) -> impl Iterator<Item = &Collection> {
         let filling = self.filling.iter().map(|filling| &filling.collection);
-        std::iter::once(&self.serving).chain(filling).chain(&self.leaving)
+        let retired = self.removal.iter().flat_map(|_| &self.retired);
+        std::iter::once(&self.serving)
+            .chain(filling)
+            .chain(&self.leaving)
+            .chain(retired)
+    }
+
+    /// This set with the target to hold nothing, at this step.
+    #[must_use]
+    pub fn given_up(&self, queue: &str, step: Step) -> Self {
+        let mut next = self.clone();
+        next.serving.nothing = true;
+        next.retired
+            .extend(next.filling.take().map(|filling| filling.collection));
+        next.retired.append(&mut next.leaving);
+        next.removal = Some(Removal {
+            queue: queue.to_owned(),
+            step,
+        });
+        next
+    }
+
+    /// What the queues are called by through which its deletes go, while they do.
+    #[must_use]
+    pub fn emptying(&self) -> Option<&str> {
+        let removal = self.removal.as_ref()?;
+        let open = matches!(removal.step, Step::Agreed | Step::Emptying { .. });
+        open.then_some(removal.queue.as_str())
+    }
+
+    /// Whether all of it was taken away from the target, or left there for good.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(self.removal_step(), Some(Step::Empty | Step::Gone))
+    }
+
+    /// How far its removal is; `None` where the document goes to the target, or went and was left there.
+    #[must_use]
+    pub fn removal_step(&self) -> Option<Step> {
+        self.removal.as_ref().map(|removal| removal.step)
     }
 
     /// Of its row in `target`.
@@ -66,6 +132,10 @@ impl WriteSet {
     /// Whether a step is open: an index is filled, or one is to be taken away.
     #[must_use]
     pub fn is_moving(&self) -> bool {
+        self.removal.is_none() && self.has_open_step()
+    }
+
+    fn has_open_step(&self) -> bool {
         self.filling.is_some() || !self.leaving.is_empty() || !self.retired.is_empty()
     }
 }
@@ -133,22 +203,6 @@ pub async fn raise(txn: &impl ConnectionTrait, store: &Store, set: &WriteSet) ->
     };
     let done = txn.execute_raw(store.sql(sql, values)).await?;
     Ok((done.rows_affected() == 1).then_some(generation))
-}
-
-/// Takes a set away.
-///
-/// # Errors
-/// Of the database.
-pub async fn remove(
-    txn: &impl ConnectionTrait,
-    store: &Store,
-    document: &str,
-    target: &str,
-) -> Result<(), DbErr> {
-    let sql = format!("DELETE FROM {} WHERE name = $1", store.names.table("target"));
-    txn.execute_raw(store.sql(sql, [name(document, target).into()]))
-        .await?;
-    Ok(())
 }
 
 /// Whether this is the set's generation. Another one means that what was applied through it must be applied again.

@@ -98,7 +98,10 @@ async fn again(
 
 /// Through an older set, indexes may have been made that are no more, and readers' aliases set on them.
 async fn undo(target: &dyn Target, older: &WriteSet, set: &WriteSet) -> Result<(), TargetError> {
-    let stands: Vec<Collection> = set.collections().cloned().collect();
+    let stands: Vec<Collection> = match set.removal {
+        Some(_) => Vec::new(),
+        None => set.collections().cloned().collect(),
+    };
     target.prepare(&stands).await?;
     for gone in older.collections() {
         if stands.iter().all(|collection| collection.number != gone.number) {
@@ -120,6 +123,12 @@ pub async fn everywhere(
 ) -> Result<Vec<Outcome>, TargetError> {
     let mut worst: Option<Vec<Outcome>> = None;
     for collection in set.collections() {
+        // Where nothing is to stand, what was on its way is done when the whole is taken away; once more, for somebody
+        // may have made it again.
+        if set.removal.is_some() && target.discard(collection).await? {
+            worst.get_or_insert_with(|| vec![Outcome::Applied; batch.states.len()]);
+            continue;
+        }
         let writes = batch.writes(collection);
         // What a filter leaves out is deleted, though it stands there in this very revision.
         let left_out = || batch.states.iter().any(|state| !collection.takes(&state.key));
@@ -201,7 +210,10 @@ async fn ahead(
     }
     let held = target.versions(&set.serving, &keys).await?;
     let higher = |((key, known), held): ((String, i64), Option<Held>)| {
-        held.filter(|held| held.revision > known)
+        // A target that is to hold nothing need not remember it at a higher revision; and what is emptied already may belong
+        // to another document now.
+        let done = |held: &Held| set.removal.is_some() && (held.deleted || set.is_done());
+        held.filter(|held| held.revision > known && !done(held))
             .map(|held| (key, held.revision))
     };
     Ok(keys.into_iter().zip(known).zip(held).filter_map(higher).collect())

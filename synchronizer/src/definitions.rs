@@ -1,6 +1,7 @@
 //! The definitions that this process knows, kept current: they are looked at every second, and at once when a
 //! transaction finds that its number is no longer the newest.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,13 +77,29 @@ impl Definitions {
             .is_none_or(|d| d.shape.shows_aliases(target))
     }
 
-    /// Where writes of a document to a target go; `None` where it does not go there.
+    /// Where writes of a document to a target go, also where all of them are to end as deletes; `None` where it does not go
+    /// there.
     #[must_use]
     pub fn write_set(&self, document: &str, target: &str) -> Option<WriteSet> {
-        let declared = self.get(document)?.shape.collection(target)?;
         let key = (document.to_owned(), target.to_owned());
         let stored = self.write_sets.borrow().get(&key).cloned();
+        if stored.as_ref().is_some_and(|set| set.removal.is_some()) {
+            return stored;
+        }
+        let declared = self.get(document)?.shape.collection(target)?;
         Some(stored.unwrap_or_else(|| WriteSet::new(document, target, declared)))
+    }
+
+    /// What the queues of a target are called by: of documents that go there, and of those that are taken away from it.
+    #[must_use]
+    pub fn queues_of(&self, target: &str) -> BTreeSet<String> {
+        let current = self.current();
+        let bound = current.iter().filter(|d| d.shape.targets.contains_key(target));
+        let mut queues: BTreeSet<String> = bound.map(|d| d.shape.queue.clone()).collect();
+        let sets = self.write_sets();
+        let of_target = sets.values().filter(|set| set.target == target);
+        queues.extend(of_target.filter_map(|set| set.emptying().map(str::to_owned)));
+        queues
     }
 
     /// All that are stored, those of documents that are declared no more too.
@@ -95,6 +112,12 @@ impl Definitions {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Arc<Vec<Definition>>> {
         self.current.subscribe()
+    }
+
+    /// Sees every change of a write set; the first value counts as seen.
+    #[must_use]
+    pub fn watch_write_sets(&self) -> watch::Receiver<Arc<WriteSets>> {
+        self.write_sets.subscribe()
     }
 
     /// Reads pauses, and definitions again where numbers differ. Gives whether they did.

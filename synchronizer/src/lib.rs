@@ -9,6 +9,7 @@ pub mod measure;
 pub mod message;
 pub mod moving;
 pub mod quiet;
+pub mod removing;
 pub mod resync;
 pub mod sender;
 pub mod settle;

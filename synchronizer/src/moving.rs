@@ -9,6 +9,7 @@ use pubsync_schema::{failure, store::Store};
 use sea_orm::DbErr;
 
 use crate::apply;
+use crate::removing;
 use crate::street::Street;
 use crate::target::{Target, TargetError};
 
@@ -19,21 +20,27 @@ use crate::target::{Target, TargetError};
 /// Of the database.
 pub async fn advance(street: &Street) -> Result<(), DbErr> {
     let sets = writeset::all(&street.store.write, &street.store).await?;
-    for set in sets.into_values().filter(WriteSet::is_moving) {
-        let Some(target) = street.targets.get(&set.target) else {
-            continue;
+    for set in sets
+        .values()
+        .filter(|set| set.is_moving() || removing::is_open(set))
+    {
+        let target = street.targets.get(&set.target).map(|target| &**target);
+        let advanced = match (&set.removal, target) {
+            (Some(_), target) => removing::advance(street, target, set.clone()).await,
+            (None, Some(target)) => one(street, target, set.clone()).await,
+            (None, None) => continue,
         };
-        match one(street, &**target, set).await {
+        match advanced {
             Ok(()) => {}
             Err(MoveError::Store(error)) => return Err(error),
-            Err(MoveError::Target(error)) => apply::note_down(street, target.name(), &error).await?,
+            Err(MoveError::Target(error)) => apply::note_down(street, &set.target, &error).await?,
         }
     }
-    Ok(())
+    removing::documents(street).await
 }
 
 #[derive(Debug, thiserror::Error)]
-enum MoveError {
+pub(crate) enum MoveError {
     #[error("database: {0}")]
     Store(#[from] DbErr),
     #[error(transparent)]
@@ -91,7 +98,11 @@ async fn next(store: &Store, target: &dyn Target, set: &WriteSet) -> Result<Opti
 /// # Errors
 /// Of the database.
 pub async fn is_due(store: &Store, paused: &[Subject]) -> Result<bool, DbErr> {
-    for set in writeset::all(&store.write, store).await?.values() {
+    let sets = writeset::all(&store.write, store).await?;
+    if removing::is_due(store, &sets, paused).await? {
+        return Ok(true);
+    }
+    for set in sets.values().filter(|set| set.is_moving()) {
         if paused.contains(&Subject::Target(set.target.clone())) {
             continue;
         }
@@ -139,4 +150,55 @@ async fn refused(store: &Store, set: &WriteSet, filling: &Filling) -> Result<Opt
     failure::since(&store.write, store, document, target, run.started_at)
         .await
         .map(Some)
+}
+
+/// An index that is filled and does not serve yet, for `status`.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Unready {
+    pub document: String,
+    pub target: String,
+    /// Keys that the target has refused since the filling began. Without any, it serves as soon as its run has ended.
+    pub refused: i64,
+    /// What is to be done; `None`: nothing, it is a matter of time.
+    pub advice: Option<String>,
+}
+
+impl Unready {
+    /// For the first line of `status`.
+    pub(crate) fn reason(&self) -> Option<String> {
+        let reason = || {
+            format!(
+                "the new index of {} at {} is not shown",
+                self.document, self.target
+            )
+        };
+        self.advice.as_ref().map(|_| reason())
+    }
+}
+
+/// All indexes that are filled.
+///
+/// # Errors
+/// Of the database.
+pub(crate) async fn unready(store: &Store) -> Result<Vec<Unready>, DbErr> {
+    let mut all = Vec::new();
+    for set in writeset::all(&store.read, store).await?.into_values() {
+        let Some(filling) = set.filling.as_ref().filter(|_| set.is_moving()) else {
+            continue;
+        };
+        let refused = refused(store, &set, filling).await?.unwrap_or_default();
+        let advice = (refused > 0).then(|| {
+            format!(
+                "the old index serves on: the target has refused {refused} keys since the filling began. `pubsync failures` \
+                 names them. Mend the data and they are tried again by themselves, or apply a document whose mapping fits"
+            )
+        });
+        all.push(Unready {
+            document: set.document,
+            target: set.target,
+            refused,
+            advice,
+        });
+    }
+    Ok(all)
 }

@@ -72,7 +72,9 @@ async fn mirror_page(
     };
     let rows = mirror::page(&txn, store, &batch.document, &page).await?;
     let wanted = |(key, _): &(String, i64)| {
-        collection.takes(key) && selection.only.passes(|column| collection.value(key, column))
+        // Where nothing is to stand, every key is deleted.
+        (collection.nothing || collection.takes(key))
+            && selection.only.passes(|column| collection.value(key, column))
     };
     let (last, full) = (rows.last().map(|r| r.0.clone()), rows.len() == PAGE);
     let found = rows.into_iter().filter(wanted).collect();

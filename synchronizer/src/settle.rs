@@ -8,7 +8,7 @@ use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::names::Lane;
 use pubsync_schema::shape::Collection;
 use pubsync_schema::wire::{SyncKey, SyncWork};
-use pubsync_schema::writeset::{self, WriteSet};
+use pubsync_schema::writeset::{self, Step, WriteSet};
 use pubsync_schema::{mirror, run};
 use pubsync_worker::metrics;
 use sea_orm::DbErr;
@@ -62,7 +62,13 @@ impl Batch {
         if keys.is_empty() {
             return Ok(());
         }
-        let rows = mirror::by_keys(&street.store.write, &street.store, &self.document, &keys).await?;
+        let set = street.definitions.write_set(&self.document, &self.target);
+        // Then the mirror may be gone too, and all that is late is a delete.
+        let rows = if set.is_some_and(|set| set.removal_step() == Some(Step::Gone)) {
+            Vec::new()
+        } else {
+            mirror::by_keys(&street.store.write, &street.store, &self.document, &keys).await?
+        };
         let rows: HashMap<&str, &mirror::Row> = rows.iter().map(|r| (r.key.as_str(), r)).collect();
         let aliases = street.definitions.shows_aliases(&self.document, &self.target);
         for state in self.states.iter_mut().filter(|s| only(s)) {

@@ -7,6 +7,9 @@ use pubsync_schema::store::Store;
 use pubsync_schema::{definition, mirror, outbox};
 use sea_orm::{ConnectionTrait, DbErr};
 
+use crate::moving::{self, Unready};
+use crate::removing::{self, Removal};
+
 /// Everything at a glance.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Status {
@@ -24,6 +27,10 @@ pub struct Status {
     pub documents: Vec<DocumentStatus>,
     /// Those that go on.
     pub runs: Vec<Run>,
+    /// Indexes that are filled, and do not serve yet.
+    pub indexes: Vec<Unready>,
+    /// What is being taken away.
+    pub removals: Vec<Removal>,
 }
 
 /// Failures with one cause.
@@ -86,10 +93,14 @@ pub async fn status(store: &Store) -> Result<Status, DbErr> {
         .filter(|r| r.finished_at.is_none())
         .collect();
     let failed: i64 = failures.iter().map(|f| f.count).sum();
-    let sentence = sentence(outbox_rows, ledger_rows, failed, &paused);
+    let removals = removing::under_way(store).await?;
+    let indexes = moving::unready(store).await?;
+    let mut why = reasons(outbox_rows, ledger_rows, failed, &paused);
+    why.extend(removals.iter().map(Removal::sentence));
+    why.extend(indexes.iter().filter_map(Unready::reason));
     Ok(Status {
-        in_sync: outbox_rows == 0 && ledger_rows == 0 && failed == 0 && paused.is_empty(),
-        sentence,
+        in_sync: why.is_empty(),
+        sentence: sentence(&why),
         outbox_rows,
         outbox_oldest_age_seconds: age(oldest.unwrap_or(0)),
         ledger_rows,
@@ -99,10 +110,12 @@ pub async fn status(store: &Store) -> Result<Status, DbErr> {
         paused,
         documents,
         runs,
+        indexes,
+        removals,
     })
 }
 
-fn sentence(outbox: i64, ledger: i64, failed: i64, paused: &[Pause]) -> String {
+fn reasons(outbox: i64, ledger: i64, failed: i64, paused: &[Pause]) -> Vec<String> {
     let mut why = Vec::new();
     if outbox > 0 {
         why.push(format!("{outbox} captured changes wait for a relay"));
@@ -116,6 +129,10 @@ fn sentence(outbox: i64, ledger: i64, failed: i64, paused: &[Pause]) -> String {
     if !paused.is_empty() {
         why.push(format!("{} paused", paused.len()));
     }
+    why
+}
+
+fn sentence(why: &[String]) -> String {
     if why.is_empty() {
         "in sync: nothing waits, nothing failed".to_owned()
     } else {

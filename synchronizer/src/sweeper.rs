@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::moving;
+use crate::removing;
 use crate::street::Street;
 
 const PERIOD: Duration = Duration::from_millis(500);
@@ -114,7 +115,7 @@ async fn retry_failures(street: &Street) -> Result<(), DbErr> {
 /// The work that a failure stands for; `None` where no worker can do anything (a broken trigger, an unreadable message).
 pub fn again(street: &Street, failure: &Failure) -> Result<Option<NewEntry>, DbErr> {
     let Some(definition) = street.definitions.get(&failure.document) else {
-        return Ok(None);
+        return removing::again(street, failure);
     };
     let json = |e: serde_json::Error| DbErr::Json(e.to_string());
     let names = &street.store.names;

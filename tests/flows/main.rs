@@ -15,6 +15,7 @@ mod fanout;
 mod messages;
 mod planning;
 mod random;
+mod removal;
 mod schemas;
 mod shop;
 mod shutdown;

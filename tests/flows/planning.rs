@@ -272,7 +272,9 @@ async fn targets_that_join_and_leave_and_documents_that_go() {
         "{}",
         output.stdout
     );
-    assert_eq!(apply(&world).await["removed"], json!(["product"]));
+    let report = apply(&world).await;
+    assert_eq!(report["removed"], json!(["product"]));
+    assert_eq!(report["kept"], json!(["brand@search", "product"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

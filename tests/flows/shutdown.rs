@@ -163,7 +163,8 @@ async fn a_document_that_is_gone_takes_its_triggers_along() {
     let output = world.pubsync(&["apply", "--yes"]).await;
     assert_eq!(
         output.stdout,
-        "removed: item\ntriggers replaced on: item\nunchanged: brand\n"
+        "removed: item\ntriggers replaced on: item\nunchanged: brand\n\
+         kept: what is left of item; `pubsync apply --remove item` takes it away\n"
     );
     assert_eq!(triggered(&world).await, ["brand", "item"]);
     world

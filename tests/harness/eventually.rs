@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-const POLL: Duration = Duration::from_millis(50);
+/// Between two questions: first this, then twice as long each time, up to the longest.
+const FIRST: Duration = Duration::from_millis(5);
+const LONGEST: Duration = Duration::from_millis(50);
 
 /// Asks again and again until `probe` gives a value, and returns that value.
 ///
@@ -16,11 +18,13 @@ where
     F: Future<Output = Result<T, String>>,
 {
     let end = Instant::now() + deadline;
+    let mut pause = FIRST;
     loop {
         match probe().await {
             Ok(value) => return value,
             Err(reason) if Instant::now() >= end => panic!("not within {deadline:?}: {what}: {reason}"),
-            Err(_) => tokio::time::sleep(POLL).await,
+            Err(_) => tokio::time::sleep(pause).await,
         }
+        pause = LONGEST.min(pause * 2);
     }
 }

@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use pubsync_publisher::handwritten::Publishers;
 use pubsync_publisher::language::{self, SourceFile};
 use pubsync_publisher::operate::apply::{Apply, Report};
+use pubsync_publisher::operate::plan::Plan;
 
 use super::plan::{planned, triggers};
 use crate::config::Config;
@@ -85,13 +86,16 @@ pub struct Showing {
     pub sql: bool,
     /// Exit 1 where something would be done.
     pub exit_code: bool,
+    /// Remains that would be taken away.
+    pub remove: Vec<String>,
 }
 
 pub async fn plan(config: Config, publishers: &Publishers, showing: Showing, json: bool) -> Result<(), Fail> {
     let files = files(&config)?;
     let wired = wiring::wire(config, FEW).await?;
     let url = wired.config.database.url();
-    let plan = work(&wired, &url, publishers, &files).plan().await?;
+    let work = work(&wired, &url, publishers, &files);
+    let plan = work.plan_removing(&showing.remove).await?;
     let plan = if showing.sql { plan } else { plan.without_sql() };
     print(json, &plan, || planned(&plan));
     if showing.exit_code && !plan.is_empty() {
@@ -100,7 +104,13 @@ pub async fn plan(config: Config, publishers: &Publishers, showing: Showing, jso
     Ok(())
 }
 
-pub async fn apply(config: Config, publishers: &Publishers, yes: bool, json: bool) -> Result<(), Fail> {
+pub async fn apply(
+    config: Config,
+    publishers: &Publishers,
+    yes: bool,
+    mut remove: Vec<String>,
+    json: bool,
+) -> Result<(), Fail> {
     if !yes && !std::io::stdin().is_terminal() {
         return Err(Fail::Usage(
             "apply asks before it changes anything: give --yes where nobody can answer".to_owned(),
@@ -110,15 +120,30 @@ pub async fn apply(config: Config, publishers: &Publishers, yes: bool, json: boo
     let wired = wiring::wire(config, FEW).await?;
     let url = wired.config.database.url();
     let work = work(&wired, &url, publishers, &files);
-    let plan = work.plan().await?;
-    if !json {
-        eprintln!("{}", planned(&plan.clone().without_sql()));
+    let mut plan = work.plan_removing(&remove).await?;
+    let show = |plan: &Plan| {
+        if !json {
+            eprintln!("{}", planned(&plan.clone().without_sql()));
+        }
+    };
+    show(&plan);
+    let new = plan.new_remains();
+    if !yes && !new.is_empty() {
+        let question = format!(
+            "Declared no more: {}. Take away what is left of it too? It cannot be undone.",
+            new.join(", ")
+        );
+        if agreed(&question)? {
+            remove.extend(new);
+            plan = work.plan_removing(&remove).await?;
+            show(&plan);
+        }
     }
     // Where nothing is to do there is nothing to ask: what a service lost by itself is made again.
     let report = if yes || plan.is_empty() {
-        work.run().await?
-    } else if agreed(&wired)? {
-        work.run_agreed(&plan).await?
+        work.run_removing(&remove).await?
+    } else if agreed(&format!("Do this in {}?", wired.store.address))? {
+        work.run_agreed(&plan, &remove).await?
     } else {
         return Err(Fail::Usage("nothing was changed".to_owned()));
     };
@@ -152,8 +177,8 @@ pub fn work<'a>(
     }
 }
 
-fn agreed(wired: &Wired) -> Result<bool, Fail> {
-    eprint!("\nDo this in {}? [y/N] ", wired.store.address);
+fn agreed(question: &str) -> Result<bool, Fail> {
+    eprint!("\n{question} [y/N] ");
     let unreadable = |e: std::io::Error| Fail::Usage(format!("the answer cannot be read: {e}"));
     std::io::stderr().flush().map_err(unreadable)?;
     let mut line = String::new();
@@ -171,12 +196,18 @@ fn applied(report: &Report) -> String {
         list("resynchronizing", &report.resynchronized),
         list("filling a new index", &report.reindexed),
         list("removed", &report.removed),
+        list("taking away what is left of", &report.leaving),
         triggers("installed on", &report.triggers.installed),
         triggers("replaced on", &report.triggers.replaced),
         triggers("removed from", &report.triggers.removed),
     ]
     .concat();
+    let kept: String = report.kept.iter().map(|name| kept(name)).collect();
     let nothing = if done.is_empty() { "nothing to do" } else { "" };
-    let text = format!("{done}{}{nothing}", list("unchanged", &report.unchanged));
+    let text = format!("{done}{}{kept}{nothing}", list("unchanged", &report.unchanged));
     text.trim_end().to_owned()
+}
+
+fn kept(name: &str) -> String {
+    format!("kept: what is left of {name}; `pubsync apply --remove {name}` takes it away\n")
 }

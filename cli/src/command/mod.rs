@@ -80,6 +80,8 @@ enum Command {
         /// Exit 1 where there is something to do
         #[arg(long)]
         exit_code: bool,
+        #[command(flatten)]
+        remove: Remove,
     },
     /// Draw which tables and columns make which documents, and where these go
     #[command(after_help = "Example: pubsync graph --format dot | dot -Tsvg > graph.svg")]
@@ -88,10 +90,15 @@ enum Command {
         format: GraphFormat,
     },
     /// Make database, broker and targets what the documents say, and queue the rebuild of what changed
+    #[command(
+        after_help = "Examples:\n  pubsync apply\n  pubsync apply --yes --remove product --remove brand@search"
+    )]
     Apply {
-        /// Do not ask
+        /// Do not ask; takes no data away that is not named by --remove
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        remove: Remove,
     },
     /// Run workers: all roles, or those named
     #[command(after_help = "Example: pubsync run publisher synchronizer")]
@@ -215,6 +222,14 @@ struct RunArgs {
     listen: Option<SocketAddr>,
 }
 
+#[derive(Debug, Args)]
+struct Remove {
+    /// Take away what a document that is declared no more has left behind: entries of targets, mirror, queues. With
+    /// @TARGET: what a target holds that a document has left. May be given again
+    #[arg(long, value_delimiter = ',', value_name = "DOCUMENT[@TARGET]")]
+    remove: Vec<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum RoleName {
     Relay,
@@ -295,12 +310,23 @@ async fn dispatch(cli: Cli, publishers: &Publishers) -> Result<(), Fail> {
     match cli.command {
         Command::Demo { .. } | Command::Init(_) => Ok(()),
         Command::Check { offline } => apply::check(config, publishers, offline, cli.json).await,
-        Command::Plan { sql, exit_code } => {
-            apply::plan(config, publishers, apply::Showing { sql, exit_code }, cli.json).await
+        Command::Plan {
+            sql,
+            exit_code,
+            remove,
+        } => {
+            let showing = apply::Showing {
+                sql,
+                exit_code,
+                remove: remove.remove,
+            };
+            apply::plan(config, publishers, showing, cli.json).await
         }
         Command::Schema { of } => schema::schema(config, &of, cli.json).await,
         Command::Graph { format } => graph::graph(config, publishers, format, cli.json).await,
-        Command::Apply { yes } => apply::apply(config, publishers, yes, cli.json).await,
+        Command::Apply { yes, remove } => {
+            apply::apply(config, publishers, yes, remove.remove, cli.json).await
+        }
         Command::Run(args) => run::run(config, publishers, args).await,
         Command::Publish {
             documents,

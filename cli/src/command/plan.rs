@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use pubsync_publisher::capture;
 use pubsync_publisher::operate::plan::{ChangeKind, DocumentChange, FieldChange, Plan, Statement, Why};
+use pubsync_publisher::operate::remains::{AtTarget, Fate, Remains};
 
 /// So many names of one list are shown; `--json` has all.
 const SHOWN: usize = 12;
@@ -29,8 +30,9 @@ pub fn planned(plan: &Plan) -> String {
     if plan.is_empty() {
         let names: Vec<&str> = plan.documents.iter().map(|d| d.document.as_str()).collect();
         let statements: String = plan.documents.iter().map(document).collect();
+        let remains: String = plan.remains.iter().map(remains).collect();
         return format!(
-            "{statements}nothing to do: {} stand as declared",
+            "{statements}{remains}nothing to do: {} stand as declared",
             names.join(", ")
         );
     }
@@ -59,6 +61,7 @@ pub fn planned(plan: &Plan) -> String {
     plan.documents
         .iter()
         .for_each(|change| out.push_str(&document(change)));
+    plan.remains.iter().for_each(|r| out.push_str(&remains(r)));
     out.push_str(&summary(plan));
     out
 }
@@ -70,10 +73,7 @@ fn document(change: &DocumentChange) -> String {
     }
     let (sign, fate) = match (change.change, change.rebuild) {
         (ChangeKind::New, _) => ('+', "new, to build"),
-        (ChangeKind::Removed, _) => (
-            '-',
-            "declared no more: its documents stay in the targets, its mirror table too",
-        ),
+        (ChangeKind::Removed, _) => ('-', "declared no more"),
         (ChangeKind::Changed, true) => ('~', "to rebuild"),
         (ChangeKind::Changed, false) => ('~', "changed, nothing to rebuild"),
         (ChangeKind::Unchanged, _) => ('=', "unchanged"),
@@ -103,11 +103,41 @@ fn document(change: &DocumentChange) -> String {
         );
     }
     for target in &change.left {
-        let _ = writeln!(out, "    target {target}: left, what it holds stays there");
+        let _ = writeln!(out, "    target {target}: left");
     }
     for Statement { name, sql } in &change.statements {
         let _ = writeln!(out, "    -- {name}");
         statement(&mut out, sql);
+    }
+    out
+}
+
+/// What was left behind, and what becomes of it.
+fn remains(of: &Remains) -> String {
+    let Remains { name, live, .. } = of;
+    let targets: Vec<&str> = of.targets.keys().map(String::as_str).collect();
+    let at = match targets.as_slice() {
+        [] => "no target".to_owned(),
+        targets => format!("targets {}", targets.join(", ")),
+    };
+    let what = match of.whole {
+        true => format!("{live} live keys at {at}; its mirror; its queues"),
+        false => format!("up to {live} keys; its queue"),
+    };
+    let mut out = match of.fate {
+        Fate::Stays => format!("! {name}: left behind: {what}\n    stays; --remove {name} takes it away\n"),
+        Fate::Goes => format!("! {name}: to take away: {what}\n"),
+        Fate::Going => format!("! {name}: is being taken away: {what}\n"),
+    };
+    for (target, at) in &of.targets {
+        let said = match (at, of.fate) {
+            (AtTarget::Unknown, _) => "is configured no more: what it holds stays there".to_owned(),
+            (AtTarget::LeftTo(heir), Fate::Stays | Fate::Goes) => {
+                format!("these are keys of {heir} now, whose resync deletes what it does not have")
+            }
+            _ => continue,
+        };
+        let _ = writeln!(out, "    target {target}: {said}");
     }
     out
 }
@@ -143,6 +173,7 @@ fn statement(out: &mut String, sql: &str) {
 fn summary(plan: &Plan) -> String {
     let count = |keep: fn(&DocumentChange) -> bool| plan.documents.iter().filter(|d| keep(d)).count();
     let resyncs: usize = plan.documents.iter().map(|d| d.resync.len()).sum();
+    let goes = plan.remains.iter().filter(|r| r.fate == Fate::Goes).count();
     let indexes: usize = plan.documents.iter().map(|d| d.reindex.len()).sum();
     [
         (plan.triggers.len(), "tables with other triggers"),
@@ -152,6 +183,7 @@ fn summary(plan: &Plan) -> String {
         (count(|d| d.change == ChangeKind::Removed), "documents removed"),
     ]
     .iter()
+    .chain((goes > 0).then_some(&(goes, "to take away")))
     .map(|(number, what)| format!("{number} {what}"))
     .collect::<Vec<_>>()
     .join(", ")

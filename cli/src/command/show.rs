@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use pubsync_schema::failure;
+use pubsync_synchronizer::removing::Removal;
 use pubsync_synchronizer::status::{self, Status};
 
 use crate::config::Config;
@@ -64,6 +65,17 @@ fn text(status: &Status) -> String {
             group.count, group.document, group.stage, group.class, group.error
         );
     }
+    for index in &status.indexes {
+        let said = index.advice.as_deref().unwrap_or("is being filled");
+        let _ = writeln!(
+            out,
+            "\nnew index of {} at {}: {said}",
+            index.document, index.target
+        );
+    }
+    for removal in &status.removals {
+        let _ = writeln!(out, "\n{}", taken_away(removal));
+    }
     for run in &status.runs {
         let _ = writeln!(
             out,
@@ -72,6 +84,16 @@ fn text(status: &Status) -> String {
         );
     }
     out.trim_end().to_owned()
+}
+
+fn taken_away(removal: &Removal) -> String {
+    let targets: Vec<&str> = removal.targets.iter().map(String::as_str).collect();
+    let what = match (targets.as_slice(), removal.whole) {
+        ([], _) => "its queues and tables are left".to_owned(),
+        (targets, true) => format!("from {}, then its queues and tables", targets.join(", ")),
+        (targets, false) => format!("from {}", targets.join(", ")),
+    };
+    format!("being taken away: {}: {what}", removal.document)
 }
 
 pub async fn failures(config: Config, json: bool) -> Result<(), Fail> {

@@ -44,6 +44,10 @@ pub struct Report {
     pub reindexed: Vec<String>,
     pub unchanged: Vec<String>,
     pub removed: Vec<String>,
+    /// What is taken away now, as `document` or `document@target`.
+    pub leaving: Vec<String>,
+    /// What stays of documents, or at targets, though it is declared no more.
+    pub kept: Vec<String>,
     pub triggers: capture::Report,
 }
 
@@ -66,6 +70,19 @@ pub enum ApplyError {
         "since the plan was made, something else has changed; nothing of it was applied. Run `pubsync apply` again"
     )]
     Changed,
+    /// What `--remove` named cannot be taken away.
+    #[error("{0}")]
+    Remove(String),
+    /// Two documents would meet in a place that one of them is just leaving.
+    #[error(
+        "document {new:?} would write keys that document {old:?} still has at target {target}, which is being emptied. Run \
+         `pubsync apply` again when `pubsync status` shows {old:?} no more"
+    )]
+    Leaving {
+        new: String,
+        old: String,
+        target: String,
+    },
 }
 
 /// Checks documents against the database, without changing anything.
@@ -106,19 +123,29 @@ impl Apply<'_> {
     /// # Errors
     /// See [`ApplyError`].
     pub async fn run(&self) -> Result<Report, ApplyError> {
-        self.carry_out(&self.wanted().await?, None).await
+        self.run_removing(&[]).await
+    }
+
+    /// As [`Apply::run`], and takes these remains away: `product`, `product@search`.
+    ///
+    /// # Errors
+    /// See [`ApplyError`]; [`ApplyError::Remove`] before anything has changed.
+    pub async fn run_removing(&self, remove: &[String]) -> Result<Report, ApplyError> {
+        let wanted = self.wanted().await?;
+        self.compare(&wanted, remove).await?;
+        self.carry_out(&wanted, None, remove).await
     }
 
     /// Does what a person has agreed to, and nothing else.
     ///
     /// # Errors
     /// See [`ApplyError`]; [`ApplyError::Changed`] where the plan is no longer what would be done.
-    pub async fn run_agreed(&self, agreed: &Plan) -> Result<Report, ApplyError> {
+    pub async fn run_agreed(&self, agreed: &Plan, remove: &[String]) -> Result<Report, ApplyError> {
         let wanted = self.wanted().await?;
-        if self.compare(&wanted).await? != *agreed {
+        if self.compare(&wanted, remove).await? != agreed.agreed() {
             return Err(ApplyError::Changed);
         }
-        self.carry_out(&wanted, Some(agreed)).await
+        self.carry_out(&wanted, Some(agreed), remove).await
     }
 
     pub(super) async fn wanted(&self) -> Result<Vec<Wanted>, ApplyError> {
@@ -137,7 +164,12 @@ impl Apply<'_> {
         Ok(all)
     }
 
-    async fn carry_out(&self, wanted: &[Wanted], agreed: Option<&Plan>) -> Result<Report, ApplyError> {
+    async fn carry_out(
+        &self,
+        wanted: &[Wanted],
+        agreed: Option<&Plan>,
+        remove: &[String],
+    ) -> Result<Report, ApplyError> {
         let (conn, names) = (&self.store.write, &self.store.names);
         migration::migrate(self.store, self.url).await?;
         for one in wanted {
@@ -153,7 +185,7 @@ impl Apply<'_> {
         // Triggers first: the rebuild must begin after the last change that they do not see.
         let captures = wanted::captures(wanted);
         let triggers = capture::reconcile(conn, names, &captures, &LockRetry::default()).await?;
-        let report = self.define(wanted, agreed, next_index).await?;
+        let report = self.define(wanted, agreed, remove, next_index).await?;
         Ok(Report { triggers, ..report })
     }
 

@@ -13,15 +13,32 @@ use serde_json::Value as Json;
 use super::lines;
 use super::moves::{self, Move};
 use super::plan::{ChangeKind, DocumentChange, FieldChange, Standing, Why};
+use super::remains::Remains;
 use super::wanted::Wanted;
 
 pub(super) type Targets = BTreeMap<String, Arc<dyn Target>>;
 
 /// What becomes of every document that is declared or stands.
-pub(super) fn documents(wanted: &[Wanted], standing: &Standing, targets: &Targets) -> Vec<DocumentChange> {
+pub(super) fn documents(
+    wanted: &[Wanted],
+    standing: &Standing,
+    targets: &Targets,
+    remains: &[Remains],
+) -> Vec<DocumentChange> {
     let declared = |name: &String| wanted.iter().any(|one| one.definition.document == *name);
     let removed = standing.definitions.keys().filter(|name| !declared(name));
-    let kept = wanted.iter().map(|one| declared_document(one, standing, targets));
+    let kept = wanted.iter().map(|one| {
+        let mut change = declared_document(one, standing, targets);
+        let heir = |target: &String| remains.iter().any(|r| r.is_left_to(&change.document, target));
+        let new: Vec<String> = one.definition.shape.targets.keys().cloned().collect();
+        let inherited: Vec<String> = new.into_iter().filter(heir).collect();
+        change.resync.extend(inherited);
+        change.resync.sort_unstable();
+        change.resync.dedup();
+        // Filling an index is a resync.
+        change.resync.retain(|target| !change.reindex.contains(target));
+        change
+    });
     kept.chain(removed.map(|name| removed_document(name))).collect()
 }
 
@@ -62,9 +79,12 @@ fn declared_document(wanted: &Wanted, standing: &Standing, targets: &Targets) ->
         .filter(|(_, kind)| *kind == Move::NewIndex)
         .map(|(target, _)| target.clone())
         .collect();
-    let mut resync = old.map(|old| joined(old, new)).unwrap_or_default();
-    // Filling the index is a resync.
-    resync.retain(|target| !reindex.contains(target));
+    let resync = match old {
+        Some(old) => joined(old, new),
+        // It was declared before: what was on its way is gone, and the targets may be half emptied.
+        None if standing.removed.contains_key(&new.document) => new.shape.targets.keys().cloned().collect(),
+        None => Vec::new(),
+    };
     DocumentChange {
         document: new.document.clone(),
         file: Some(wanted.file.clone()),

@@ -1,14 +1,14 @@
-//! The last step of `apply`, in one transaction: raises numbers, queues rebuilds and resyncs, and takes away what
-//! nobody will do any more.
+//! The last step of `apply`, in one transaction: raises numbers, queues rebuilds and resyncs, and lets go of what is
+//! declared no more (`leaving.rs`).
 
 use pubsync_schema::definition::{self, Definition};
 use pubsync_schema::ledger::{self, NewEntry};
 use pubsync_schema::names::Lane;
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::run;
-use pubsync_schema::store::{Store, rows_parameter};
+use pubsync_schema::store::Store;
 use pubsync_schema::wire::{PublishWork, Selection};
-use pubsync_schema::writeset::{self, WriteSet};
+use pubsync_schema::writeset;
 use pubsync_synchronizer::resync;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 
@@ -16,6 +16,7 @@ use super::apply::{Apply, ApplyError, Report};
 use super::compare;
 use super::moves::{self, Move};
 use super::plan::{ChangeKind, DocumentChange, Plan, Standing};
+use super::remains;
 use super::wanted::Wanted;
 
 impl Apply<'_> {
@@ -24,12 +25,15 @@ impl Apply<'_> {
         &self,
         wanted: &[Wanted],
         agreed: Option<&Plan>,
+        remove: &[String],
         next_index: i64,
     ) -> Result<Report, ApplyError> {
         let txn = self.store.begin().await?;
         let standing = self.standing(&txn).await?;
-        let changes = compare::documents(wanted, &standing, self.targets);
-        if agreed.is_some_and(|plan| plan.documents != changes) {
+        let remains = remains::find(wanted, &standing, self.targets, remove)?;
+        let changes = compare::documents(wanted, &standing, self.targets, &remains);
+        let agreed = agreed.map(Plan::agreed);
+        if agreed.is_some_and(|plan| plan.documents != changes || plan.remains != remains) {
             return Err(ApplyError::Changed);
         }
         let mut report = Report::default();
@@ -40,6 +44,9 @@ impl Apply<'_> {
                 .find(|one| one.definition.document == change.document);
             match new {
                 Some(new) => {
+                    if change.change == ChangeKind::New {
+                        self.stand_again(&txn, &change.document).await?;
+                    }
                     let old = standing.definitions.get(&change.document);
                     let number = self.number(&txn, change, &new.definition, old).await?;
                     entries.extend(self.queue(&txn, change, &new.definition, number).await?);
@@ -50,9 +57,10 @@ impl Apply<'_> {
                 None => report.removed.push(change.document.clone()),
             }
         }
-        self.give_up_filling(&txn, &changes, &standing).await?;
         definition::remove(&txn, self.store, &report.removed).await?;
-        self.drop_work(&txn, &report.removed).await?;
+        // Definitions first: now nobody adds work any more.
+        self.leave(&txn, &remains, &standing).await?;
+        report.remain(&remains);
         ledger::insert(&txn, self.store, &entries).await?;
         txn.commit().await?;
         Ok(report)
@@ -86,9 +94,6 @@ impl Apply<'_> {
             self.forget_failures(txn, document).await?;
             pause::end(txn, store, &Subject::Document(document.clone())).await?;
             entries.push(rebuild(txn, store, definition, number).await?);
-        }
-        for target in &change.left {
-            self.drop_target_work(txn, document, target).await?;
         }
         for target in &change.resync {
             entries.push(
@@ -138,63 +143,6 @@ impl Apply<'_> {
             }
         }
         Ok(entries)
-    }
-
-    /// Where a document goes no more, an index that was being filled is never complete, and must not serve.
-    async fn give_up_filling(
-        &self,
-        txn: &DatabaseTransaction,
-        changes: &[DocumentChange],
-        standing: &Standing,
-    ) -> Result<(), ApplyError> {
-        let goes = |set: &WriteSet| {
-            let of_set = |change: &&DocumentChange| change.document == set.document;
-            let change = changes.iter().find(of_set);
-            change.is_none_or(|c| c.change != ChangeKind::Removed && !c.left.contains(&set.target))
-        };
-        for set in standing.write_sets.values().filter(|set| !goes(set)) {
-            let Some(filling) = &set.filling else {
-                continue;
-            };
-            let mut next = set.clone();
-            next.retired.push(filling.collection.clone());
-            next.filling = None;
-            if writeset::raise(txn, self.store, &next).await?.is_none() {
-                return Err(ApplyError::Changed);
-            }
-        }
-        Ok(())
-    }
-
-    /// What was on its way for documents that are declared no more: nobody would ever settle it.
-    async fn drop_work(&self, txn: &DatabaseTransaction, removed: &[String]) -> Result<(), DbErr> {
-        let (store, names) = (self.store, self.store.dialect().rows(1, 1, "n"));
-        for table in ["ledger", "failure"] {
-            let table = store.names.table(table);
-            let sql = format!("DELETE FROM {table} WHERE document IN (SELECT c0 FROM {names})");
-            let parameter = rows_parameter(removed.iter().map(|d| [Some(d.clone())]));
-            txn.execute_raw(store.sql(sql, [parameter])).await?;
-        }
-        for document in removed {
-            pause::end(txn, store, &Subject::Document(document.clone())).await?;
-        }
-        Ok(())
-    }
-
-    /// The same for a target that a document goes to no more: no synchronizer looks after it.
-    async fn drop_target_work(
-        &self,
-        txn: &DatabaseTransaction,
-        document: &str,
-        target: &str,
-    ) -> Result<(), DbErr> {
-        for table in ["ledger", "failure"] {
-            let table = self.store.names.table(table);
-            let sql = format!("DELETE FROM {table} WHERE document = $1 AND target = $2");
-            txn.execute_raw(self.store.sql(sql, [document.into(), target.into()]))
-                .await?;
-        }
-        Ok(())
     }
 
     /// What blocked the document as a whole is answered by this definition.

@@ -16,10 +16,15 @@ pub enum Move {
     NewIndex,
     /// The one that serves is wanted again; the one that was being filled goes.
     Back,
+    /// It was being taken away, or has been: a new place, as for a document that never was there.
+    Anew,
 }
 
 /// Compares what is wanted with what is written.
 pub fn compare(set: &WriteSet, wanted: &Collection, target: Option<&dyn Target>) -> Move {
+    if set.removal.is_some() {
+        return Move::Anew;
+    }
     let newest = set
         .filling
         .as_ref()
@@ -54,11 +59,26 @@ pub fn begun(set: &WriteSet, wanted: &Collection, kind: &Move, number: i64, run:
                 .replace(pubsync_schema::writeset::Filling { collection, run });
             next.retired.extend(old.map(|old| old.collection));
         }
+        (Move::Anew, _) => {
+            // With a number of its own: whoever still takes the old place away does not find the new one.
+            next = WriteSet {
+                generation: set.generation,
+                retired: set.collections().cloned().collect(),
+                ..WriteSet::new(&set.document, &set.target, anew(wanted, number))
+            };
+        }
         (Move::Back | Move::NewIndex, _) => {
             next.retired.extend(next.filling.take().map(|old| old.collection))
         }
     }
     next
+}
+
+fn anew(wanted: &Collection, number: i64) -> Collection {
+    Collection {
+        number,
+        ..wanted.clone()
+    }
 }
 
 /// The collection that takes this number while it is filled.
@@ -128,6 +148,7 @@ fn union(old: &Value, new: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use pubsync_schema::shape::{KeyPart, KeyPattern, Only, Template};
+    use pubsync_schema::writeset::Step;
     use pubsync_synchronizer::targets::local::LocalTarget;
     use pubsync_synchronizer::targets::opensearch::OpenSearchTarget;
     use serde_json::json;
@@ -196,6 +217,21 @@ mod tests {
             ..wanted
         };
         assert_eq!(compare(&set, &other, Some(&local)), Move::InPlace);
+    }
+
+    #[test]
+    fn what_was_taken_away_comes_back_in_a_place_of_its_own() {
+        let stands = collection(json!({ "a": { "type": "long" } }));
+        let set = WriteSet::new("d", "search", stands.clone());
+        let given_up = begun(&set, &collection(json!({})), &Move::NewIndex, 2, Some(7));
+        let given_up = given_up.given_up("d", Step::Agreed);
+        let numbers = |set: &WriteSet| set.collections().map(|c| c.number).collect::<Vec<_>>();
+        assert_eq!(numbers(&given_up), [1, 2]);
+        assert_eq!(compare(&given_up, &stands, Some(&search())), Move::Anew);
+        let again = begun(&given_up, &stands, &Move::Anew, 3, None);
+        assert_eq!(numbers(&again), [3]);
+        assert_eq!(again.retired.iter().map(|c| c.number).collect::<Vec<_>>(), [1, 2]);
+        assert!(again.removal.is_none() && again.serving.takes("d:1") && !given_up.serving.takes("d:1"));
     }
 
     #[test]

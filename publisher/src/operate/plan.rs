@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use pubsync_schema::definition::{self, Definition};
 use pubsync_schema::inventory;
 use pubsync_schema::pause::{self, Pause};
+use pubsync_schema::removal::{self, Removed};
 use pubsync_schema::shape::Collection;
 use pubsync_schema::writeset::{self, WriteSet, WriteSets};
 use sea_orm::ConnectionTrait;
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 use super::apply::{Apply, ApplyError};
 use super::compare;
+use super::remains::{self, Fate, Remains};
 use super::wanted::{self, Wanted};
 use crate::capture;
 
@@ -27,6 +29,8 @@ pub struct Plan {
     pub triggers: Vec<capture::Change>,
     /// Every document that is declared, in the order of their files, and then those that no longer are.
     pub documents: Vec<DocumentChange>,
+    /// What stands of documents that are declared no more, and of those that go to a target no more.
+    pub remains: Vec<Remains>,
 }
 
 /// What becomes of one document.
@@ -45,7 +49,7 @@ pub struct DocumentChange {
     pub resync: Vec<String>,
     /// Targets where a new index is filled, and then takes the place of the one that serves.
     pub reindex: Vec<String>,
-    /// Targets that it goes to no more. What they hold stays.
+    /// Targets that it goes to no more; [`Plan::remains`] says what becomes of what they hold.
     pub left: Vec<String>,
     /// Fields of the index mapping, where the document goes to a target that has one.
     pub mapping: Vec<FieldChange>,
@@ -121,6 +125,27 @@ impl Plan {
             && self.queues.is_empty()
             && self.triggers.is_empty()
             && self.documents.iter().all(DocumentChange::is_nothing)
+            && !self.remains.iter().any(Remains::is_to_do)
+    }
+
+    /// Names of what is declared no more since the last `apply`, and would stay.
+    #[must_use]
+    pub fn new_remains(&self) -> Vec<String> {
+        let new = |remains: &&Remains| remains.fresh && remains.fate == Fate::Stays;
+        let names = self
+            .remains
+            .iter()
+            .filter(new)
+            .map(|remains| remains.name.clone());
+        names.collect()
+    }
+
+    /// What of the plan a person agrees to: numbers of rows change all the time.
+    #[must_use]
+    pub(super) fn agreed(&self) -> Self {
+        let mut plan = self.clone();
+        plan.remains.iter_mut().for_each(|remains| remains.live = 0);
+        plan
     }
 
     /// Leaves the SQL of triggers and documents out.
@@ -151,6 +176,8 @@ pub(super) struct Standing {
     /// Of documents.
     pub pauses: Vec<Pause>,
     pub write_sets: WriteSets,
+    /// Documents that are declared no more.
+    pub removed: BTreeMap<String, Removed>,
 }
 
 impl Standing {
@@ -173,11 +200,21 @@ impl Apply<'_> {
     /// # Errors
     /// See [`ApplyError`].
     pub async fn plan(&self) -> Result<Plan, ApplyError> {
-        let wanted = self.wanted().await?;
-        self.compare(&wanted).await
+        self.plan_removing(&[]).await
     }
 
-    pub(super) async fn compare(&self, wanted: &[Wanted]) -> Result<Plan, ApplyError> {
+    /// As [`Apply::plan`], with these remains taken away: `product`, `product@search`.
+    ///
+    /// # Errors
+    /// See [`ApplyError`].
+    pub async fn plan_removing(&self, remove: &[String]) -> Result<Plan, ApplyError> {
+        let wanted = self.wanted().await?;
+        let mut plan = self.compare(&wanted, remove).await?;
+        remains::count(self.store, &mut plan.remains).await?;
+        Ok(plan)
+    }
+
+    pub(super) async fn compare(&self, wanted: &[Wanted], remove: &[String]) -> Result<Plan, ApplyError> {
         let (store, conn) = (self.store, &self.store.read);
         let tables = inventory::tables(conn, store).await?;
         let standing = self.standing_if_any().await?;
@@ -186,23 +223,31 @@ impl Apply<'_> {
         let stood = wanted::queues(&store.names, standing.definitions.values().map(|d| &d.shape));
         queues.retain(|queue| !stood.contains(queue));
         let captures = wanted::captures(wanted);
+        let remains = remains::find(wanted, &standing, self.targets, remove)?;
         Ok(Plan {
             migrations: inventory::pending_migrations(conn, store, &tables).await?,
             tables: inventory::missing_document_tables(&tables, documents),
             queues,
             triggers: capture::plan(conn, &store.names, &captures).await?,
-            documents: compare::documents(wanted, &standing, self.targets),
+            documents: compare::documents(wanted, &standing, self.targets, &remains),
+            remains,
         })
     }
 
-    /// None before the migration that they need.
-    async fn write_sets(&self, conn: &impl ConnectionTrait) -> Result<WriteSets, ApplyError> {
+    /// None before the migrations that they need.
+    async fn write_sets(
+        &self,
+        conn: &impl ConnectionTrait,
+    ) -> Result<(WriteSets, BTreeMap<String, Removed>), ApplyError> {
         let tables = inventory::tables(conn, self.store).await?;
         let pending = inventory::pending_migrations(conn, self.store, &tables).await?;
-        if pending.is_empty() {
-            return Ok(writeset::all(conn, self.store).await?);
+        if !pending.is_empty() {
+            return Ok((WriteSets::new(), BTreeMap::new()));
         }
-        Ok(WriteSets::new())
+        let removed = removal::all(conn, self.store).await?;
+        let by_name = |removed: Removed| (removed.document.clone(), removed);
+        let removed = removed.into_iter().map(by_name).collect();
+        Ok((writeset::all(conn, self.store).await?, removed))
     }
 
     /// Before the first `apply` nothing stands.
@@ -218,10 +263,12 @@ impl Apply<'_> {
     pub(super) async fn standing(&self, conn: &impl ConnectionTrait) -> Result<Standing, ApplyError> {
         let definitions = definition::all(conn, self.store).await?;
         let by_name = |d: Definition| (d.document.clone(), d);
+        let (write_sets, removed) = self.write_sets(conn).await?;
         Ok(Standing {
             definitions: definitions.into_iter().map(by_name).collect(),
             pauses: pause::current(conn, self.store).await?,
-            write_sets: self.write_sets(conn).await?,
+            write_sets,
+            removed,
         })
     }
 }

@@ -29,6 +29,9 @@ pub struct Collection {
     pub number: i64,
     /// OpenSearch: readers do not see it yet.
     pub filling: bool,
+    /// The target shall hold none of its keys: what is there is deleted.
+    #[serde(default)]
+    pub nothing: bool,
 }
 
 impl Collection {
@@ -47,6 +50,7 @@ impl Collection {
             routing: None,
             number: 1,
             filling: false,
+            nothing: false,
         }
     }
 
@@ -54,6 +58,10 @@ impl Collection {
     /// today's, which can only be a tombstone's, is taken so that its delete arrives.
     #[must_use]
     pub fn takes(&self, key: &str) -> bool {
+        !self.nothing && self.takes_some(key)
+    }
+
+    fn takes_some(&self, key: &str) -> bool {
         self.only.is_everything() || !self.owns(key) || self.only.passes(|column| self.value(key, column))
     }
 
@@ -100,7 +108,8 @@ impl Collection {
         self.patterns().find_map(|pattern| pattern.value(key, column))
     }
 
-    fn patterns(&self) -> impl Iterator<Item = &KeyPattern> {
+    /// Of its keys, those of aliases too.
+    pub fn patterns(&self) -> impl Iterator<Item = &KeyPattern> {
         std::iter::once(&self.key).chain(&self.aliases)
     }
 }
@@ -137,5 +146,7 @@ mod tests {
         );
         collection.only.0.extend(only("root.id", &["1"]).0);
         assert!(collection.takes("product:DE:1") && !collection.takes("product:DE:2"));
+        collection.nothing = true;
+        assert!(!collection.takes("product:DE:1") && !collection.takes("old:FR:1"));
     }
 }

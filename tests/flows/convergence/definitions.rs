@@ -236,7 +236,7 @@ async fn only_what_was_agreed_to_is_done() {
     let shown = apply.plan().await.unwrap();
     scene.apply(&scene.process, &[PRODUCT, LISTING]).await;
     let runs = scene.count("run").await;
-    let refused = apply.run_agreed(&shown).await;
+    let refused = apply.run_agreed(&shown, &[]).await;
     let refused = refused.unwrap_err();
     assert!(matches!(refused, ApplyError::Changed), "{refused:?}");
     assert_eq!(
@@ -247,7 +247,7 @@ async fn only_what_was_agreed_to_is_done() {
     assert_eq!(scene.count("definition").await, 2);
 
     let shown = apply.plan().await.unwrap();
-    let report = apply.run_agreed(&shown).await.unwrap();
+    let report = apply.run_agreed(&shown, &[]).await.unwrap();
     assert_eq!(
         (report.rebuilt, report.removed),
         (vec!["product".to_owned()], vec!["listing".to_owned()])

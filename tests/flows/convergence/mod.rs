@@ -20,6 +20,7 @@ mod missed;
 mod moving;
 mod orphans;
 pub mod process;
+mod removal;
 mod scene;
 mod second_attempts;
 mod stop;

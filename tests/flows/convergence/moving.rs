@@ -8,6 +8,7 @@ use pubsync_schema::writeset::{self, WriteSet};
 use pubsync_synchronizer::apply;
 use pubsync_synchronizer::message::State;
 use pubsync_synchronizer::settle::Batch;
+use pubsync_synchronizer::status;
 use pubsync_synchronizer::target::Target;
 use pubsync_synchronizer::targets::opensearch::OpenSearchTarget;
 use pubsync_tests::{Scratch, SearchIndexes, Services};
@@ -213,6 +214,24 @@ async fn an_index_that_refuses_documents_does_not_serve() {
     search.process().sweep().await;
     assert_eq!(search.indexes.indexes_of("product").await, old);
     assert_eq!(search.scene.failures().await.len(), 2);
+    let status = status::status(&search.process().street.store).await.unwrap();
+    let [unready] = status.indexes.as_slice() else {
+        panic!("{:?}", status.indexes);
+    };
+    assert_eq!((unready.target.as_str(), unready.refused), ("search", 2));
+    assert!(
+        unready
+            .advice
+            .as_ref()
+            .is_some_and(|text| text.contains("the old index serves on"))
+    );
+    assert!(
+        status
+            .sentence
+            .ends_with("the new index of product at search is not shown"),
+        "{}",
+        status.sentence
+    );
     search.assert_names(&[("1", "one"), ("2", "two")]).await;
 
     search.apply(KEYWORD).await;

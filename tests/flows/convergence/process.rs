@@ -186,13 +186,14 @@ impl Process {
                 }
                 .run(),
             );
-            let goes_to = |target: &&Arc<dyn Target>| definition.shape.targets.contains_key(target.name());
-            for target in self.street.targets.values().filter(goes_to) {
+        }
+        for target in self.street.targets.values() {
+            for queue in self.street.definitions.queues_of(target.name()) {
                 workers.spawn(
                     Synchronizer {
                         street: self.street.clone(),
                         target: target.clone(),
-                        queue: queue.clone(),
+                        queue,
                         stop: stop.clone(),
                     }
                     .run(),

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use pubsync_publisher::{
     handwritten::Publishers,
     language::SourceFile,
-    operate::apply::{Apply, Report},
+    operate::apply::{Apply, ApplyError, Report},
+    operate::plan::Plan,
 };
 use pubsync_schema::store::Store;
 use pubsync_synchronizer::{target::Target, targets::local::LocalTarget};
@@ -106,6 +107,30 @@ impl Scene {
             documents,
         )
         .await
+    }
+
+    /// `pubsync apply --remove` with these documents, and the plan of it before.
+    pub async fn apply_removing(
+        &self,
+        process: &Process,
+        documents: &[&str],
+        remove: &[&str],
+    ) -> Result<(Plan, Report), ApplyError> {
+        let street = &process.street;
+        let remove: Vec<String> = remove.iter().map(|name| (*name).to_owned()).collect();
+        let (url, files) = (self.shop.url(), files(documents));
+        let apply = Apply {
+            store: &street.store,
+            url: &url,
+            broker: &*street.broker,
+            targets: &street.targets,
+            files: &files,
+            publishers: &Publishers::default(),
+        };
+        let plan = apply.plan_removing(&remove).await?;
+        let report = apply.run_agreed(&plan, &remove).await?;
+        process.refresh().await;
+        Ok((plan, report))
     }
 
     /// A change whose message the test plays itself: what the triggers captured is taken away.

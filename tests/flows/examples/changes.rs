@@ -7,17 +7,26 @@
 use std::collections::BTreeSet;
 
 use pubsync_examples::{Set, random::Random};
-use pubsync_tests::naive::{ColumnKind, Data, Table};
+use pubsync_tests::naive::{ColumnKind, Row, Table};
 
 use super::{
     example::{About, Example},
     observed::{Changes, Documents, Mirror, expected_changes, new_revisions},
+    statements::{
+        NEW_ID, copied, deleted, has_own_id, inserted, is_foreign, is_identity, literal, number, update,
+    },
 };
 
-/// Rows that are tried until a change of them shows in some document.
-const ROWS: u32 = 12;
-/// Far above every generated id.
-const NEW_ID: u64 = 1_000_000;
+/// How many rows change at once, one attempt after the other, until some document changes: first one alone, because
+/// what it changes is its own; then ever more, because few show. All rows of a table have their turn.
+const AT_ONCE: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, usize::MAX];
+const ALL: [usize; 1] = [usize::MAX];
+/// How many of these attempts are made with rows that come and go.
+const ATTEMPTS: usize = 3;
+/// Rows that go for good, one after the other, until some document changes.
+const LAST_ROWS: usize = 12;
+/// How many other rows a foreign key may try to name, where the database refuses some.
+const OTHER_ROWS: usize = 8;
 
 /// Columns that no document shows.
 fn unused(set: Set) -> BTreeSet<&'static str> {
@@ -35,7 +44,7 @@ pub async fn all(example: &mut Example) {
     let tables: Vec<Table> = run.example.schema.tables.values().cloned().collect();
     for table in &tables {
         run.columns(table).await;
-        run.one_row(table).await;
+        run.some_rows(table).await;
     }
     for table in in_order_of_deletion(&tables) {
         run.last_row(table).await;
@@ -75,19 +84,58 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Runs a statement and looks at what follows. Gives how many documents changed; `None` where the database refuses
-    /// the statement, for a key that is taken or a row that is needed.
-    async fn change(&mut self, sql: &str, about: About<'_>) -> Option<usize> {
-        let rows = match self.example.session.execute(sql).await {
-            Ok(rows) => rows,
-            Err(error) if is_refused(&error) => return None,
-            Err(error) => panic!("{sql}: {error}"),
-        };
-        assert!(rows > 0, "{sql}: no row");
+    /// Runs statements, each of which is one of several that mean the same: the first that the database does not refuse.
+    /// Then looks at what follows. Gives which of them ran, and how many documents changed.
+    async fn change(&mut self, statements: &[Vec<String>], about: About<'_>) -> (Vec<bool>, usize) {
+        let (mut ran, mut what) = (Vec::new(), Vec::new());
+        for alternatives in statements {
+            let done = self.first_accepted(alternatives).await;
+            ran.push(done.is_some());
+            what.extend(done);
+        }
+        if what.is_empty() {
+            return (ran, 0);
+        }
+        let changed = self.look(&what.join("; "), about).await;
+        self.changes += what.len();
+        self.documents += changed;
+        (ran, changed)
+    }
+
+    /// As [`Self::change`], where nothing may be refused.
+    async fn change_all(&mut self, statements: Vec<String>, about: About<'_>) -> usize {
+        let statements: Vec<Vec<String>> = statements.into_iter().map(|sql| vec![sql]).collect();
+        let (ran, changed) = self.change(&statements, about).await;
+        let refused = ran.iter().position(|ran| !ran);
+        assert!(
+            refused.is_none(),
+            "refused: {:?}",
+            refused.map(|at| &statements[at])
+        );
+        changed
+    }
+
+    /// `None` where the database refuses all, for a key that is taken or a row that is needed.
+    async fn first_accepted(&mut self, statements: &[String]) -> Option<String> {
+        for sql in statements {
+            match self.example.session.execute(sql).await {
+                Ok(rows) => {
+                    assert!(rows > 0, "{sql}: no row");
+                    return Some(sql.clone());
+                }
+                Err(error) if is_refused(&error) => {}
+                Err(error) => panic!("{sql}: {error}"),
+            }
+        }
+        None
+    }
+
+    /// Exactly those documents change that the evaluator sees change, and all are what it says. Gives their number.
+    async fn look(&mut self, what: &str, about: About<'_>) -> usize {
         self.example.drain().await;
         let expected = self.example.expected(Some(&self.expected), about).await;
         let mirror = self.example.mirror(Some(&self.mirror)).await;
-        self.example.assert_nothing_failed(sql).await;
+        self.example.assert_nothing_failed(what).await;
         let Changes {
             bodies: should,
             roots,
@@ -98,45 +146,55 @@ impl<'a> Run<'a> {
             |keys: BTreeSet<&(String, String)>| keys.into_iter().take(5).cloned().collect::<Vec<_>>();
         assert!(
             should == did,
-            "{sql}: {} documents should change, {} did; only the evaluator's: {:?}; only the mirror's: {:?}",
+            "{what}: {} documents should change, {} did; only the evaluator's: {:?}; only the mirror's: {:?}",
             should.len(),
             did.len(),
             sample(should.difference(&did).collect()),
             sample(did.difference(&should).collect()),
         );
         self.example
-            .assert_equal(sql, (&self.expected, &expected), &mirror);
+            .assert_equal(what, (&self.expected, &expected), &mirror);
         (self.expected, self.mirror) = (expected, mirror);
-        self.changes += 1;
-        self.documents += should.len();
-        Some(should.len())
+        should.len()
     }
 
     /// Another value for each column, but for those that are the row's identity.
     async fn columns(&mut self, table: &Table) {
         for place in (0..table.columns.len()).filter(|place| !is_identity(table, *place)) {
-            if self.column(table, place).await {
-                let name = format!("{}.{}", table.name, table.columns[place].name);
-                self.showed.insert(name);
+            let column = &table.columns[place];
+            let mut changed = Vec::new();
+            if self.column(table, place, &mut changed).await {
+                self.showed.insert(format!("{}.{}", table.name, column.name));
+            }
+            // What is off, or over, would hide what hangs on it from all changes to come.
+            if matches!(column.kind, ColumnKind::Boolean | ColumnKind::Timestamp) {
+                let back = |row: &Row| update(table, place, &literal(&row[place]), row);
+                let back = changed.iter().map(back).collect();
+                self.change_all(back, About::Table(&table.name)).await;
             }
         }
     }
 
-    /// Changes one column of some rows, until documents change.
-    async fn column(&mut self, table: &Table, place: usize) -> bool {
-        let column = &table.columns[place].name;
-        for row in self.rows(table).await {
-            for value in self.values(table, place, &row).await {
-                let sql = format!(
-                    "UPDATE {} SET {column} = {value} WHERE {}",
-                    table.sql,
-                    is_row(table, &row)
-                );
-                if self
-                    .change(&sql, About::Table(&table.name))
-                    .await
-                    .is_some_and(|count| count > 0)
-                {
+    /// Changes one column of more and more rows, until documents change. `changed`: those rows, as they were.
+    async fn column(&mut self, table: &Table, place: usize, changed: &mut Vec<Row>) -> bool {
+        let mut rows = self.shuffled(table);
+        let name = format!("{}.{}", table.name, table.columns[place].name);
+        let is_unused = unused(self.example.set).contains(name.as_str());
+        for count in if is_unused { &ALL } else { &AT_ONCE[..] } {
+            let rows: Vec<Row> = rows.split_off(rows.len().saturating_sub(*count));
+            changed.extend(rows.iter().cloned());
+            let changes = rows.iter().map(|row| self.updates(table, place, row));
+            let changes: Vec<Vec<Vec<String>>> = changes.collect();
+            // A row may have several changes: null, and another value.
+            for number in 0.. {
+                let statements: Vec<Vec<String>> = changes
+                    .iter()
+                    .filter_map(|changes| changes.get(number).cloned())
+                    .collect();
+                if statements.is_empty() {
+                    break;
+                }
+                if self.change(&statements, About::Table(&table.name)).await.1 > 0 {
                     return true;
                 }
             }
@@ -144,13 +202,24 @@ impl<'a> Run<'a> {
         false
     }
 
-    /// A row comes, gets another key, and goes.
-    async fn one_row(&mut self, table: &Table) {
-        for row in self.rows(table).await {
+    /// Statements that give a column of a row another value: each a change of its own, in several ways.
+    fn updates(&mut self, table: &Table, place: usize, row: &Row) -> Vec<Vec<String>> {
+        let update = |value: String| update(table, place, &value, row);
+        let changes = self.values(table, place, row).into_iter();
+        changes
+            .map(|values| values.into_iter().map(update).collect())
+            .collect()
+    }
+
+    /// Rows come, get another key, and go.
+    async fn some_rows(&mut self, table: &Table) {
+        let mut rows = self.shuffled(table);
+        for count in AT_ONCE.into_iter().take(ATTEMPTS) {
+            let rows: Vec<Row> = rows.split_off(rows.len().saturating_sub(count));
             let count = if has_own_id(table) {
-                self.copied(table, &row).await
+                self.copied(table, &rows).await
             } else {
-                self.replaced(table, &row).await
+                self.replaced(table, &rows).await
             };
             if count > 0 {
                 self.showed.insert(table.name.clone());
@@ -159,149 +228,109 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A copy of a row under a new id; its id changes; it is deleted.
-    async fn copied(&mut self, table: &Table, row: &Row) -> usize {
-        let id = &table.columns[table.key[0]].name;
-        let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-        let value = |unique: bool, place: usize| {
-            let column = &table.columns[place];
-            match column.kind {
-                _ if place == table.key[0] => format!("{} + {NEW_ID}", column.name),
-                ColumnKind::Text if unique => format!("{} || '-2'", column.name),
-                _ => column.name.clone(),
-            }
-        };
-        let mut count = 0;
+    /// Copies of rows under new ids; their ids change; they are deleted.
+    async fn copied(&mut self, table: &Table, rows: &[Row]) -> usize {
+        let about = About::Table(&table.name);
         // As it is where the database lets it, else with other texts.
-        for unique in [false, true] {
-            let values: Vec<String> = (0..table.columns.len())
-                .map(|place| value(unique, place))
-                .collect();
-            let sql = format!(
-                "INSERT INTO {} ({}) SELECT {} FROM {} WHERE {}",
-                table.sql,
-                names.join(", "),
-                values.join(", "),
-                table.sql,
-                is_row(table, row)
-            );
-            if let Some(inserted) = self.change(&sql, About::Table(&table.name)).await {
-                count += inserted;
-                break;
-            }
-            if unique {
-                // Unique by foreign keys: only the row itself can come again.
-                return self.replaced(table, row).await;
-            }
+        let copy = |row: &Row| [false, true].map(|unique| copied(table, row, unique)).to_vec();
+        let copies: Vec<Vec<String>> = rows.iter().map(copy).collect();
+        let (ran, mut count) = self.change(&copies, about).await;
+        if !ran.contains(&true) {
+            // Unique by foreign keys: only the row itself can come again.
+            return self.replaced(table, rows).await;
         }
-        let (old, new) = (number(table, row) + NEW_ID, number(table, row) + 2 * NEW_ID);
-        let moved = format!("UPDATE {} SET {id} = {new} WHERE {id} = {old}", table.sql);
-        let deleted = format!("DELETE FROM {} WHERE {id} = {new}", table.sql);
-        for sql in [moved, deleted] {
-            count += self
-                .change(&sql, About::Table(&table.name))
-                .await
-                .unwrap_or_else(|| panic!("{sql}: refused"));
-        }
-        count
+        let id = &table.columns[table.key[0]].name;
+        let ids = rows.iter().zip(ran).filter(|(_, ran)| *ran);
+        let ids: Vec<u64> = ids.map(|(row, _)| number(table, row)).collect();
+        let (first, second) = (|id| id + NEW_ID, |id| id + 2 * NEW_ID);
+        let sql = &table.sql;
+        let moved = ids.iter().map(|old| {
+            format!(
+                "UPDATE {sql} SET {id} = {} WHERE {id} = {}",
+                second(old),
+                first(old)
+            )
+        });
+        count += self.change_all(moved.collect(), about).await;
+        let deleted = ids
+            .iter()
+            .map(|old| format!("DELETE FROM {sql} WHERE {id} = {}", second(old)));
+        count + self.change_all(deleted.collect(), about).await
     }
 
-    /// A row goes and comes again, as it was.
-    async fn replaced(&mut self, table: &Table, row: &Row) -> usize {
-        let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-        let values: Vec<String> = row.iter().map(literal).collect();
-        let deleted = format!("DELETE FROM {} WHERE {}", table.sql, is_row(table, row));
-        let inserted = format!(
-            "INSERT INTO {} ({}) VALUES ({})",
-            table.sql,
-            names.join(", "),
-            values.join(", ")
-        );
-        let mut count = 0;
-        for sql in [deleted, inserted] {
-            count += self
-                .change(&sql, About::Table(&table.name))
-                .await
-                .unwrap_or_else(|| panic!("{sql}: refused"));
-        }
-        count
+    /// Rows go and come again, as they were.
+    async fn replaced(&mut self, table: &Table, rows: &[Row]) -> usize {
+        let about = About::Table(&table.name);
+        let deleted = rows.iter().map(|row| deleted(table, row)).collect();
+        let inserted = rows.iter().map(|row| inserted(table, row)).collect();
+        self.change_all(deleted, about).await + self.change_all(inserted, about).await
     }
 
     /// A row that others may name goes for good, and takes them along.
     async fn last_row(&mut self, table: &Table) {
-        for row in self.rows(table).await {
-            let sql = format!("DELETE FROM {} WHERE {}", table.sql, is_row(table, &row));
-            let count = self
-                .change(&sql, About::Everything)
-                .await
-                .unwrap_or_else(|| panic!("{sql}: refused"));
-            if count > 0 {
+        for row in self.shuffled(table).into_iter().take(LAST_ROWS) {
+            let deleted = vec![deleted(table, &row)];
+            if self.change_all(deleted, About::Everything).await > 0 {
                 self.showed.insert(table.name.clone());
                 return;
             }
         }
     }
 
-    /// Some rows of the table, each time others.
-    async fn rows(&mut self, table: &Table) -> Vec<Row> {
-        let mut rows = self.all_rows(table).await;
-        let mut picked = Vec::new();
-        while picked.len() < ROWS as usize && !rows.is_empty() {
-            let at = self.random.below(rows.len() as u32);
-            picked.push(rows.swap_remove(at as usize));
-        }
-        picked
-    }
-
-    /// In an order that both databases share.
-    async fn all_rows(&mut self, table: &Table) -> Vec<Row> {
-        let data = Data::read(&mut self.example.session, &self.example.schema).await;
-        let mut rows = data.rows(table).to_vec();
+    /// All rows, each time in another order, which both databases share.
+    fn shuffled(&mut self, table: &Table) -> Vec<Row> {
+        let mut rows = self.example.data.rows(table).to_vec();
         rows.sort();
-        rows
+        let mut shuffled = Vec::new();
+        while !rows.is_empty() {
+            let at = self.random.below(rows.len() as u32);
+            shuffled.push(rows.swap_remove(at as usize));
+        }
+        shuffled
     }
 
-    /// What else could stand there, as SQL.
-    async fn values(&mut self, table: &Table, place: usize, row: &Row) -> Vec<String> {
+    /// What else could stand there, as SQL: each a change of its own, in several ways.
+    fn values(&mut self, table: &Table, place: usize, row: &Row) -> Vec<Vec<String>> {
         let column = &table.columns[place];
         let name = &column.name;
+        // Rows that change together do not keep their distances.
+        let more = 1_000 + self.random.below(1_000);
         let mut values = match &column.kind {
-            _ if is_foreign(table, place) => self.other_rows(table, place, row).await,
-            ColumnKind::Boolean => vec![format!("NOT {name}")],
-            ColumnKind::Integer => vec![format!("coalesce({name}, 0) + 1000")],
-            ColumnKind::Numeric(_) => vec![format!("coalesce({name}, 0) + 100.25")],
-            ColumnKind::Timestamp => vec!["'2020-02-02 02:02:02'".into(), "'2096-06-06 06:06:06'".into()],
-            ColumnKind::Json => vec![r#"'{"changed": [1, 2.50]}'"#.into()],
-            ColumnKind::Text => vec![format!("coalesce({name}, '') || '~'")],
+            _ if is_foreign(table, place) => vec![self.other_rows(table, place, row)],
+            ColumnKind::Boolean => vec![vec![format!("NOT {name}")]],
+            ColumnKind::Integer => vec![vec![format!("coalesce({name}, 0) + {more}")]],
+            ColumnKind::Numeric(_) => vec![vec![format!("coalesce({name}, 0) + 100.25")]],
+            ColumnKind::Timestamp => ["'2020-02-02 02:02:02'", "'2096-06-06 06:06:06'"]
+                .map(|time| vec![time.into()])
+                .to_vec(),
+            ColumnKind::Json => vec![vec![r#"'{"changed": [1, 2.50]}'"#.into()]],
+            ColumnKind::Text => vec![vec![format!("coalesce({name}, '') || '~'")]],
             other => panic!("{}.{name}: no other value for {other:?}", table.name),
         };
         if column.nullable && row[place].is_some() {
             let at = self.random.below(2) as usize;
-            values.insert(at.min(values.len()), "NULL".into());
+            values.insert(at.min(values.len()), vec!["NULL".into()]);
         }
+        values.retain(|ways| !ways.is_empty());
         values
     }
 
-    /// Keys of one other row that the foreign key could name. In a tree it is one with a smaller id, so that no cycle
+    /// Keys of some other rows that the foreign key could name. In a tree they are smaller ids, so that no cycle
     /// comes to be.
-    async fn other_rows(&mut self, table: &Table, place: usize, row: &Row) -> Vec<String> {
+    fn other_rows(&mut self, table: &Table, place: usize, row: &Row) -> Vec<String> {
         let foreign = table
             .foreign
             .iter()
             .find(|key| key.columns == [place])
             .expect("a foreign key of one column");
         let named = self.example.schema.table(&foreign.table).clone();
-        let rows = self.all_rows(&named).await;
-        let keys = rows.iter().filter_map(|row| row[foreign.references[0]].clone());
         let may = |key: &String| {
             let smaller = || key.parse::<u64>().is_ok_and(|key| key < number(table, row));
             Some(key) != row[place].as_ref() && (foreign.table != table.name || smaller())
         };
-        let keys: Vec<String> = keys.filter(may).collect();
-        if keys.is_empty() {
-            return Vec::new();
-        }
-        vec![self.random.pick(&keys).clone()]
+        let rows = self.shuffled(&named).into_iter();
+        let keys = rows.filter_map(|row| row[foreign.references[0]].clone());
+        keys.filter(may).take(OTHER_ROWS).collect()
     }
 
     fn assert_everything_showed(&self, tables: &[Table]) {
@@ -325,8 +354,6 @@ impl<'a> Run<'a> {
     }
 }
 
-type Row = Vec<Option<String>>;
-
 /// Those that nobody names first, so that a delete does not take away what is still to be deleted from.
 fn in_order_of_deletion(tables: &[Table]) -> Vec<&Table> {
     let (mut left, mut order): (Vec<&Table>, Vec<&Table>) = (tables.iter().collect(), Vec::new());
@@ -344,38 +371,6 @@ fn in_order_of_deletion(tables: &[Table]) -> Vec<&Table> {
         left = named;
     }
     order
-}
-
-/// An id of its own, or the foreign keys of a junction: other values there are another row.
-fn is_identity(table: &Table, place: usize) -> bool {
-    table.key.contains(&place) && (table.key.len() == 1 || is_foreign(table, place))
-}
-
-fn is_foreign(table: &Table, place: usize) -> bool {
-    table.foreign.iter().any(|key| key.columns == [place])
-}
-
-/// Whether the key is a number of the table's own.
-fn has_own_id(table: &Table) -> bool {
-    table.key.len() == 1 && !is_foreign(table, table.key[0])
-}
-
-fn number(table: &Table, row: &Row) -> u64 {
-    let id = row[table.key[0]].as_deref().expect("an id");
-    id.parse().unwrap_or_else(|error| panic!("{id}: {error}"))
-}
-
-fn is_row(table: &Table, row: &Row) -> String {
-    let column = |place: &usize| format!("{} = {}", table.columns[*place].name, literal(&row[*place]));
-    let columns: Vec<String> = table.key.iter().map(column).collect();
-    columns.join(" AND ")
-}
-
-fn literal(value: &Option<String>) -> String {
-    match value {
-        Some(text) => format!("'{}'", text.replace('\'', "''")),
-        None => "NULL".to_owned(),
-    }
 }
 
 /// A key that is taken, or a row that others name.

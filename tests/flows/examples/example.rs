@@ -50,6 +50,8 @@ pub enum About<'a> {
 pub struct Example {
     pub set: Set,
     pub schema: Schema,
+    /// The rows that the evaluator saw last.
+    pub data: Data,
     pub declared: Vec<Declared>,
     pub session: Session,
     process: Process,
@@ -82,6 +84,7 @@ impl Example {
         process.drain().await;
         Self {
             set,
+            data: Data::read(&mut session, &schema).await,
             schema,
             declared: files.iter().map(declared).collect(),
             session,
@@ -99,8 +102,14 @@ impl Example {
     /// not evaluated again.
     pub async fn expected(&mut self, before: Option<&Documents>, about: About<'_>) -> Documents {
         let now = self.now().await;
-        let data = Data::read(&mut self.session, &self.schema).await;
-        let naive = Naive::new(&self.schema, &data).at(&now);
+        match about {
+            About::Everything => self.data = Data::read(&mut self.session, &self.schema).await,
+            About::Table(name) => {
+                let table = self.schema.table(name);
+                self.data.read_again(&mut self.session, &self.schema, table).await;
+            }
+        }
+        let naive = Naive::new(&self.schema, &self.data).at(&now);
         let mut documents = Documents::new();
         for declared in &self.declared {
             let before = before.map(|before| &before[&declared.name]);
@@ -135,8 +144,7 @@ impl Example {
     pub async fn assert_is_what_the_evaluator_says(&mut self) -> Vec<(String, usize)> {
         self.assert_nothing_failed("the first build").await;
         let now = self.now().await;
-        let data = Data::read(&mut self.session, &self.schema).await;
-        let naive = Naive::new(&self.schema, &data).at(&now);
+        let naive = Naive::new(&self.schema, &self.data).at(&now);
         let mut counts = Vec::new();
         for declared in &self.declared {
             let mirror = rows_of(&mut self.session, self.database.database(), &declared.name, None).await;

@@ -7,6 +7,7 @@ mod commands;
 mod example;
 mod observed;
 mod size;
+mod statements;
 
 use pubsync_examples::{Set, Size};
 use pubsync_tests::Scratch;
@@ -16,7 +17,7 @@ use example::Example;
 /// Enough that every column shows somewhere, and little enough for a debug build.
 fn small(set: Set) -> Size {
     let products = match set {
-        Set::Storefront => 20,
+        Set::Storefront => 12,
         Set::Feeds | Set::Projections => 40,
     };
     Size { products, seed: 1 }
@@ -31,13 +32,11 @@ async fn follows_every_change(database: Scratch, set: Set) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet green from end to end; see docs/examples.md"]
 async fn storefront_on_postgresql() {
     follows_every_change(Scratch::postgres("storefront").await, Set::Storefront).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "not yet green from end to end; see docs/examples.md"]
 async fn storefront_on_sqlite() {
     follows_every_change(Scratch::sqlite("storefront"), Set::Storefront).await;
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use super::{
-    data::{Data, Row},
+    data::{Data, Row, comparables},
     declaration::{Declaration, Scope},
     form::{Form, form, order},
     name::{Name, Piece},
@@ -52,7 +52,7 @@ pub(super) struct Frame<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Place<'a> {
     pub root: Rc<Frame<'a>>,
-    pub scopes: Vec<(String, Rc<Frame<'a>>)>,
+    pub scopes: Rc<Vec<(String, Rc<Frame<'a>>)>>,
     pub here: Rc<Frame<'a>>,
 }
 
@@ -61,7 +61,8 @@ pub(super) struct Place<'a> {
 pub(super) struct Cell<'a> {
     pub kind: &'a ColumnKind,
     pub text: Option<&'a str>,
-    pub label: String,
+    pub table: &'a Table,
+    pub column: usize,
 }
 
 impl<'a> Place<'a> {
@@ -116,7 +117,7 @@ impl<'a> Naive<'a> {
         });
         let place = Place {
             root: frame.clone(),
-            scopes: Vec::new(),
+            scopes: Rc::default(),
             here: frame,
         };
         if !self.holds(&declaration.conditions, &place) || !self.is_visible(declaration, &place) {
@@ -173,7 +174,7 @@ impl<'a> Naive<'a> {
         }
         let bind = |row| {
             let mut place = place.clone();
-            place.scopes.push((scope.name.clone(), row));
+            Rc::make_mut(&mut place.scopes).push((scope.name.clone(), row));
             self.combinations(place, rest)
         };
         rows.into_iter().flat_map(bind).collect()
@@ -261,7 +262,13 @@ impl<'a> Naive<'a> {
         let Some(text) = cell.text else { return Ok(None) };
         form(self.schema.engine, cell.kind, text)
             .map(Some)
-            .ok_or_else(|| format!("{} holds {text:?}, which has no JSON form", cell.label))
+            .ok_or_else(|| {
+                let column = &cell.table.columns[cell.column].name;
+                format!(
+                    "{}.{column} holds {text:?}, which has no JSON form",
+                    cell.table.name
+                )
+            })
     }
 
     /// What a name reaches: `root.x`, a scope's `s.x`, `via.x`, `parent.x`, a column here, or one of a row that
@@ -275,7 +282,8 @@ impl<'a> Naive<'a> {
         Cell {
             kind: &table.columns[column].kind,
             text: row.and_then(|row| row[column].as_deref()),
-            label: format!("{}.{}", table.name, name.column()),
+            table,
+            column,
         }
     }
 
@@ -316,14 +324,17 @@ impl<'a> Naive<'a> {
         };
         let named = self.schema.table(&key.table);
         let found = row.and_then(|row| {
-            let values = self.values(table, row, &key.columns);
+            let values = comparables(table, row, &key.columns);
             self.data.find(named, &key.references, &values).first().copied()
         });
         (named, found)
     }
 
     pub(super) fn table(&self, name: &Name) -> &'a Table {
-        self.schema.table(&name.0.join("."))
+        match name.0.as_slice() {
+            [one] => self.schema.table(one),
+            parts => self.schema.table(&parts.join(".")),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a column's text is in JSON, and how two values compare.
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering};
 
 use super::{
     number::Number,
@@ -85,15 +85,18 @@ fn base64(hex: &str) -> String {
 }
 
 /// Equal values of columns that can be compared have equal texts here.
-pub fn comparable(kind: &ColumnKind, text: &str) -> String {
-    match kind {
+pub fn comparable<'t>(kind: &ColumnKind, text: &'t str) -> Cow<'t, str> {
+    let owned = match kind {
+        ColumnKind::Integer | ColumnKind::Float | ColumnKind::Numeric(_) if is_plain(text) => {
+            return text.into();
+        }
         ColumnKind::Integer | ColumnKind::Float | ColumnKind::Numeric(_) => match Number::parse(text) {
-            Some(number) => format!("{number:?}"),
-            None => text.to_owned(),
+            Some(number) => number.to_text(),
+            None => return text.into(),
         },
         ColumnKind::Boolean => match text {
-            "true" | "t" | "1" => "true".to_owned(),
-            _ => "false".to_owned(),
+            "true" | "t" | "1" => return "true".into(),
+            _ => return "false".into(),
         },
         ColumnKind::Timestamp => text.replacen('T', " ", 1),
         ColumnKind::TimestampTz => {
@@ -101,13 +104,22 @@ pub fn comparable(kind: &ColumnKind, text: &str) -> String {
             text.trim_end_matches("+00").trim_end_matches('Z').to_owned()
         }
         ColumnKind::Uuid => text.to_ascii_lowercase(),
-        _ => text.to_owned(),
-    }
+        _ => return text.into(),
+    };
+    owned.into()
+}
+
+/// Whether it is a positive whole number as everybody writes it, so that its text is the only one.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && matches!(text.as_bytes().first(), Some(b'1'..=b'9'))
 }
 
 /// The order of the database under a bytewise collation.
 pub fn compare(kind: &ColumnKind, a: &str, b: &str) -> Ordering {
     match kind {
+        ColumnKind::Integer | ColumnKind::Float | ColumnKind::Numeric(_) if is_plain(a) && is_plain(b) => {
+            a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+        }
         ColumnKind::Integer | ColumnKind::Float | ColumnKind::Numeric(_) => {
             match (Number::parse(a), Number::parse(b)) {
                 (Some(a), Some(b)) => a.cmp(&b),

@@ -64,6 +64,11 @@ impl Number {
         }
     }
 
+    /// The one text of this number.
+    pub fn to_text(&self) -> String {
+        self.fixed(self.scale())
+    }
+
     /// How many digits stand after the point.
     pub fn scale(&self) -> usize {
         self.fraction.len()

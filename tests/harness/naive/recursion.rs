@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{
-    data::Row,
+    data::{Row, comparables},
     evaluate::{Frame, Naive, Place},
     rows::Rows,
     schema::Table,
@@ -36,7 +36,7 @@ impl<'a> Naive<'a> {
 
     fn above(&self, frame: &Rc<Frame<'a>>, parent: &[String]) -> Option<Rc<Frame<'a>>> {
         let (held, named) = parent_key(frame.table, parent);
-        let values = self.values(frame.table, frame.row?, &held);
+        let values = comparables(frame.table, frame.row?, &held);
         let row = self.data.find(frame.table, &named, &values).first().copied()?;
         Some(Rc::new(Frame {
             row: Some(row),

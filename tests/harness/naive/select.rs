@@ -3,9 +3,9 @@
 use std::{cmp::Ordering, rc::Rc};
 
 use super::{
-    data::Row,
+    data::{Row, comparables},
     declaration::Scope,
-    evaluate::{Frame, Naive, Place},
+    evaluate::{Cell, Frame, Naive, Place},
     form::{comparable, order},
     name::Name,
     rows::{From, Hop, Link, Operand, Rows},
@@ -115,15 +115,9 @@ impl<'a> Naive<'a> {
         far: &[usize],
     ) -> Vec<Reached<'a>> {
         let Some(row) = start.row else { return Vec::new() };
-        let values = self.values(start.table, row, near);
+        let values = comparables(start.table, row, near);
         let found = self.data.find(table, far, &values);
         found.into_iter().map(|row| (row, Vec::new())).collect()
-    }
-
-    /// Values in the form in which they compare.
-    pub(super) fn values(&self, table: &Table, row: &Row, columns: &[usize]) -> Vec<Option<String>> {
-        let value = |&column: &usize| Some(comparable(&table.columns[column].kind, row[column].as_ref()?));
-        columns.iter().map(value).collect()
     }
 
     /// Bare names on the right, and `parent.x`, are columns of the enclosing row.
@@ -133,14 +127,16 @@ impl<'a> Naive<'a> {
             let column = table.place(left.column());
             columns.push(column);
             values.push(match right {
-                Operand::Constant(scalar) => Some(comparable(&table.columns[column].kind, &scalar.text)),
+                Operand::Constant(scalar) => {
+                    Some(comparable(&table.columns[column].kind, &scalar.text).into_owned())
+                }
                 Operand::Column(name) => {
                     let name = match name.path().first().map(String::as_str) {
                         Some("parent") => Name(name.0[1..].to_vec()),
                         _ => name.clone(),
                     };
                     let cell = self.cell(&name, place);
-                    cell.text.map(|text| comparable(cell.kind, text))
+                    cell.text.map(|text| comparable(cell.kind, text).into_owned())
                 }
             });
         }
@@ -156,7 +152,7 @@ impl<'a> Naive<'a> {
         );
         let mut reached = Vec::new();
         for (between, _) in self.reached(start, &near.1, junction, &near.0) {
-            let values = self.values(junction, between, &far.0);
+            let values = comparables(junction, between, &far.0);
             let found = self.data.find(table, &far.1, &values);
             reached.extend(found.into_iter().map(|row| (row, vec![(junction, between)])));
         }
@@ -173,7 +169,7 @@ impl<'a> Naive<'a> {
         for (next, (near, far)) in ways {
             let mut further = Vec::new();
             for (row, vias) in reached {
-                let values = self.values(at, row, &near);
+                let values = comparables(at, row, &near);
                 for found in self.data.find(next, &far, &values) {
                     let mut vias = vias.clone();
                     vias.push((next, found));
@@ -231,10 +227,17 @@ impl<'a> Naive<'a> {
 
     /// By what is declared, then by the primary key, then by those of the junctions, the last one first.
     pub(super) fn sort(&self, frames: &mut [Rc<Frame<'a>>], declared: &[(Name, bool)], place: &Place<'a>) {
-        frames.sort_by(|a, b| {
-            let (left, right) = (place.at(a.clone()), place.at(b.clone()));
-            for (name, descending) in declared {
-                let (x, y) = (self.cell(name, &left), self.cell(name, &right));
+        if frames.len() < 2 {
+            return;
+        }
+        let cells = |frame: &Rc<Frame<'a>>| -> Vec<Cell<'a>> {
+            let here = place.at(frame.clone());
+            declared.iter().map(|(name, _)| self.cell(name, &here)).collect()
+        };
+        let mut sorted: Vec<(Vec<Cell<'a>>, Rc<Frame<'a>>)> =
+            frames.iter().map(|frame| (cells(frame), frame.clone())).collect();
+        sorted.sort_by(|(left, a), (right, b)| {
+            for ((_, descending), (x, y)) in declared.iter().zip(left.iter().zip(right)) {
                 let ordering = order(x.kind, x.text, y.text, *descending);
                 if ordering.is_ne() {
                     return ordering;
@@ -249,6 +252,9 @@ impl<'a> Naive<'a> {
                 ordering.then_with(|| by_key(x.0, x.1, y.1))
             })
         });
+        for (place, (_, frame)) in frames.iter_mut().zip(sorted) {
+            *place = frame;
+        }
     }
 }
 

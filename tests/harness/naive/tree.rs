@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::{
+    data::comparables,
     evaluate::{Frame, Naive, Place},
     recursion::{parent_key, same},
     rows::{Condition, Link, Rows},
@@ -85,7 +86,7 @@ impl<'a> Naive<'a> {
         let table = self.from(&tree.rows.from);
         let (held, named) = parent_key(table, tree.parent);
         let Some(row) = above.row else { return Vec::new() };
-        let values = self.values(table, row, &named);
+        let values = comparables(table, row, &named);
         let found = self.data.find(table, &held, &values).into_iter();
         let frames = found.map(|row| {
             Rc::new(Frame {

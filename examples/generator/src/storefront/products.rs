@@ -145,7 +145,7 @@ fn categories(of: Product) -> Vec<Row> {
 
 fn relations(of: Product) -> Vec<Row> {
     let random = &mut of.random("relation");
-    let count = random.below(3);
+    let count = random.below(RELATIONS + 1);
     let row = |k| {
         let related = 1 + random.below(of.size.products);
         let kind = *random.pick(&["goes with", "instead of"]);
