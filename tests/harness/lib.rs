@@ -23,6 +23,7 @@ mod eventually;
 mod http;
 mod json;
 pub mod json_schema;
+pub mod mutant;
 pub mod naive;
 mod opensearch;
 mod process;

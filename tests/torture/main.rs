@@ -15,6 +15,7 @@ mod deck;
 mod faults;
 mod fleet;
 mod metrics;
+mod mutants;
 mod options;
 mod pace;
 mod poison;
@@ -30,10 +31,14 @@ mod workload;
 
 use crate::options::Options;
 
-#[tokio::main]
-async fn main() {
-    let options = Options::from_arguments();
-    let (report, violations) = run::play(options.clone()).await;
+fn main() {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if_eq("mutants").is_some() {
+        return mutants::run(&arguments.next().unwrap_or_default());
+    }
+    let options = Options::from_arguments(arguments);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let (report, violations) = runtime.block_on(run::play(options.clone()));
     println!("{}", report.markdown());
     if let Some(folder) = &options.report {
         report.write(folder);

@@ -1,8 +1,9 @@
 //! What a run is asked to do.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
-const USAGE: &str = "usage: torture [--seed N] [--minutes M] [--roots N] [--rate T] [--rounds N] [--report FOLDER] [--only WORD]";
+const USAGE: &str = "usage: torture [--seed N] [--minutes M] [--rounds N] [--roots N] [--rate T] [--limit S] [--only WORD] \
+     [--first-only yes] [--report FOLDER] | torture mutants [WORD]";
 
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Options {
@@ -18,12 +19,16 @@ pub struct Options {
     pub report: Option<PathBuf>,
     /// Only faults whose name holds this word.
     pub only: Option<String>,
+    /// Seconds within which everything must have arrived after a fault.
+    pub limit: u64,
+    /// The first violation ends the run.
+    pub first_only: bool,
 }
 
 impl Options {
     /// # Panics
     /// With the usage, where it is another.
-    pub fn from_arguments() -> Self {
+    pub fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Self {
         let mut options = Self {
             seed: 1,
             minutes: 3.5,
@@ -32,8 +37,9 @@ impl Options {
             rate: 12.0,
             report: None,
             only: None,
+            limit: 180,
+            first_only: false,
         };
-        let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
             let value = arguments.next().unwrap_or_else(|| panic!("{name}: {USAGE}"));
             options.set(&name, value);
@@ -42,16 +48,23 @@ impl Options {
     }
 
     fn set(&mut self, name: &str, value: String) {
-        let wrong = || format!("{name} {value}: {USAGE}");
         match name {
-            "--seed" => self.seed = value.parse().unwrap_or_else(|_| panic!("{}", wrong())),
-            "--minutes" => self.minutes = value.parse().unwrap_or_else(|_| panic!("{}", wrong())),
-            "--rounds" => self.rounds = value.parse().unwrap_or_else(|_| panic!("{}", wrong())),
-            "--roots" => self.roots = value.parse().unwrap_or_else(|_| panic!("{}", wrong())),
-            "--rate" => self.rate = value.parse().unwrap_or_else(|_| panic!("{}", wrong())),
+            "--seed" => self.seed = number(name, &value),
+            "--minutes" => self.minutes = number(name, &value),
+            "--rounds" => self.rounds = number(name, &value),
+            "--roots" => self.roots = number(name, &value),
+            "--rate" => self.rate = number(name, &value),
+            "--limit" => self.limit = number(name, &value),
+            "--first-only" => self.first_only = value == "yes",
             "--report" => self.report = Some(PathBuf::from(value)),
             "--only" => self.only = Some(value),
-            _ => panic!("{}", wrong()),
+            _ => panic!("{name} {value}: {USAGE}"),
         }
     }
+}
+
+fn number<T: FromStr>(name: &str, value: &str) -> T {
+    value
+        .parse()
+        .unwrap_or_else(|_| panic!("{name} {value}: {USAGE}"))
 }

@@ -16,7 +16,7 @@ use crate::{
     beacons::Beacons,
     checker::Checker,
     deck::Deck,
-    faults::{Arena, Fault, LIMIT, Wires},
+    faults::{Arena, Fault, Wires},
     fleet::Fleet,
     metrics::Metrics,
     options::Options,
@@ -55,7 +55,7 @@ struct Run<'a> {
     checker: Checker,
     random: Random,
     deck: Deck,
-    rate: f64,
+    options: Options,
     begun: Instant,
     faults: BTreeMap<&'static str, (u64, Timing)>,
     to_quiet: Timing,
@@ -93,11 +93,12 @@ pub async fn play(options: Options) -> (Report, Violations) {
             violations: stage.violations.clone(),
             reprocessed: Timing::default(),
             longest: Duration::from_secs_f64(options.minutes.clamp(3.0, 15.0)),
+            limit: Duration::from_secs(options.limit),
         },
         workload: Workload::new(&stage.world, stage.sizes, Arc::clone(&stage.stamps)),
         checker: Checker::new(redis_keys, stage.violations.clone()),
         deck: Deck::new(options.only.as_deref()),
-        rate: options.rate,
+        options: options.clone(),
         begun,
         stage: &stage,
         faults: BTreeMap::new(),
@@ -110,16 +111,28 @@ pub async fn play(options: Options) -> (Report, Violations) {
         Instant::now(),
         Duration::from_secs_f64(options.minutes * 60.0) / options.rounds,
     );
-    for round in 1..=options.rounds {
-        run.round(first + length * round).await;
+    let mut rounds = 0;
+    while rounds < options.rounds && !run.is_over() {
+        rounds += 1;
+        run.round(first + length * rounds).await;
+    }
+    for error in run.arena.wires.errors() {
+        stage
+            .violations
+            .add(Broken::Process, format!("the proxy: {error}"));
+    }
+    let processes = run.arena.fleet.started();
+    // A run that is over is not ended in order.
+    if !run.is_over() {
+        run.arena.fleet.stop().await;
     }
     drop(watchers);
     let (calm, under_faults) = beacons.timings();
     let collected = Collected {
         lasted: begun.elapsed(),
-        rounds: options.rounds,
+        rounds,
         workload: run.workload.tally(),
-        processes: run.arena.fleet.started(),
+        processes,
         faults: run.faults,
         reprocessed: run.arena.reprocessed,
         calm,
@@ -130,12 +143,6 @@ pub async fn play(options: Options) -> (Report, Violations) {
         waits_checked: run.waits,
         options,
     };
-    for error in run.arena.wires.errors() {
-        stage
-            .violations
-            .add(Broken::Process, format!("the proxy: {error}"));
-    }
-    run.arena.fleet.stop().await;
     let report = Report::new(collected, &metrics, &stage.violations);
     (report, stage.violations.clone())
 }
@@ -197,6 +204,11 @@ impl Stage {
 }
 
 impl Run<'_> {
+    /// Nobody asks for more.
+    fn is_over(&self) -> bool {
+        self.options.first_only && !self.stage.violations.is_empty()
+    }
+
     /// The first build, and a look that nothing is wrong before anything happened.
     async fn begin(&mut self) {
         self.stage
@@ -210,9 +222,9 @@ impl Run<'_> {
 
     /// Load and faults until then; then quiet.
     async fn round(&mut self, end: Instant) {
-        let running = self.workload.start(&mut self.random, self.rate);
+        let running = self.workload.start(&mut self.random, self.options.rate);
         poison::add(&self.stage.world).await;
-        while Instant::now() < end {
+        while Instant::now() < end && !self.is_over() {
             let (name, fault) = self.deck.next(&mut self.random);
             let at_once = self.random.one_in(3);
             self.strike(name, fault, at_once).await;
@@ -220,6 +232,9 @@ impl Run<'_> {
             self.arena.fleet.look_after();
         }
         running.stop().await;
+        if self.is_over() {
+            return;
+        }
         let beacons = self.arena.beacons;
         let _silence = beacons.silence().await;
         let last = Instant::now();
@@ -247,10 +262,13 @@ impl Run<'_> {
         if at_once || !met {
             return;
         }
-        match beacons.converge(LIMIT).await {
+        match beacons.converge(self.arena.limit).await {
             Ok(timing) => entry.1.add(timing.longest()),
             Err(behind) => {
-                let what = format!("{name}: beacons {behind:?} did not arrive within {LIMIT:?}");
+                let what = format!(
+                    "{name}: beacons {behind:?} did not arrive within {} s",
+                    self.options.limit
+                );
                 self.stage.violations.add(Broken::Slow, what);
             }
         }

@@ -9,7 +9,7 @@ use tokio::{net::TcpStream, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Mode, Shared,
+    Mode, Shared, answer,
     frames::{Frame, Frames, Side},
     rules::{At, Then},
 };
@@ -142,7 +142,8 @@ impl Connection {
                 self.still.send_replace(false);
                 return self.write(side, rest).await;
             }
-            Then::Status(status) => return write(&self.client, answer(status).as_bytes()).await,
+            Then::Status(status) => return write(&self.client, answer::status(status).as_bytes()).await,
+            Then::RefuseItems => return write(&self.client, answer::refused_items(rest).as_bytes()).await,
         }
         // Nothing passes between the end and its notice.
         std::future::pending().await
@@ -160,14 +161,6 @@ impl Connection {
     async fn write(&self, from: Side, bytes: &[u8]) -> io::Result<()> {
         write(self.stream(from.other()), bytes).await
     }
-}
-
-fn answer(status: u16) -> String {
-    let body = format!("{{\"error\":{{\"type\":\"proxy\",\"reason\":\"injected\"}},\"status\":{status}}}");
-    format!(
-        "HTTP/1.1 {status} injected\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
 }
 
 async fn read(stream: &TcpStream, into: &mut [u8]) -> io::Result<usize> {

@@ -7,6 +7,7 @@
 //! armed.fired().await;                                                    // disarmed when dropped
 //! ```
 
+mod answer;
 mod connection;
 mod frames;
 mod rules;

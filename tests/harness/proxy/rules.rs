@@ -35,6 +35,8 @@ pub enum Then {
     Delay(Duration),
     /// HTTP only: the client gets this status instead of an answer, and the connection goes on.
     Status(u16),
+    /// OpenSearch's `_bulk` only: the client is told that each item met too many requests, under a 200.
+    RefuseItems,
 }
 
 /// At the next frame of this side whose name begins so.

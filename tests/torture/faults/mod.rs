@@ -25,8 +25,6 @@ use crate::{
 
 /// No arrival for so long: what is still open is in the hands of the frozen process.
 const HELD: Duration = Duration::from_millis(1200);
-/// Within which everything must have arrived after a fault.
-pub const LIMIT: Duration = Duration::from_secs(180);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -93,6 +91,8 @@ pub struct Arena<'a> {
     pub reprocessed: Timing,
     /// The longest that a fault lasts.
     pub longest: Duration,
+    /// Within which everything must have arrived after a fault.
+    pub limit: Duration,
 }
 
 impl Arena<'_> {
@@ -130,13 +130,13 @@ impl Arena<'_> {
     /// held anything.
     async fn kill_holding(&mut self, role: Role) -> bool {
         let mut silence = self.beacons.silence().await;
-        if self.beacons.converge(LIMIT).await.is_err() {
+        if self.beacons.converge(self.limit).await.is_err() {
             self.late(&format!("before the kill of a {}", role.name()));
         }
         let victim = self.fleet.freeze(role);
         let held = self.beacons.held_back(&mut silence, HELD).await;
         self.fleet.kill(victim);
-        match self.beacons.converge(LIMIT).await {
+        match self.beacons.converge(self.limit).await {
             Ok(timing) => self.reprocessed.extend(&timing),
             Err(_) => self.late(&format!("after the kill of a {}", role.name())),
         }
@@ -144,7 +144,7 @@ impl Arena<'_> {
     }
 
     fn late(&self, when: &str) {
-        let what = format!("{when}: not everything arrived within {LIMIT:?}");
+        let what = format!("{when}: not everything arrived within {:?}", self.limit);
         self.violations.add(Broken::Slow, what);
     }
 }

@@ -13,6 +13,8 @@ use crate::pace;
 /// How long a frame is waited for; some are rare, such as those of a new connection.
 const MET: Duration = Duration::from_secs(15);
 const SOME: Duration = Duration::from_secs(4);
+/// How long a service answers so. Longer than the product tries at once.
+const STORM: Duration = Duration::from_secs(9);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
@@ -37,7 +39,7 @@ const fn wire(service: Service, side: Side, frame: &'static str, at: At, then: T
 use At::{After, Answer, Before, Half};
 use Service::{OpenSearch, Postgres, RabbitMq, Redis};
 use Side::{Client, Server};
-use Then::{Delay, Finish, Hole, Reset, Status};
+use Then::{Delay, Finish, Hole, RefuseItems, Reset, Status};
 
 /// Faults at frames, by the names of the report.
 pub(super) const WIRES: &[(&str, Fault)] = &[
@@ -214,13 +216,20 @@ fn authority(url: &str) -> &str {
 }
 
 impl Arena<'_> {
-    /// One to three times, on whatever connections it meets. Returns whether it met one.
+    /// One to three times, on whatever connections it meets; a storm of answers lasts. Returns whether it met one.
     pub(super) async fn cut_at(&mut self, service: Service, rule: Rule) -> bool {
-        let times = 1 + self.random.below(3);
+        let storm = rule.at == Before && matches!(rule.then, Status(_) | RefuseItems);
+        let times = if storm {
+            usize::MAX
+        } else {
+            1 + self.random.below(3)
+        };
         let mut armed = self.wires.of(service).arm(rule, times);
         let met = tokio::time::timeout(MET, armed.fired()).await.is_ok();
-        if let (true, Hole(length) | Delay(length)) = (met, rule.then) {
-            pace::pause(length).await;
+        match rule.then {
+            Hole(length) | Delay(length) if met => pace::pause(length).await,
+            _ if met && storm => pace::pause(STORM).await,
+            _ => {}
         }
         met
     }
