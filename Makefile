@@ -1,7 +1,7 @@
 # `make test` is the whole check; CI runs the same command.
 
 .DEFAULT_GOAL := help
-.PHONY: help test services services-stop fmt lint unit differential mutants bench examples demo clean toolchain
+.PHONY: help test services services-stop fmt lint unit differential mutants torture torture-mutants bench examples demo clean toolchain
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
@@ -37,6 +37,16 @@ differential: ## Compare 10,000 random cases with a second reading of the langua
 mutants: ## Break the product on purpose, and see the comparison find each
 	docker/services up >/dev/null
 	@eval "$$(docker/services env)"; cargo test --locked -p pubsync-tests --test flows differential::mutants -- --ignored --nocapture
+
+torture: ## Kill, cut and freeze everything for 40 minutes, and look for what was lost (PUBSYNC_SEED, PUBSYNC_MINUTES)
+	docker/services up >/dev/null
+	cargo build --release --locked -p pubsync
+	@eval "$$(docker/services env)"; set -x; cargo run --release --locked -p pubsync-tests --bin torture -- \
+	    --seed $${PUBSYNC_SEED:-1} --minutes $${PUBSYNC_MINUTES:-40} --rounds 8 --roots 20000 --rate 40 --report target/torture
+
+torture-mutants: ## Break the product on purpose, and see the torture find each (PUBSYNC_MUTANT)
+	docker/services up >/dev/null
+	@eval "$$(docker/services env)"; cargo run --locked -p pubsync-tests --bin torture -- mutants $$PUBSYNC_MUTANT
 
 bench: ## Measure against the real services, in release mode
 	docker/services up >/dev/null

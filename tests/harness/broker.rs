@@ -78,16 +78,45 @@ impl VirtualHost {
         self.each_queue("").await
     }
 
+    /// Deletes one queue, or with `/contents` what is ready in it.
+    async fn empty(&self, queue: &str, suffix: &str) {
+        let queue = queue.replace('%', "%25").replace('/', "%2F").replace(' ', "%20");
+        let path = format!("/api/queues/{}/{queue}{suffix}", self.name);
+        self.send(Method::DELETE, path, None).await;
+    }
+
+    /// Deletes a queue with its messages.
+    pub async fn delete_queue(&self, queue: &str) {
+        self.empty(queue, "").await;
+    }
+
+    /// Takes the ready messages of a queue away.
+    pub async fn purge_queue(&self, queue: &str) {
+        self.empty(queue, "/contents").await;
+    }
+
+    /// Closes all connections to this virtual host. Returns how many there were (as the API knows them: up to five
+    /// seconds late).
+    pub async fn close_connections(&self) -> usize {
+        let path = format!("/api/vhosts/{}/connections?columns=name", self.name);
+        let text = self
+            .send(Method::GET, path, None)
+            .await
+            .unwrap_or_else(|| "[]".to_owned());
+        let connections: Vec<serde_json::Value> = serde_json::from_str(&text).expect("a list of connections");
+        for connection in &connections {
+            let name = connection["name"].as_str().expect("a connection has a name");
+            let name = name.replace(' ', "%20").replace('>', "%3E");
+            self.send(Method::DELETE, format!("/api/connections/{name}"), None)
+                .await;
+        }
+        connections.len()
+    }
+
     async fn each_queue(&self, suffix: &str) -> usize {
         let queues = self.queues().await;
         for (queue, _) in &queues {
-            let queue = queue.replace('%', "%25").replace('/', "%2F").replace(' ', "%20");
-            self.send(
-                Method::DELETE,
-                format!("/api/queues/{}/{queue}{suffix}", self.name),
-                None,
-            )
-            .await;
+            self.empty(queue, suffix).await;
         }
         queues.len()
     }

@@ -28,3 +28,8 @@ where
         pause = LONGEST.min(pause * 2);
     }
 }
+
+/// What takes its time by itself, such as a delay on the wire. Not for waiting.
+pub(crate) async fn pause(length: Duration) {
+    tokio::time::sleep(length).await;
+}

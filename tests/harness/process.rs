@@ -32,7 +32,7 @@ pub struct Worker {
     child: Child,
 }
 
-/// The product: `PUBSYNC_BIN`, else `target/debug/pubsync` beside the test's own executable.
+/// The product: `PUBSYNC_BIN`, else `pubsync` of the build that this program is of.
 #[must_use]
 pub fn binary() -> PathBuf {
     let path = std::env::var_os("PUBSYNC_BIN").map_or_else(beside_the_tests, PathBuf::from);
@@ -45,12 +45,18 @@ pub fn binary() -> PathBuf {
 }
 
 fn beside_the_tests() -> PathBuf {
-    let tests = std::env::current_exe().expect("the path of the tests");
-    tests
+    // A test is in `target/debug/deps`, a program beside the product.
+    let own = std::env::current_exe().expect("the path of this program");
+    let mut places = own
         .ancestors()
-        .nth(2)
-        .expect("target/debug/deps/<tests>")
-        .join("pubsync")
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("pubsync"));
+    let first = places.next().expect("a folder");
+    places
+        .next()
+        .filter(|second| !first.is_file() && second.is_file())
+        .unwrap_or(first)
 }
 
 /// The variables of the tests are not the product's: `PUBSYNC_…` would configure it.
@@ -173,10 +179,28 @@ impl Worker {
         peak
     }
 
+    /// How it ended, where it did by itself.
+    pub fn end(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("the state of a child")
+    }
+
+    /// Sends a signal by its name: `STOP`, `CONT`, `TERM`.
+    ///
+    /// # Panics
+    /// Where there is no such process or signal.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status()
+            .expect("the command kill");
+        assert!(sent.success(), "kill -{name} {pid}: {sent}");
+    }
+
     /// # Panics
     /// Where it ended by itself.
     pub fn assert_running(&mut self) {
-        let status = self.child.try_wait().expect("the state of a child");
+        let status = self.end();
         assert!(
             status.is_none(),
             "pubsync {} ended by itself: {status:?}\n{}",
@@ -211,12 +235,7 @@ impl Worker {
     /// Where it ended by itself.
     pub fn ask_to_end(&mut self) {
         self.assert_running();
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .expect("the command kill");
-        assert!(sent.success(), "kill -TERM {pid}: {sent}");
+        self.signal("TERM");
     }
 
     /// Waits for its end.

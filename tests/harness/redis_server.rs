@@ -3,31 +3,52 @@
 use std::{
     fs::File,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
-use crate::{RedisKeys, World, eventually};
+use crate::{RedisKeys, Scratch, World, eventually};
 
+/// Below the ports that Linux gives to outgoing connections.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u16 = 12_000;
 const START: Duration = Duration::from_secs(20);
 
-/// A `redis-server` that keeps nothing by itself; killed when it is dropped.
+/// A `redis-server`; killed when it is dropped.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
     folder: PathBuf,
+    /// Whether it keeps what it acknowledged.
+    durable: bool,
     process: Option<Child>,
 }
 
 impl RedisServer {
-    /// Starts on a free port, with its files in the world's folder.
+    /// Starts on a free port, with its files in the world's folder. It keeps nothing by itself.
     pub async fn start(world: &World) -> Self {
-        let folder = world.folder().join("redis");
+        Self::start_in(world.folder(), false).await
+    }
+
+    /// As [`Self::start`], for a test without a world.
+    pub async fn start_beside(shop: &Scratch) -> Self {
+        Self::start_in(shop.folder(), false).await
+    }
+
+    /// One that keeps all that it acknowledged (`appendfsync always`).
+    pub async fn start_durable(world: &World) -> Self {
+        Self::start_in(world.folder(), true).await
+    }
+
+    async fn start_in(folder: &Path, durable: bool) -> Self {
+        let folder = folder.join("redis");
         std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut server = Self {
             port: free_port(),
             folder,
+            durable,
             process: None,
         };
         server.start_again().await;
@@ -45,11 +66,18 @@ impl RedisServer {
         RedisKeys::new(&self.url(), "")
     }
 
-    /// Dead at once; what it held comes back only after [`Self::save`].
+    /// Dead at once; what it held comes back only where it is durable, or after [`Self::save`].
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
         process.kill().expect("SIGKILL");
         process.wait().expect("the status of a killed child");
+    }
+
+    /// It loses all that it holds, and runs on.
+    pub async fn flush(&self) {
+        self.ask("FLUSHALL")
+            .await
+            .unwrap_or_else(|error| panic!("FLUSHALL: {error}"));
     }
 
     /// Writes its data to the file that the next start reads.
@@ -75,7 +103,9 @@ impl RedisServer {
                 "--save",
                 "",
                 "--appendonly",
-                "no",
+                if self.durable { "yes" } else { "no" },
+                "--appendfsync",
+                "always",
             ])
             .arg("--dir")
             .arg(&self.folder)
@@ -110,9 +140,18 @@ impl Drop for RedisServer {
     }
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, below those that the system gives to outgoing connections: it stays free while
+/// its service is down.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % 1000).expect("less than 1000");
+    let free = (0..PORTS).find_map(|_| {
+        let next = own
+            .wrapping_mul(37)
+            .wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST_PORT + next % PORTS;
+        TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    });
+    free.expect("a free port")
 }

@@ -165,7 +165,7 @@ impl World {
     /// # Panics
     /// With all that the command wrote, where it does not exit with `code`.
     pub async fn with_config(&self, config: &str, code: i32, arguments: &[&str]) -> Output {
-        let output = process::run(&self.program, &self.folder, config, arguments).await;
+        let output = self.command(config, arguments).await;
         if output.code != code {
             let open = if arguments.first() == Some(&"wait") {
                 self.open_work(config).await
@@ -181,6 +181,11 @@ impl World {
             );
         }
         output
+    }
+
+    /// Runs a command on a configuration file, whatever its exit code.
+    pub async fn command(&self, config: &str, arguments: &[&str]) -> Output {
+        process::run(&self.program, &self.folder, config, arguments).await
     }
 
     /// What is on its way, for the one who reads why a `wait` failed.

@@ -1,103 +1,38 @@
-//! Deliberate mistakes in the product, each in a file under `tests/mutants/`: what it means, then for each edit the path, the
-//! exact text and what stands there instead. The comparison must find every one of them.
+//! Deliberate mistakes in the product, each in a file under `tests/mutants/`. The comparison must find every one of them.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, path::Path, process::Command};
 
-struct Mutant {
-    name: String,
-    meaning: String,
-    edits: Vec<Edit>,
-}
-
-struct Edit {
-    path: String,
-    original: String,
-    mutant: String,
-}
+use pubsync_tests::mutant::{Mutant, copy_of_the_tree};
 
 /// More cases than any mutant survives.
 const SEEDS: u32 = 400;
 
-fn repository() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests
-        .parent()
-        .expect("tests/ stands in the repository")
-        .to_owned()
-}
-
 /// In the order of their names; only those whose name holds `PUBSYNC_MUTANT`.
 fn mutants() -> Vec<Mutant> {
-    let folder = repository().join("tests/mutants");
-    let mut paths: Vec<PathBuf> = fs::read_dir(&folder)
-        .expect("tests/mutants")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    paths.sort();
-    let wanted = env::var("PUBSYNC_MUTANT").unwrap_or_default();
-    let all = paths.iter().map(|path| mutant(path));
-    all.filter(|mutant| mutant.name.contains(&wanted)).collect()
+    Mutant::all("tests/mutants", &env::var("PUBSYNC_MUTANT").unwrap_or_default())
 }
 
-fn mutant(path: &Path) -> Mutant {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let mut parts = text.split("\n=== ");
-    let meaning = parts.next().unwrap_or_default().trim().to_owned();
-    let edit = |part: &str| {
-        let (path, rest) = part.split_once("\n--- original\n").expect("an original");
-        let (original, mutant) = rest.split_once("\n--- mutant\n").expect("a mutant");
-        Edit {
-            path: path.trim().to_owned(),
-            original: original.to_owned(),
-            mutant: mutant.trim_end_matches('\n').to_owned(),
-        }
-    };
-    Mutant {
-        name: path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-        meaning,
-        edits: parts.map(edit).collect(),
-    }
-}
-
-/// The list cannot rot.
+/// The lists cannot rot.
 #[test]
 fn originals_stand_in_the_source() {
     let all = mutants();
     assert!(all.len() >= 10 || env::var_os("PUBSYNC_MUTANT").is_some());
-    for mutant in all {
-        assert!(!mutant.edits.is_empty(), "{} changes nothing", mutant.name);
-        for edit in mutant.edits {
-            let text = fs::read_to_string(repository().join(&edit.path)).unwrap_or_default();
-            let times = text.matches(&edit.original).count();
-            assert_eq!(times, 1, "{}: in {}:\n{}", mutant.name, edit.path, edit.original);
-        }
-    }
+    all.iter().for_each(Mutant::assert_fits);
+    Mutant::all("tests/torture/mutants", "")
+        .iter()
+        .for_each(Mutant::assert_fits);
 }
 
 /// Takes a copy of the tree, and for each mutant some minutes: `make mutants`.
 #[test]
 #[ignore = "builds the product once for each mutant"]
 fn every_mutant_is_found() {
-    let copy = repository().join("target/mutants");
-    let tree = copy.join("tree");
-    copy_tree(&tree);
+    let tree = copy_of_the_tree("mutants");
     let mut survivors = Vec::new();
     for mutant in mutants() {
-        for edit in &mutant.edits {
-            replace(&tree.join(&edit.path), &edit.original, &edit.mutant);
-        }
-        let found = play(&tree, &copy.join("build"));
-        for edit in &mutant.edits {
-            fs::copy(repository().join(&edit.path), tree.join(&edit.path)).expect("the original file");
-        }
+        mutant.apply(&tree);
+        let found = play(&tree, &tree.with_file_name("build"));
+        mutant.revert(&tree);
         match found {
             Ok(line) => println!("{}: {line}", mutant.name),
             Err(reason) => {
@@ -107,30 +42,6 @@ fn every_mutant_is_found() {
         }
     }
     assert!(survivors.is_empty(), "mutants that nobody finds: {survivors:?}");
-}
-
-/// What git knows of, as it stands now.
-fn copy_tree(tree: &Path) {
-    let listed = Command::new("git")
-        .arg("ls-files")
-        .current_dir(repository())
-        .output();
-    let listed = String::from_utf8(listed.expect("git").stdout).expect("paths");
-    for path in listed.lines() {
-        let (from, to) = (repository().join(path), tree.join(path));
-        let Ok(text) = fs::read(&from) else { continue };
-        // What is the same keeps its time, so that it is not built again.
-        if fs::read(&to).is_ok_and(|known| known == text) {
-            continue;
-        }
-        fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
-        fs::write(&to, text).unwrap_or_else(|error| panic!("{}: {error}", to.display()));
-    }
-}
-
-fn replace(path: &Path, original: &str, mutant: &str) {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    fs::write(path, text.replacen(original, mutant, 1)).expect("the mutant");
 }
 
 /// How it was found; the reason where it was not.

@@ -1,0 +1,185 @@
+//! One client and its server: frames go through, and rules say what happens to them.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{net::TcpStream, sync::watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Mode, Shared, answer,
+    frames::{Frame, Frames, Side},
+    rules::{At, Then},
+};
+use crate::eventually::pause;
+
+const CHUNK: usize = 64 * 1024;
+
+struct Connection {
+    shared: Arc<Shared>,
+    client: TcpStream,
+    server: TcpStream,
+    /// What happens at the next frame of this side.
+    answer: Mutex<Option<(Side, Then)>>,
+    /// Nothing moves.
+    still: watch::Sender<bool>,
+    /// Both directions end.
+    end: CancellationToken,
+}
+
+/// Passes frames on until either side or a rule ends the connection.
+pub(super) async fn run(shared: Arc<Shared>, client: TcpStream, server: TcpStream) {
+    for stream in [&client, &server] {
+        // Small frames shall not wait for each other; where it cannot be set, they do.
+        let _ = stream.set_nodelay(true);
+    }
+    let (from_client, from_server) = Frames::of_connection(shared.protocol);
+    let connection = Connection {
+        shared,
+        client,
+        server,
+        answer: Mutex::default(),
+        still: watch::Sender::new(false),
+        end: CancellationToken::new(),
+    };
+    tokio::join!(
+        connection.direction(Side::Client, from_client),
+        connection.direction(Side::Server, from_server),
+    );
+}
+
+impl Connection {
+    fn stream(&self, side: Side) -> &TcpStream {
+        match side {
+            Side::Client => &self.client,
+            Side::Server => &self.server,
+        }
+    }
+
+    async fn direction(&self, side: Side, frames: Frames) {
+        tokio::select! {
+            () = self.end.cancelled() => {}
+            // Whatever ended it, the peers learn of it by the end of their connections.
+            _ = self.pump(side, frames) => self.end.cancel(),
+        }
+    }
+
+    async fn pump(&self, side: Side, mut frames: Frames) -> io::Result<()> {
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let read = read(self.stream(side), &mut chunk).await?;
+            if read == 0 {
+                return Ok(());
+            }
+            let complete = match frames.feed(&chunk[..read]) {
+                Ok(complete) => complete,
+                Err(error) => {
+                    self.shared.errors().push(format!("{side:?}: {error}"));
+                    return Ok(());
+                }
+            };
+            for frame in complete {
+                self.pass(side, &frame).await?;
+            }
+        }
+    }
+
+    async fn pass(&self, side: Side, frame: &Frame) -> io::Result<()> {
+        let mut mode = self.shared.mode.subscribe();
+        // Their senders stand as long as this connection does.
+        let _ = mode.wait_for(|mode| *mode != Mode::Hole).await;
+        if *mode.borrow() == Mode::Refuse {
+            self.reset();
+            return std::future::pending().await;
+        }
+        let _ = self.still.subscribe().wait_for(|still| !still).await;
+        if let Some(then) = self.taken_answer(side) {
+            return self.happen(then, side, &frame.bytes).await;
+        }
+        let Some(rule) = self.shared.rules.take(side, &frame.name) else {
+            return self.write(side, &frame.bytes).await;
+        };
+        let passes = match rule.at {
+            At::Before => 0,
+            At::Half => frame.bytes.len() / 2,
+            At::After => frame.bytes.len(),
+            At::Answer => {
+                *self.lock_answer() = Some((side.other(), rule.then));
+                return self.write(side, &frame.bytes).await;
+            }
+        };
+        let (now, rest) = frame.bytes.split_at(passes);
+        self.write(side, now).await?;
+        self.happen(rule.then, side, rest).await
+    }
+
+    fn lock_answer(&self) -> std::sync::MutexGuard<'_, Option<(Side, Then)>> {
+        self.answer.lock().expect("no holder of it panics")
+    }
+
+    fn taken_answer(&self, side: Side) -> Option<Then> {
+        let mut answer = self.lock_answer();
+        answer
+            .take_if(|(expected, _)| *expected == side)
+            .map(|(_, then)| then)
+    }
+
+    /// `rest` has not passed.
+    async fn happen(&self, then: Then, side: Side, rest: &[u8]) -> io::Result<()> {
+        match then {
+            Then::Reset => self.reset(),
+            Then::Finish => self.end.cancel(),
+            Then::Hole(length) => {
+                self.still.send_replace(true);
+                pause(length).await;
+                self.reset();
+            }
+            Then::Delay(length) => {
+                self.still.send_replace(true);
+                pause(length).await;
+                self.still.send_replace(false);
+                return self.write(side, rest).await;
+            }
+            Then::Status(status) => return write(&self.client, answer::status(status).as_bytes()).await,
+            Then::RefuseItems => return write(&self.client, answer::refused_items(rest).as_bytes()).await,
+        }
+        // Nothing passes between the end and its notice.
+        std::future::pending().await
+    }
+
+    fn reset(&self) {
+        for stream in [&self.client, &self.server] {
+            // A peer that is gone needs no reset.
+            let _ = stream.set_zero_linger();
+        }
+        self.end.cancel();
+    }
+
+    /// To the other side.
+    async fn write(&self, from: Side, bytes: &[u8]) -> io::Result<()> {
+        write(self.stream(from.other()), bytes).await
+    }
+}
+
+async fn read(stream: &TcpStream, into: &mut [u8]) -> io::Result<usize> {
+    loop {
+        stream.readable().await?;
+        match stream.try_read(into) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return done,
+        }
+    }
+}
+
+async fn write(stream: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        stream.writable().await?;
+        match stream.try_write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => bytes = &bytes[done?..],
+        }
+    }
+    Ok(())
+}

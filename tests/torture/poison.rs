@@ -1,0 +1,59 @@
+//! Documents that cannot be built for a while: their failures are exactly those that are open, and when they are mended
+//! nothing remains of them.
+
+use std::collections::BTreeSet;
+
+use pubsync_tests::World;
+
+use crate::{
+    shop::{FIRST_POISON, POISONS},
+    violations::{Broken, Violations},
+};
+
+/// A price without a JSON form.
+pub async fn add(world: &World) {
+    world
+        .script(&format!(
+            "UPDATE product SET price = 'NaN' WHERE id >= {FIRST_POISON} AND id < {}",
+            end()
+        ))
+        .await;
+}
+
+/// Mends all.
+pub async fn heal(world: &World) {
+    world
+        .script(&format!(
+            "UPDATE product SET price = 1 WHERE id >= {FIRST_POISON} AND id < {}",
+            end()
+        ))
+        .await;
+}
+
+/// I5 with poison: these failures are open, with their reason, and no others.
+pub async fn check(world: &World, violations: &Violations) {
+    let query = "SELECT root, document || ' ' || stage || ' ' || class, error FROM pubsync.failure";
+    let rows = world.session().await.rows(query).await;
+    let mut roots = BTreeSet::new();
+    for row in rows {
+        let [root, what, error] = &row[..] else {
+            panic!("three columns: {row:?}")
+        };
+        let fits = what.as_deref() == Some("product publish value")
+            && error.as_deref().is_some_and(|error| error.contains("NaN"));
+        if fits {
+            roots.extend(root.clone());
+        } else {
+            violations.add(Broken::Unquiet, format!("a failure that nobody seeded: {row:?}"));
+        }
+    }
+    let seeded: BTreeSet<String> = (FIRST_POISON..end()).map(|id| id.to_string()).collect();
+    if roots != seeded {
+        let what = format!("failures of {roots:?} instead of {seeded:?}");
+        violations.add(Broken::Unquiet, what);
+    }
+}
+
+fn end() -> i64 {
+    FIRST_POISON + POISONS
+}
