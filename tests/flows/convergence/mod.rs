@@ -12,6 +12,7 @@ mod aliases;
 mod definitions;
 mod embedded;
 mod failures;
+mod filters;
 mod handwritten;
 mod keys;
 mod ledger;
