@@ -119,7 +119,7 @@ impl Connection {
                             Some(to) => cluster
                                 .route_command(command.clone(), to)
                                 .await
-                                .and_then(|value| Ok(value.extract_error()?)),
+                                .and_then(::redis::Value::extract_error),
                             None => command.query_async(&mut cluster).await,
                         }
                     }
