@@ -60,7 +60,7 @@ bench: ## Measure against the real services, in release mode
 examples: ## Build the example sets at 10,000 products, compare with the naive evaluator
 	docker/services up >/dev/null
 	@eval "$$(docker/services env)"; set -x; cargo test --release --locked -p pubsync-tests --test flows \
-	    examples::size -- --ignored --nocapture
+	    examples::size -- --ignored --nocapture --test-threads=1
 
 demo: ## Run the whole way of a change in one process, without services
 	cargo run --release --locked -p pubsync -- demo

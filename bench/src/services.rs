@@ -78,6 +78,7 @@ impl Services {
             relay: Default::default(),
             publisher: Default::default(),
             synchronizer: Default::default(),
+            keep: Default::default(),
         }
     }
 

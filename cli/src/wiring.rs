@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pubsync_schema::store::Store;
 use pubsync_synchronizer::definitions::Definitions;
-use pubsync_synchronizer::street::{Settings, Street};
+use pubsync_synchronizer::street::{Keep, Settings, Street};
 use pubsync_synchronizer::target::Target;
 use pubsync_synchronizer::targets;
 use pubsync_worker::broker::Broker;
@@ -100,7 +100,17 @@ fn settings(config: &Config) -> Settings {
         synchronizers: config.synchronizer.concurrency,
         relay_batch: config.relay.batch as u64,
         publisher_batch: config.publisher.batch,
+        keep: keep(&config.keep),
         ..Settings::default()
+    }
+}
+
+fn keep(config: &config::KeepConfig) -> Keep {
+    let days = |days: u64| Duration::from_secs(days.saturating_mul(24 * 3600));
+    Keep {
+        tombstones: days(config.tombstones),
+        runs: days(config.runs),
+        definitions: days(config.definitions),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pubsync_synchronizer::street::Street;
 use pubsync_synchronizer::synchronize::Synchronizer;
 use pubsync_synchronizer::target::Target;
-use pubsync_synchronizer::{apply, direct, measure, sender, sweeper};
+use pubsync_synchronizer::{apply, direct, measure, sender, sweeper, watch};
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
@@ -71,6 +71,7 @@ pub async fn start(
             shutdown.spawn(relay.clone().send(shutdown.taking().clone()));
             shutdown.spawn(relay.run(shutdown.taking().clone()));
             shutdown.spawn(sweeper::sweep(street.clone(), shutdown.taking().clone()));
+            shutdown.spawn(watch::watch(street.clone(), shutdown.taking().clone()));
             shutdown.spawn(capture::watch::watch(
                 street.clone(),
                 registry.clone(),

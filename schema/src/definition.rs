@@ -111,6 +111,24 @@ pub async fn remove(txn: &impl ConnectionTrait, store: &Store, documents: &[Stri
     Ok(())
 }
 
+/// Takes older definitions out of the history that were applied before this moment, at most `limit`; the newest one of each
+/// document stays, since numbers go on from it. Gives how many.
+///
+/// # Errors
+/// Of the database.
+pub async fn purge(store: &Store, before: i64, limit: u64) -> Result<u64, DbErr> {
+    let history = store.names.table("definition_history");
+    let sql = format!(
+        "DELETE FROM {history} WHERE id IN (SELECT h.id FROM {history} h WHERE h.applied_at < $1 AND EXISTS \
+         (SELECT 1 FROM {history} n WHERE n.document = h.document AND n.number > h.number) ORDER BY h.id LIMIT {limit})"
+    );
+    Ok(store
+        .write
+        .execute_raw(store.sql(sql, [before.into()]))
+        .await?
+        .rows_affected())
+}
+
 fn read(row: &QueryResult) -> Result<Definition, DbErr> {
     let shape: String = row.try_get("", "shape")?;
     Ok(Definition {

@@ -361,6 +361,25 @@ pub async fn has_older(store: &Store, moment: i64) -> Result<bool, DbErr> {
     Ok(v != 0)
 }
 
+/// The oldest change that a ledger or failure row of a document waits on; `None`: there is no such row.
+///
+/// # Errors
+/// Of the database.
+pub async fn oldest_open(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+) -> Result<Option<i64>, DbErr> {
+    let sql = format!(
+        "SELECT min(oldest) AS oldest FROM (SELECT min(changed_at) AS oldest FROM {} WHERE document = $1 \
+         UNION ALL SELECT min(changed_at) FROM {} WHERE document = $1) AS open_work",
+        store.names.table("ledger"),
+        store.names.table("failure")
+    );
+    let row = conn.query_one_raw(store.sql(sql, [document.into()])).await?;
+    Ok(row.map(|row| row.try_get("", "oldest")).transpose()?.flatten())
+}
+
 /// Whether work of the document for the target is open.
 ///
 /// # Errors

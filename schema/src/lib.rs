@@ -4,6 +4,7 @@ pub mod definition;
 pub mod dialect;
 pub mod failure;
 pub mod fault;
+pub mod health;
 pub mod inventory;
 pub mod lease;
 pub mod ledger;

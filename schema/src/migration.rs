@@ -1,6 +1,8 @@
 //! pubsync's own tables, the same on every database. Migrations are additive; they run under a lock, before workers
 //! start.
 
+mod health;
+
 use async_trait::async_trait;
 use sea_orm::sea_query::{Alias, ColumnDef, DynIden, IntoIden, Table, TableCreateStatement};
 use sea_orm::{
@@ -83,6 +85,7 @@ impl MigratorTraitSelf for Migrator {
             Box::new(Initial { names: names() }),
             Box::new(Generations { names: names() }),
             Box::new(Removals { names: names() }),
+            Box::new(health::Health { names: names() }),
         ]
     }
 
@@ -384,6 +387,15 @@ pub async fn document_tables(
     .await?;
     conn.execute_unprepared(&format!("CREATE INDEX IF NOT EXISTS {index} ON {mirror} (root)"))
         .await?;
+    // For the purge, which looks for the oldest tombstones.
+    let gone = names.dialect().quote(&match names.dialect() {
+        Dialect::Postgres => format!("gone_{document}"),
+        Dialect::Sqlite => format!("{}_gone_{document}", names.name()),
+    });
+    conn.execute_unprepared(&format!(
+        "CREATE INDEX IF NOT EXISTS {gone} ON {mirror} (deleted_at) WHERE deleted_at IS NOT NULL"
+    ))
+    .await?;
     conn.execute_unprepared(&format!(
         "CREATE TABLE IF NOT EXISTS {root} (root text {bytewise} NOT NULL PRIMARY KEY, definition bigint NOT NULL, due bigint, \
          queued_at bigint)"

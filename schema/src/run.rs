@@ -1,8 +1,10 @@
 //! Long operations (`publish`, `resync`): how far they are, over all workers.
 
+use std::collections::BTreeMap;
+
 use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 
-use crate::store::Store;
+use crate::store::{Store, numbers};
 
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Run {
@@ -66,6 +68,39 @@ pub async fn finish_quiet(store: &Store) -> Result<(), DbErr> {
     );
     store.write.execute_raw(store.sql(sql, [])).await?;
     Ok(())
+}
+
+/// Takes runs away that ended before this moment, but for these, at most `limit`. Gives how many.
+///
+/// # Errors
+/// Of the database.
+pub async fn purge(store: &Store, before: i64, except: &[i64], limit: u64) -> Result<u64, DbErr> {
+    let run = store.names.table("run");
+    let sql = format!(
+        "DELETE FROM {run} WHERE id IN (SELECT id FROM {run} WHERE finished_at < $1 AND NOT ({}) ORDER BY id LIMIT {limit})",
+        store.dialect().is_among("id", 2)
+    );
+    let values = [before.into(), numbers(store.dialect(), except)];
+    Ok(store
+        .write
+        .execute_raw(store.sql(sql, values))
+        .await?
+        .rows_affected())
+}
+
+/// How many repairs of each target go on.
+///
+/// # Errors
+/// Of the database.
+pub async fn repairs(conn: &impl ConnectionTrait, store: &Store) -> Result<BTreeMap<String, i64>, DbErr> {
+    let sql = format!(
+        "SELECT target, count(*) AS n FROM {} WHERE kind = 'repair' AND finished_at IS NULL AND target IS NOT NULL GROUP BY target",
+        store.names.table("run")
+    );
+    let rows = conn.query_all_raw(store.sql(sql, [])).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("", "target")?, row.try_get("", "n")?)))
+        .collect()
 }
 
 /// One run; `None` where there is none of this number.

@@ -1,7 +1,7 @@
 //! Connections to the one database that holds the sources and pubsync's own tables.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::{Connection as _, Executor as _, PgConnection};
 use sea_orm::{
@@ -30,6 +30,8 @@ pub struct Store {
     pub read: DatabaseConnection,
     /// Where it is, without the password.
     pub address: String,
+    /// What the database clock said last, and when that was here.
+    clock: Arc<Mutex<Option<(Instant, i64)>>>,
 }
 
 /// The database cannot be reached or refuses us.
@@ -83,6 +85,7 @@ impl Store {
             write,
             read,
             address: address.clone(),
+            clock: Arc::default(),
         };
         store
             .write
@@ -133,11 +136,19 @@ impl Store {
 
     /// Microseconds since 1970 by the database clock.
     pub async fn now(&self) -> Result<i64, DbErr> {
-        scalar(
-            &self.read,
-            self.sql(format!("SELECT {} AS v", self.dialect().now()), []),
-        )
-        .await
+        let asked = Instant::now();
+        let sql = format!("SELECT {} AS v", self.dialect().now());
+        let now = scalar(&self.read, self.sql(sql, [])).await?;
+        *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((asked, now));
+        Ok(now)
+    }
+
+    /// What the database clock says now, or a little later: what it said last and the time since the question. `None`:
+    /// it was never asked.
+    #[must_use]
+    pub fn estimated_now(&self) -> Option<i64> {
+        let (asked, said) = (*self.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Some(said + asked.elapsed().as_micros() as i64)
     }
 }
 

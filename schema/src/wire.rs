@@ -85,6 +85,12 @@ pub enum SyncWork {
 pub struct Selection {
     /// Changed since then, microseconds.
     pub since: Option<i64>,
+    /// In this revision or a higher one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_revision: Option<i64>,
+    /// Tombstones only, and only of documents that were deleted since then, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_since: Option<i64>,
     pub roots: Option<Vec<String>>,
     /// Whose keys have these values.
     #[serde(default, skip_serializing_if = "Only::is_everything")]

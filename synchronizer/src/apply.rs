@@ -1,8 +1,10 @@
 //! Applies a batch to its target until the target has answered: a target that is down is waited for, and burns
 //! nothing.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use pubsync_schema::mirror;
 use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::shape::Collection;
 use pubsync_schema::writeset::WriteSet;
@@ -13,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::settle::{self, Batch, Tally};
 use crate::street::Street;
-use crate::target::{Accept, Held, Outcome, Target, TargetError, Write};
+use crate::target::{Accept, Held, Outcome, Target, TargetError};
 
 /// How long a pause that a worker writes lasts unless it is renewed, in seconds.
 const PAUSE: i64 = 15;
@@ -37,6 +39,15 @@ pub enum Unsettled {
     Store(#[from] DbErr),
 }
 
+/// Why writes did not come to their outcomes.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    #[error("database: {0}")]
+    Store(#[from] DbErr),
+}
+
 /// Applies and settles. While the target is down a pause row says so, and the rows of now are read again afterwards.
 ///
 /// # Errors
@@ -50,32 +61,46 @@ pub async fn apply(
     let mut set = write_set(street, batch)?;
     let mut attempt = 0;
     loop {
-        match everywhere(target, &set, batch, stop).await {
-            Ok(outcomes) => {
+        match attempt_all(street, target, &set, batch, stop).await {
+            Ok((outcomes, ahead)) => {
                 if attempt > 0 {
                     let subject = Subject::Target(batch.target.clone());
                     pause::end(&street.store.write, &street.store, &subject).await?;
                     tracing::info!(target_name = batch.target, "target is back");
                 }
-                let ahead = if batch.force {
-                    ahead(target, &set, batch, &outcomes).await
-                } else {
-                    Ok(Vec::new())
-                };
-                if let Ok(ahead) = ahead {
-                    if let Some(tally) = settle::settle(street, batch, &set, &outcomes, &ahead).await? {
-                        return Ok(tally);
-                    }
-                    set = again(street, target, batch, &set).await?;
-                    continue;
+                if let Some(tally) = settle::settle(street, batch, &set, &outcomes, &ahead).await? {
+                    return Ok(tally);
                 }
-                // The target went away in between: once more, from the rows of now.
+                set = again(street, target, batch, &set).await?;
+                continue;
             }
-            Err(error) => note_down(street, &batch.target, &error).await?,
+            Err(ApplyError::Store(error)) => return Err(error.into()),
+            Err(ApplyError::Target(error)) => note_down(street, &batch.target, &error).await?,
         }
         wait_until_up(street, target, &mut attempt, stop).await?;
         batch.renew(street, |_| true).await?;
     }
+}
+
+/// Outcomes of all, and the keys of which the target holds more than the mirror.
+async fn attempt_all(
+    street: &Street,
+    target: &dyn Target,
+    set: &WriteSet,
+    batch: &Batch,
+    stop: &CancellationToken,
+) -> Result<(Vec<Outcome>, Vec<(String, i64)>), ApplyError> {
+    let mut outcomes = everywhere(street, target, set, batch, stop).await?;
+    let Refused { ahead, same } = refused(street, target, set, batch, &outcomes).await?;
+    if !same.is_empty() {
+        let mut again = batch.part(&same, true);
+        again.renew(street, |_| true).await?;
+        let answers = everywhere(street, target, set, &again, stop).await?;
+        for (place, outcome) in same.into_iter().zip(answers) {
+            outcomes[place] = outcome;
+        }
+    }
+    Ok((outcomes, ahead))
 }
 
 /// The set of now, for a batch that was applied through an older one. What stands there of the same revision may be what
@@ -114,13 +139,14 @@ async fn undo(target: &dyn Target, older: &WriteSet, set: &WriteSet) -> Result<(
 /// Applies to all collections of the set. What one of them refuses is refused.
 ///
 /// # Errors
-/// Of the target.
+/// Of the target, and of the database where items are tried again.
 pub async fn everywhere(
+    street: &Street,
     target: &dyn Target,
     set: &WriteSet,
     batch: &Batch,
     stop: &CancellationToken,
-) -> Result<Vec<Outcome>, TargetError> {
+) -> Result<Vec<Outcome>, ApplyError> {
     let mut worst: Option<Vec<Outcome>> = None;
     for collection in set.collections() {
         // Where nothing is to stand, what was on its way is done when the whole is taken away; once more, for somebody
@@ -129,15 +155,7 @@ pub async fn everywhere(
             worst.get_or_insert_with(|| vec![Outcome::Applied; batch.states.len()]);
             continue;
         }
-        let writes = batch.writes(collection);
-        // What a filter leaves out is deleted, though it stands there in this very revision.
-        let left_out = || batch.states.iter().any(|state| !collection.takes(&state.key));
-        let accept = if batch.force || left_out() {
-            Accept::HigherOrEqual
-        } else {
-            Accept::Higher
-        };
-        let outcomes = patiently(target, collection, &writes, accept, stop).await?;
+        let outcomes = patiently(street, target, collection, batch, stop).await?;
         worst = Some(match worst {
             Some(known) => known
                 .into_iter()
@@ -161,17 +179,16 @@ fn worse(a: Outcome, b: Outcome) -> Outcome {
     if rank(&b) > rank(&a) { b } else { a }
 }
 
-/// Applies, and tries again after a pause what may succeed later: those items only, and only so often. What is still
-/// open then gets a ledger row of its own.
+/// Applies, and tries again after a pause what may succeed later: those items only, from the mirror's rows of then, and only
+/// so often. What is still open then gets a ledger row of its own.
 async fn patiently(
+    street: &Street,
     target: &dyn Target,
     collection: &Collection,
-    writes: &[Write],
-    accept: Accept,
+    batch: &Batch,
     stop: &CancellationToken,
-) -> Result<Vec<Outcome>, TargetError> {
-    let name = target.name();
-    let mut outcomes = metrics::target_batch(name, target.apply(collection, writes, accept)).await?;
+) -> Result<Vec<Outcome>, ApplyError> {
+    let mut outcomes = once(target, collection, batch).await?;
     for attempt in 0..RETRIES {
         let open: Vec<usize> = (0..outcomes.len())
             .filter(|&i| matches!(outcomes[i], Outcome::Retry(_)))
@@ -180,8 +197,9 @@ async fn patiently(
         if open.is_empty() || !pubsync_worker::backoff::wait(BACKOFF.delay(attempt, seed), stop).await {
             break;
         }
-        let again: Vec<Write> = open.iter().map(|&i| writes[i].clone()).collect();
-        let answers = metrics::target_batch(name, target.apply(collection, &again, accept)).await?;
+        let mut again = batch.part(&open, false);
+        again.renew(street, |_| true).await?;
+        let answers = once(target, collection, &again).await?;
         for (place, outcome) in open.into_iter().zip(answers) {
             outcomes[place] = outcome;
         }
@@ -189,34 +207,100 @@ async fn patiently(
     Ok(outcomes)
 }
 
-/// Keys that were refused because the target holds a higher revision than the batch, with that revision. A live batch does
-/// not ask: something newer is on its way then. A forced one carries the rows of now.
-async fn ahead(
+async fn once(
+    target: &dyn Target,
+    collection: &Collection,
+    batch: &Batch,
+) -> Result<Vec<Outcome>, TargetError> {
+    // What a filter leaves out is deleted, though it stands there in this very revision.
+    let left_out = || batch.states.iter().any(|state| !collection.takes(&state.key));
+    let accept = if batch.force || left_out() {
+        Accept::HigherOrEqual
+    } else {
+        Accept::Higher
+    };
+    let writes = batch.writes(collection);
+    metrics::target_batch(target.name(), target.apply(collection, &writes, accept)).await
+}
+
+/// What a target refused though the mirror has nothing newer.
+#[derive(Debug, Default)]
+pub struct Refused {
+    /// Keys of which it holds a higher revision than the mirror, with it: it comes from a later state of a database that was
+    /// restored since.
+    ahead: Vec<(String, i64)>,
+    /// Places of those that it holds in the mirror's revision. They are most likely equal, and are applied once more.
+    same: Vec<usize>,
+}
+
+impl Refused {
+    /// Whether all that was refused is older than what the mirror and the target have.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        self.ahead.is_empty() && self.same.is_empty()
+    }
+}
+
+/// Compares what was refused with the mirror's rows of now. Mostly something newer is on its way, or was there first.
+///
+/// # Errors
+/// Of database and target.
+pub async fn refused(
+    street: &Street,
     target: &dyn Target,
     set: &WriteSet,
     batch: &Batch,
     outcomes: &[Outcome],
-) -> Result<Vec<(String, i64)>, TargetError> {
-    let stale = batch
-        .states
-        .iter()
-        .zip(outcomes)
-        .filter(|(_, outcome)| **outcome == Outcome::Stale);
-    let (keys, known): (Vec<String>, Vec<i64>) = stale
-        .map(|(state, _)| (state.key.clone(), state.revision))
-        .unzip();
-    if keys.is_empty() {
-        return Ok(Vec::new());
+) -> Result<Refused, ApplyError> {
+    let stale = (0..batch.states.len()).filter(|&at| outcomes[at] == Outcome::Stale);
+    let places: Vec<usize> = stale.collect();
+    if places.is_empty() {
+        return Ok(Refused::default());
+    }
+    let keys: Vec<String> = places.iter().map(|&at| batch.states[at].key.clone()).collect();
+    if set.removal.is_some() {
+        return left_behind(target, set, batch, &places, keys).await;
+    }
+    let store = &street.store;
+    // First the target: what the mirror has afterwards is not older than what it had before.
+    let held = target.highest(&set.serving, &keys).await?;
+    let rows = mirror::revisions(&store.write, store, &batch.document, &keys).await?;
+    let rows: HashMap<String, i64> = rows.into_iter().collect();
+    let mut refused = Refused::default();
+    for ((place, key), held) in places.into_iter().zip(keys).zip(held) {
+        let (Some(row), Some(held)) = (rows.get(&key), held) else {
+            continue;
+        };
+        if held > *row {
+            refused.ahead.push((key, held));
+        } else if held == *row && batch.states[place].revision == *row && !batch.force {
+            refused.same.push(place);
+        }
+    }
+    Ok(refused)
+}
+
+/// As [`refused`], where all is to end as deletes: the mirror may be gone already, and a target that is to hold nothing need
+/// not remember it at a higher revision; what is emptied already may belong to another document now.
+async fn left_behind(
+    target: &dyn Target,
+    set: &WriteSet,
+    batch: &Batch,
+    places: &[usize],
+    keys: Vec<String>,
+) -> Result<Refused, ApplyError> {
+    let mut refused = Refused::default();
+    if !batch.force || set.is_done() {
+        return Ok(refused);
     }
     let held = target.versions(&set.serving, &keys).await?;
-    let higher = |((key, known), held): ((String, i64), Option<Held>)| {
-        // A target that is to hold nothing need not remember it at a higher revision; and what is emptied already may belong
-        // to another document now.
-        let done = |held: &Held| set.removal.is_some() && (held.deleted || set.is_done());
-        held.filter(|held| held.revision > known && !done(held))
-            .map(|held| (key, held.revision))
-    };
-    Ok(keys.into_iter().zip(known).zip(held).filter_map(higher).collect())
+    for ((place, key), held) in places.iter().zip(keys).zip(held) {
+        let ahead = |held: &Held| !held.deleted && held.revision > batch.states[*place].revision;
+        refused
+            .ahead
+            .extend(held.filter(ahead).map(|held| (key, held.revision)));
+    }
+    Ok(refused)
 }
 
 fn write_set(street: &Street, batch: &Batch) -> Result<WriteSet, Unsettled> {

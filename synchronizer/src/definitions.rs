@@ -27,6 +27,7 @@ impl Definitions {
     /// # Errors
     /// Of the database.
     pub async fn load(store: &Store) -> Result<Self, DbErr> {
+        store.now().await?;
         let found = definition::all(&store.read, store).await?;
         let write_sets = writeset::all(&store.read, store).await?;
         let paused = paused(store).await?;
@@ -120,8 +121,10 @@ impl Definitions {
         self.write_sets.subscribe()
     }
 
-    /// Reads pauses, and definitions again where numbers differ. Gives whether they did.
+    /// Reads pauses, and definitions again where numbers differ. Gives whether they did. The store hears what the
+    /// database clock says.
     pub async fn refresh(&self, store: &Store) -> Result<bool, DbErr> {
+        store.now().await?;
         let known: Vec<(String, i64)> = self
             .current()
             .iter()

@@ -97,9 +97,13 @@ async fn attempt(street: &Street, target: &dyn Target, batch: &Batch) -> Result<
     // One attempt: what may succeed later goes to the queue.
     let once = CancellationToken::new();
     once.cancel();
-    let outcomes = apply::everywhere(target, &set, batch, &once)
+    let outcomes = apply::everywhere(street, target, &set, batch, &once)
         .await
         .map_err(|e| e.to_string())?;
+    let refused = apply::refused(street, target, &set, batch, &outcomes).await;
+    if !refused.map_err(|e| e.to_string())?.is_superseded() {
+        return Err("the target holds what the mirror does not know".to_owned());
+    }
     let settled = settle::settle(street, batch, &set, &outcomes, &[]).await;
     match settled.map_err(|e| e.to_string())? {
         Some(_tally) => Ok(()),

@@ -189,11 +189,13 @@ async fn is_empty(store: &Store, set: &WriteSet, run: Option<i64>) -> Result<boo
     {
         return Ok(false);
     }
-    let (document, target) = (&set.document, &set.target);
-    if ledger::is_open(store, document, target).await? {
-        return Ok(false);
-    }
-    Ok(failure::since(&store.write, store, document, target, 0).await? == 0)
+    let open = ledger::is_open(store, &set.document, &set.target).await?;
+    Ok(!open && refused(store, set).await? == 0)
+}
+
+/// Keys that the target did not delete.
+async fn refused(store: &Store, set: &WriteSet) -> Result<i64, DbErr> {
+    failure::since(&store.write, store, &set.document, &set.target, 0).await
 }
 
 /// Deletes the sync queues, unless another document uses them. False while a consumer is there: it would make them again.
@@ -290,14 +292,16 @@ async fn drop_tables(store: &Store, document: &str) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Whether [`advance`] or [`documents`] has something to do, paused targets apart.
+/// Whether [`advance`] or [`documents`] has something to do, paused targets and failed keys apart.
 ///
 /// # Errors
 /// Of the database.
 pub async fn is_due(store: &Store, sets: &WriteSets, paused: &[Subject]) -> Result<bool, DbErr> {
     let waits = |set: &WriteSet| paused.contains(&Subject::Target(set.target.clone()));
-    if sets.values().any(|set| is_open(set) && !waits(set)) {
-        return Ok(true);
+    for set in sets.values().filter(|set| is_open(set) && !waits(set)) {
+        if set.is_done() || refused(store, set).await? == 0 {
+            return Ok(true);
+        }
     }
     let removed = agreed(store).await?;
     Ok(removed

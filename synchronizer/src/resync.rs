@@ -66,8 +66,7 @@ async fn mirror_page(
     };
     let page = Page {
         after: after.as_deref(),
-        since: selection.since,
-        roots: selection.roots.as_deref(),
+        selection: &selection,
         limit: PAGE as u64,
     };
     let rows = mirror::page(&txn, store, &batch.document, &page).await?;
@@ -179,6 +178,22 @@ pub async fn start(
     target: &str,
     selection: Selection,
 ) -> Result<NewEntry, DbErr> {
+    let run = run::begin(txn, store, "resync", &shape.document, Some(target)).await?;
+    within(store, run, shape, definition, target, selection).await
+}
+
+/// The ledger row with which a resync begins that belongs to this run.
+///
+/// # Errors
+/// Of the database.
+pub async fn within(
+    store: &Store,
+    run: i64,
+    shape: &Shape,
+    definition: i64,
+    target: &str,
+    selection: Selection,
+) -> Result<NewEntry, DbErr> {
     let batch = Batch {
         document: shape.document.clone(),
         target: target.to_owned(),
@@ -188,7 +203,7 @@ pub async fn start(
         states: Vec::new(),
         force: true,
         changed_at: store.now().await?,
-        run: Some(run::begin(txn, store, "resync", &shape.document, Some(target)).await?),
+        run: Some(run),
     };
     walk_entry(
         &batch,

@@ -9,7 +9,7 @@ use pubsync_schema::names::Lane;
 use pubsync_schema::shape::Collection;
 use pubsync_schema::wire::{SyncKey, SyncWork};
 use pubsync_schema::writeset::{self, Step, WriteSet};
-use pubsync_schema::{mirror, run};
+use pubsync_schema::{health, mirror, run};
 use pubsync_worker::metrics;
 use sea_orm::DbErr;
 
@@ -81,6 +81,20 @@ impl Batch {
         Ok(())
     }
 
+    /// Some of its keys, as a batch that asks for nothing in the ledger.
+    #[must_use]
+    pub fn part(&self, places: &[usize], force: bool) -> Self {
+        Self {
+            ids: Vec::new(),
+            states: places.iter().map(|at| self.states[*at].clone()).collect(),
+            force: self.force || force,
+            document: self.document.clone(),
+            target: self.target.clone(),
+            queue: self.queue.clone(),
+            ..*self
+        }
+    }
+
     /// What goes to the target. A key that the target does not take is deleted there, whatever was asked for: all
     /// writes come through here, so a filter that changed holds for work that is under way too.
     #[must_use]
@@ -139,6 +153,7 @@ pub async fn settle(
     ahead: &[(String, i64)],
 ) -> Result<Option<Tally>, DbErr> {
     let store = &street.store;
+    note_applied(street, batch, outcomes).await?;
     let mut tally = Tally::default();
     let (mut open, mut failures, mut well) = (Vec::new(), Vec::new(), Vec::new());
     for (state, outcome) in batch.states.iter().zip(outcomes) {
@@ -203,6 +218,21 @@ pub async fn settle(
     txn.commit().await?;
     tell(batch, &tally);
     Ok(Some(tally))
+}
+
+/// A target that loses writes at a failover gets those again that it had accepted since: the lowest of their revisions is
+/// noted before the ledger rows go.
+async fn note_applied(street: &Street, batch: &Batch, outcomes: &[Outcome]) -> Result<(), DbErr> {
+    let target = street.targets.get(&batch.target);
+    if !target.is_some_and(|target| target.may_lose_writes()) {
+        return Ok(());
+    }
+    let applied = batch.states.iter().zip(outcomes);
+    let applied = applied.filter(|(_, outcome)| **outcome == Outcome::Applied);
+    match applied.map(|(state, _)| state.revision).min() {
+        Some(lowest) => health::applied(&street.store, &batch.target, lowest).await,
+        None => Ok(()),
+    }
 }
 
 fn tell(batch: &Batch, tally: &Tally) {

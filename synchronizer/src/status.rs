@@ -1,5 +1,6 @@
 //! `status`: where everything stands, from the database alone. Its first sentence answers the question.
 
+use pubsync_schema::health::{self, Health};
 use pubsync_schema::ledger::{self, QueueLoad};
 use pubsync_schema::pause::{self, Pause};
 use pubsync_schema::run::{self, Run};
@@ -31,6 +32,21 @@ pub struct Status {
     pub indexes: Vec<Unready>,
     /// What is being taken away.
     pub removals: Vec<Removal>,
+    /// Those that are looked at.
+    pub targets: Vec<TargetStatus>,
+}
+
+/// A target itself: whether it is looked at, and what it has lost.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct TargetStatus {
+    #[serde(flatten)]
+    pub health: Health,
+    /// Seconds since the last look that it answered.
+    pub looked_at_age_seconds: Option<f64>,
+    /// Seconds since it was found to have lost something.
+    pub lost_at_age_seconds: Option<f64>,
+    /// Runs that send again what it has lost, and go on.
+    pub repairs: i64,
 }
 
 /// Failures with one cause.
@@ -92,6 +108,7 @@ pub async fn status(store: &Store) -> Result<Status, DbErr> {
         .into_iter()
         .filter(|r| r.finished_at.is_none())
         .collect();
+    let targets = target_statuses(store, now).await?;
     let failed: i64 = failures.iter().map(|f| f.count).sum();
     let removals = removing::under_way(store).await?;
     let indexes = moving::unready(store).await?;
@@ -112,7 +129,21 @@ pub async fn status(store: &Store) -> Result<Status, DbErr> {
         runs,
         indexes,
         removals,
+        targets,
     })
+}
+
+async fn target_statuses(store: &Store, now: i64) -> Result<Vec<TargetStatus>, DbErr> {
+    let repairs = run::repairs(&store.read, store).await?;
+    let age = |at: i64| (now - at).max(0) as f64 / 1e6;
+    let health = health::all(&store.read, store).await?;
+    let status = |health: Health| TargetStatus {
+        looked_at_age_seconds: health.looked_at.map(age),
+        lost_at_age_seconds: health.lost_at.map(age),
+        repairs: repairs.get(&health.target).copied().unwrap_or_default(),
+        health,
+    };
+    Ok(health.into_iter().map(status).collect())
 }
 
 fn reasons(outbox: i64, ledger: i64, failed: i64, paused: &[Pause]) -> Vec<String> {

@@ -45,6 +45,31 @@ pub struct Settings {
     pub relay_batch: u64,
     /// Roots that a publisher builds in one transaction.
     pub publisher_batch: usize,
+    /// What is purged, and when.
+    pub keep: Keep,
+}
+
+/// How long pubsync's own tables hold what is done with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keep {
+    /// Tombstones of the mirror.
+    pub tombstones: Duration,
+    /// Runs that have ended.
+    pub runs: Duration,
+    /// Definitions that others have replaced.
+    pub definitions: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self {
+            tombstones: 7 * DAY,
+            runs: 30 * DAY,
+            definitions: 365 * DAY,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -59,6 +84,7 @@ impl Default for Settings {
             synchronizers: 2,
             relay_batch: 500,
             publisher_batch: 100,
+            keep: Keep::default(),
         }
     }
 }

@@ -15,10 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::moving;
+use crate::purge;
 use crate::removing;
 use crate::street::Street;
 
 const PERIOD: Duration = Duration::from_millis(500);
+
+/// Sweeps from one purge to the next: a minute.
+const PURGE: u32 = 120;
 
 /// Seconds that the lease outlives its holder.
 const LEASE: i64 = 5;
@@ -28,12 +32,18 @@ const DUE: u64 = 500;
 
 /// Sweeps until stopped.
 pub async fn sweep(street: Street, stop: CancellationToken) {
+    let mut sweeps = 0_u32;
     while stop
         .run_until_cancelled(tokio::time::sleep(PERIOD))
         .await
         .is_some()
     {
-        if let Err(error) = once(&street).await {
+        let mut done = once(&street).await;
+        sweeps = sweeps.wrapping_add(1);
+        if done.is_ok() && sweeps.is_multiple_of(PURGE) {
+            done = purge::once(&street).await;
+        }
+        if let Err(error) = done {
             tracing::warn!(%error, "sweep failed; the next one follows");
         }
     }

@@ -31,8 +31,8 @@ const BATCH: usize = 16;
 /// How long a batch waits for company.
 const LINGER: Duration = Duration::from_millis(1);
 
-/// Messages older than this are applied from the mirror's row of now: a quarter of the shortest time that a target
-/// remembers a delete (OpenSearch, 1 h), in microseconds.
+/// Messages older than this by the database clock are applied from the mirror's row of now: a quarter of the shortest time
+/// that a target remembers a delete (OpenSearch, 1 h), in microseconds.
 const FRESH: i64 = 15 * 60 * 1_000_000;
 
 const RECONNECT: Backoff = Backoff {
@@ -117,9 +117,15 @@ impl Synchronizer {
     async fn work(&self, group: &mut Group) -> Result<(), Unsettled> {
         let second = std::mem::take(&mut group.second);
         group.batch.coalesce();
+        // Asked here and not when it was read: the batch before may have waited for the target for hours.
+        let late = self
+            .street
+            .store
+            .estimated_now()
+            .is_none_or(|now| now - group.batch.changed_at > FRESH);
         group
             .batch
-            .renew(&self.street, |state| second.contains(&state.key))
+            .renew(&self.street, |state| late || second.contains(&state.key))
             .await?;
         match apply::apply(&self.street, &*self.target, &mut group.batch, &self.stop).await {
             Err(Unsettled::Unbound(_)) => self.unbound(&group.batch).await,
@@ -275,10 +281,7 @@ impl Received {
                 message.v
             ));
         }
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |d| d.as_micros() as i64);
-        let second = message.attempt > 0 || delivery.redelivered || now - message.changed_at > FRESH;
+        let second = message.attempt > 0 || delivery.redelivered;
         let header = Header {
             id: message.id,
             document: message.document,

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use pubsync_schema::health::Look;
 use pubsync_schema::shape::Collection;
+use serde::{Deserialize, Serialize};
 
 /// One document's newest state, on its way to a target.
 #[derive(Debug, Clone)]
@@ -82,6 +84,34 @@ pub struct ScanPage {
     pub next: Option<String>,
 }
 
+/// What a target has lost of what it had accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Loss {
+    /// Perhaps what was applied after this mark.
+    After(i64),
+    Everything,
+    /// All of one document.
+    Document(String),
+    /// What was deleted of this document lately: it would accept older writes to these keys.
+    Deletes(String),
+}
+
+/// A loss, with the reason to believe in it, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    pub loss: Loss,
+    pub why: String,
+}
+
+/// What a look at a target has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// What it is now, in its own words: the next look compares.
+    pub state: String,
+    pub found: Vec<Found>,
+}
+
 #[async_trait]
 pub trait Target: Send + Sync {
     /// The name in the configuration.
@@ -116,6 +146,20 @@ pub trait Target: Send + Sync {
         keys: &[String],
     ) -> Result<Vec<Option<Held>>, TargetError>;
 
+    /// The highest revisions that it has for these keys, in order, tombstones included as far as it remembers them: what
+    /// refuses a write. Asked only where one was refused.
+    async fn highest(
+        &self,
+        collection: &Collection,
+        keys: &[String],
+    ) -> Result<Vec<Option<i64>>, TargetError> {
+        let held = self.versions(collection, keys).await?;
+        Ok(held
+            .into_iter()
+            .map(|held| held.map(|held| held.revision))
+            .collect())
+    }
+
     /// The stored body for these keys without `_revision`, in order: for `verify` and `explain`, so that damaged
     /// content behind a right revision is found too.
     async fn bodies(
@@ -143,6 +187,25 @@ pub trait Target: Send + Sync {
     /// keys must be deleted one by one. Again and again without harm.
     async fn discard(&self, _collection: &Collection) -> Result<bool, TargetError> {
         Ok(false)
+    }
+
+    /// Whether it can tell that it has lost something.
+    fn can_be_watched(&self) -> bool {
+        false
+    }
+
+    /// Whether what it has accepted may be gone after a failover. Then what was applied since when is noted.
+    fn may_lose_writes(&self) -> bool {
+        false
+    }
+
+    /// Compares what it is now with what the last look has seen, and gives it its new mark, if it is one that gets
+    /// marks. A loss that was found and is in the state of this look is not found again.
+    async fn look(&self, _collections: &[Collection], look: &Look) -> Result<Seen, TargetError> {
+        Ok(Seen {
+            state: look.state.clone(),
+            found: Vec::new(),
+        })
     }
 
     /// Answers when the target can take writes.

@@ -12,6 +12,7 @@ mod direct;
 mod errors;
 mod examples;
 mod fanout;
+mod lost;
 mod messages;
 mod planning;
 mod random;

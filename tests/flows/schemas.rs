@@ -283,7 +283,7 @@ fn no_key_of_the_language_is_forgotten() {
 fn every_setting_says_what_it_means() {
     let mut maps = Vec::new();
     closed_maps(&pubsync::config::json_schema(), &mut maps);
-    assert_eq!(maps.len(), 7);
+    assert_eq!(maps.len(), 8);
 }
 
 #[test]

@@ -122,7 +122,7 @@ async fn another_filter_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_resync_of_one_store() {
     let world = divided(World::postgres("only").await).await;
-    world.redis().lose_everything().await;
+    world.redis().lose_documents().await;
     world
         .pubsync(&[
             "resync",

@@ -75,7 +75,7 @@ const CLIENTS_ELSEWHERE: [(&str, &str, &str); 2] = [
 const MOST_LINES: usize = 450;
 
 /// Where time may pass, and why.
-const SLEEPS: [(&str, &str); 12] = [
+const SLEEPS: [(&str, &str); 13] = [
     (
         "cli/src/command/operate.rs",
         "--wait looks at a run until it is done",
@@ -106,6 +106,7 @@ const SLEEPS: [(&str, &str); 12] = [
         "the period in which the room of queues is measured",
     ),
     ("synchronizer/src/sweeper.rs", "the period of the sweeper"),
+    ("synchronizer/src/watch.rs", "the period of the look at targets"),
     (
         "tests/harness/eventually.rs",
         "the only place of the tests where time passes",

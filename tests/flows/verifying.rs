@@ -125,7 +125,7 @@ async fn damaged_targets_are_found_and_healed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_target_or_a_few_roots_are_resynchronized_alone() {
     let world = shop("narrow").await;
-    world.redis().lose_everything().await;
+    world.redis().lose_documents().await;
     let revision = world.mirror("brand").await["brand:1"].revision;
     world.search().take_away("brand", "brand:1", revision).await;
     let worker = world.spawn(&["run"]);
@@ -183,6 +183,40 @@ async fn a_mirror_behind_its_source_is_found_and_healed() {
         assert_eq!(before[key], after[key], "unchanged is silent");
     }
     worker.stop().await;
+}
+
+/// What is found is queued by the same command: a rebuild for the mirror, a resync for the target.
+#[tokio::test(flavor = "multi_thread")]
+async fn differences_are_repaired_on_demand() {
+    let world = shop("repairing").await;
+    world
+        .script(
+            "ALTER TABLE category DISABLE TRIGGER USER; UPDATE category SET name = 'changed' WHERE id = 1;
+             ALTER TABLE category ENABLE TRIGGER USER;",
+        )
+        .await;
+    let revision = world.mirror("brand").await["brand:1"].revision;
+    world.search().take_away("brand", "brand:1", revision).await;
+    let output = world.pubsync_exits(1, &["verify", "--repair"]).await;
+    assert_eq!(
+        output.stderr,
+        "pubsync: source, mirror and targets differ; queued what heals them as runs 3, 4\n"
+    );
+    let runs = "SELECT kind, document, target FROM pubsync.run WHERE id > 2 ORDER BY id";
+    let row = |row: [&str; 3]| {
+        row.map(|text| (!text.is_empty()).then(|| text.to_owned()))
+            .to_vec()
+    };
+    assert_eq!(
+        world.session().await.rows(runs).await,
+        [
+            row(["resync", "brand", "search"]),
+            row(["publish", "category", ""])
+        ]
+    );
+    world.pubsync(&["run", "--until-quiet"]).await;
+    world.pubsync(&["verify", "--repair"]).await;
+    assert_equal(&world).await;
 }
 
 /// Long runs say how far they are, and do not claim more than there is.

@@ -90,7 +90,8 @@ async fn wait_knows_what_no_queue_holds() {
     server.start_again().await;
     let worker = world.spawn(&["run"]);
     world.pubsync(&["wait", "--timeout", "60"]).await;
-    assert_eq!(server.keys().documents().await.len(), 1);
+    let held = server.keys().below(world.redis().prefix()).documents().await;
+    assert_eq!(held.len(), 1);
     world.pubsync(&["verify"]).await;
     worker.stop().await;
 }

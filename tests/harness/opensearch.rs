@@ -98,6 +98,53 @@ impl SearchIndexes {
         assert!(gone.is_some(), "there was no {id}");
     }
 
+    /// The engine of the only index behind the alias starts again: closed and opened.
+    ///
+    /// # Panics
+    /// Where there is no such alias.
+    pub async fn restart(&self, index: &str) {
+        let name = self.indexes_of(index).await.remove(0);
+        for step in ["_close", "_open"] {
+            let path = format!("/{name}/{step}");
+            assert!(self.send(Method::POST, path).await.is_some(), "{step} of {name}");
+        }
+        let path = format!("/_cluster/health/{name}?wait_for_status=yellow&timeout=30s");
+        assert!(
+            self.send(Method::GET, path).await.is_some(),
+            "{name} is not there again"
+        );
+    }
+
+    /// The type of a field.
+    pub async fn mapping(&self, index: &str, field: &str) -> String {
+        let answer = self.about(index, "_mapping").await;
+        text(&answer["mappings"]["properties"][field]["type"])
+    }
+
+    /// A setting of the index.
+    pub async fn setting(&self, index: &str, name: &str) -> String {
+        let answer = self.about(index, "_settings").await;
+        text(&answer["settings"]["index"][name])
+    }
+
+    /// Changes a setting of the index.
+    pub async fn set(&self, index: &str, name: &str, value: &str) {
+        let path = format!("/{}{index}/_settings", self.prefix);
+        let body = serde_json::json!({ format!("index.{name}"): value }).to_string();
+        let done = self.http.send(Method::PUT, &path, Some(body)).await;
+        assert!(done.is_some(), "{index} has no {name}");
+    }
+
+    /// What the only index behind the alias says.
+    async fn about(&self, index: &str, what: &str) -> Value {
+        let answer = self
+            .send(Method::GET, format!("/{}{index}/{what}", self.prefix))
+            .await;
+        let answer: Value = serde_json::from_str(&answer.expect("an index")).expect("an answer in JSON");
+        let mut indexes = answer.as_object().into_iter().flatten();
+        indexes.next().expect("an index").1.clone()
+    }
+
     /// All indexes under the prefix are gone, tombstones and aliases too. Returns how many there were.
     pub async fn lose_everything(&self) -> usize {
         let indexes = self.all().await;
@@ -114,6 +161,10 @@ impl SearchIndexes {
 
 fn forced(version: i64) -> String {
     format!("&version={version}&version_type=external_gte")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 /// The names of the members of an answer.

@@ -3,13 +3,13 @@
 use std::{
     fs::File,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
-use crate::{RedisKeys, World, eventually};
+use crate::{RedisKeys, Scratch, World, eventually};
 
 /// Below the ports that Linux gives to outgoing connections.
 const FIRST_PORT: u16 = 20_000;
@@ -29,16 +29,21 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts on a free port, with its files in the world's folder. It keeps nothing by itself.
     pub async fn start(world: &World) -> Self {
-        Self::start_with(world, false).await
+        Self::start_in(world.folder(), false).await
+    }
+
+    /// As [`Self::start`], for a test without a world.
+    pub async fn start_beside(shop: &Scratch) -> Self {
+        Self::start_in(shop.folder(), false).await
     }
 
     /// One that keeps all that it acknowledged (`appendfsync always`).
     pub async fn start_durable(world: &World) -> Self {
-        Self::start_with(world, true).await
+        Self::start_in(world.folder(), true).await
     }
 
-    async fn start_with(world: &World, durable: bool) -> Self {
-        let folder = world.folder().join("redis");
+    async fn start_in(folder: &Path, durable: bool) -> Self {
+        let folder = folder.join("redis");
         std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut server = Self {
             port: free_port(),
@@ -66,6 +71,13 @@ impl RedisServer {
         let mut process = self.process.take().expect("it runs");
         process.kill().expect("SIGKILL");
         process.wait().expect("the status of a killed child");
+    }
+
+    /// It loses all that it holds, and runs on.
+    pub async fn flush(&self) {
+        self.ask("FLUSHALL")
+            .await
+            .unwrap_or_else(|error| panic!("FLUSHALL: {error}"));
     }
 
     /// Writes its data to the file that the next start reads.

@@ -70,8 +70,18 @@ impl RedisKeys {
 
     /// Everything under the prefix is gone, tombstones too, as after `FLUSHALL`. Returns how many keys there were.
     pub async fn lose_everything(&self) -> usize {
+        self.lose(|_| true).await
+    }
+
+    /// Documents and tombstones are gone, and nobody notices: the mark is there by which a loss shows.
+    pub async fn lose_documents(&self) -> usize {
+        self.lose(|key| !key.starts_with("t:{}mark:")).await
+    }
+
+    async fn lose(&self, such: impl Fn(&str) -> bool) -> usize {
         let mut connection = self.connection().await;
-        let keys = self.scan(&mut connection).await;
+        let mut keys = self.scan(&mut connection).await;
+        keys.retain(|key| such(&key[self.prefix.len()..]));
         for page in keys.chunks(PAGE) {
             connection
                 .del(page)

@@ -151,6 +151,10 @@ enum Command {
     Verify {
         /// All documents where left out
         documents: Vec<String>,
+        /// Queue what heals the differences: a rebuild where the mirror differs from its source, a resync where a target
+        /// differs from the mirror
+        #[arg(long)]
+        repair: bool,
     },
     /// Where everything stands
     Status,
@@ -358,7 +362,9 @@ async fn dispatch(cli: Cli, publishers: &Publishers) -> Result<(), Fail> {
             operate::resync(config, &documents, selection, &wait, cli.json).await
         }
         Command::Wait { timeout } => operate::wait(config, timeout, cli.json).await,
-        Command::Verify { documents } => operate::verify(config, publishers, &documents, cli.json).await,
+        Command::Verify { documents, repair } => {
+            operate::verify(config, publishers, &documents, repair, cli.json).await
+        }
         Command::Status => show::status(config, cli.json).await,
         Command::Failures => show::failures(config, cli.json).await,
         Command::Config {

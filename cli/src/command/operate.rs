@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pubsync_publisher::handwritten::Publishers;
-use pubsync_publisher::operate::{rebuild, verify as verifying};
+use pubsync_publisher::operate::{rebuild, repair as repairing, verify as verifying};
 use pubsync_publisher::registry::Registry;
 use pubsync_schema::store::Store;
 use pubsync_schema::wire::Selection;
@@ -159,6 +159,7 @@ pub async fn resync(
                 since,
                 roots: selection.ids.clone(),
                 only: resyncing::only(shape, &selection.only).map_err(Fail::Usage)?,
+                ..Selection::default()
             };
             entries.push(resyncing::start(&txn, store, shape, definition.number, target, rows).await?);
         }
@@ -249,6 +250,7 @@ pub async fn verify(
     config: Config,
     publishers: &Publishers,
     documents: &[String],
+    repair: bool,
     json: bool,
 ) -> Result<(), Fail> {
     let wired = wiring::wire(config, FEW).await?;
@@ -274,10 +276,18 @@ pub async fn verify(
     }
     print(json, &total, || verified(&total));
     if total.is_equal() {
-        Ok(())
-    } else {
-        Err(Fail::Differences("source, mirror and targets differ".to_owned()))
+        return Ok(());
     }
+    let differ = "source, mirror and targets differ";
+    if !repair {
+        return Err(Fail::Differences(differ.to_owned()));
+    }
+    let runs = repairing::repair(&wired.store, &total).await?;
+    let runs = runs.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    Err(Fail::Differences(match runs.as_str() {
+        "" => format!("{differ}, and nothing can be queued that heals it: `pubsync failures` says why"),
+        runs => format!("{differ}; queued what heals them as runs {runs}"),
+    }))
 }
 
 fn verified(report: &verifying::Report) -> String {

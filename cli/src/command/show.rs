@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use pubsync_schema::failure;
 use pubsync_synchronizer::removing::Removal;
-use pubsync_synchronizer::status::{self, Status};
+use pubsync_synchronizer::status::{self, Status, TargetStatus};
 
 use crate::config::Config;
 use crate::fail::Fail;
@@ -50,6 +50,9 @@ fn text(status: &Status) -> String {
             d.document, d.definition, d.documents, d.tombstones
         );
     }
+    for target in &status.targets {
+        let _ = writeln!(out, "\n{}", target_line(target));
+    }
     for pause in &status.paused {
         let _ = writeln!(out, "\npaused: {}: {}", pause.subject, pause.reason);
     }
@@ -84,6 +87,28 @@ fn text(status: &Status) -> String {
         );
     }
     out.trim_end().to_owned()
+}
+
+/// `target storage: looked at 2 s ago; lost something 3 m ago (…), 2 repairs go on`
+fn target_line(target: &TargetStatus) -> String {
+    let mut line = format!("target {}: ", target.health.target);
+    line += &match target.looked_at_age_seconds {
+        Some(age) => format!("looked at {} ago", duration(age)),
+        None => "never looked at".to_owned(),
+    };
+    if let Some(error) = &target.health.error {
+        line += &format!("; cannot be looked at: {error}");
+    }
+    if let Some(age) = target.lost_at_age_seconds {
+        let why = target.health.loss.as_deref().unwrap_or_default();
+        let repairs = match target.repairs {
+            0 => "repaired".to_owned(),
+            1 => "1 repair goes on".to_owned(),
+            n => format!("{n} repairs go on"),
+        };
+        line += &format!("; lost something {} ago ({why}), {repairs}", duration(age));
+    }
+    line
 }
 
 fn taken_away(removal: &Removal) -> String {

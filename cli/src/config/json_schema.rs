@@ -69,6 +69,11 @@ pub fn json_schema() -> Json {
             "synchronizer": section("From the mirror to the targets.", json!({
                 "concurrency": number("Batches that one process works on at a time. Default 4.", 1),
             })),
+            "keep": section("How long pubsync's own tables hold what is done with, in days.", json!({
+                "tombstones": number("Tombstones of the mirror. Default 7.", 1),
+                "runs": number("Runs that have ended. Default 30.", 1),
+                "definitions": number("Definitions that others have replaced. Default 365.", 1),
+            })),
         },
         "additionalProperties": false,
         "$defs": {

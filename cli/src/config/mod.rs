@@ -62,6 +62,8 @@ pub struct Config {
     pub publisher: PublisherConfig,
     #[serde(default)]
     pub synchronizer: SynchronizerConfig,
+    #[serde(default)]
+    pub keep: KeepConfig,
 }
 
 /// Outbox to queues, and the sweeper.
@@ -95,6 +97,21 @@ pub struct SynchronizerConfig {
     /// Batches that one process works on at a time. Default 4.
     #[serde(deserialize_with = "number::positive")]
     pub concurrency: usize,
+}
+
+/// How long pubsync's own tables hold what is done with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeepConfig {
+    /// Days that a mirror holds the tombstone of a document. Default 7.
+    #[serde(deserialize_with = "number::positive")]
+    pub tombstones: u64,
+    /// Days that runs are held that have ended. Default 30.
+    #[serde(deserialize_with = "number::positive")]
+    pub runs: u64,
+    /// Days that definitions are held which others have replaced. Default 365.
+    #[serde(deserialize_with = "number::positive")]
+    pub definitions: u64,
 }
 
 impl Config {
@@ -206,6 +223,16 @@ impl Default for PublisherConfig {
 impl Default for SynchronizerConfig {
     fn default() -> Self {
         Self { concurrency: 4 }
+    }
+}
+
+impl Default for KeepConfig {
+    fn default() -> Self {
+        Self {
+            tombstones: 7,
+            runs: 30,
+            definitions: 365,
+        }
     }
 }
 

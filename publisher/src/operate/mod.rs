@@ -12,5 +12,6 @@ mod moves;
 pub mod plan;
 pub mod rebuild;
 pub mod remains;
+pub mod repair;
 pub mod verify;
 mod wanted;

@@ -8,9 +8,10 @@ use sea_orm::{DbErr, QueryResult};
 
 pub use locks::{Locked, is_overdue, lock_roots, note_roots, take_due};
 pub use read::{
-    Counts, Page, Touched, by_keys, counts, existing, full_page, holders, live, of_roots, page, touched,
+    Counts, Page, Touched, by_keys, counts, existing, full_page, holders, live, of_roots, page, revisions,
+    touched,
 };
-pub use write::{Burial, Buried, Put, bury, bury_orphans, put, raise, renumber};
+pub use write::{Burial, Buried, Put, bury, bury_orphans, purge, put, raise, renumber};
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

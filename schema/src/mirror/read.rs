@@ -4,6 +4,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use super::{Kind, Known, Row, written};
 use crate::store::{Store, rows_parameter, texts};
+use crate::wire::Selection;
 
 /// All mirror rows of these roots, tombstones included.
 pub async fn of_roots(
@@ -118,7 +119,22 @@ pub async fn by_keys(
     rows.iter().map(row).collect()
 }
 
-/// A page of rows in key order after `after`, tombstones included: of all roots or of these, changed since then.
+/// Revisions of now for these keys, tombstones included; absent keys are left out.
+pub async fn revisions(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    keys: &[String],
+) -> Result<Vec<(String, i64)>, DbErr> {
+    let (mirror, dialect) = (store.names.mirror(document), store.dialect());
+    let sql = format!(
+        "SELECT key, revision FROM {mirror} WHERE {}",
+        dialect.is_among("key", 1)
+    );
+    written(conn.query_all_raw(store.sql(sql, [texts(dialect, keys)])).await?)
+}
+
+/// A page of the rows that are selected, in key order after `after`, tombstones included.
 pub async fn page(
     conn: &impl ConnectionTrait,
     store: &Store,
@@ -126,20 +142,32 @@ pub async fn page(
     page: &Page<'_>,
 ) -> Result<Vec<(String, i64)>, DbErr> {
     let mirror = store.names.mirror(document);
-    let mut values: Vec<Value> = vec![
-        page.after.unwrap_or_default().into(),
-        page.since.unwrap_or(i64::MIN).into(),
-    ];
+    let Selection {
+        since,
+        from_revision,
+        deleted_since,
+        roots,
+        ..
+    } = page.selection;
+    let mut values: Vec<Value> = vec![page.after.unwrap_or_default().into()];
     let mut filter = String::new();
-    if let Some(roots) = page.roots {
+    for (column, least) in [
+        ("changed_at", since),
+        ("revision", from_revision),
+        ("deleted_at", deleted_since),
+    ] {
+        if let Some(least) = least {
+            values.push((*least).into());
+            filter.push_str(&format!(" AND {column} >= ${}", values.len()));
+        }
+    }
+    if let Some(roots) = roots {
         values.push(rows_parameter(roots.iter().map(|r| [Some(r.clone())])));
-        filter = format!(
-            " AND root IN (SELECT c0 FROM {})",
-            store.dialect().rows(3, 1, "r")
-        );
+        let rows = store.dialect().rows(values.len(), 1, "r");
+        filter.push_str(&format!(" AND root IN (SELECT c0 FROM {rows})"));
     }
     let sql = format!(
-        "SELECT key, revision FROM {mirror} WHERE key > $1 AND changed_at >= $2{filter} ORDER BY key LIMIT {}",
+        "SELECT key, revision FROM {mirror} WHERE key > $1{filter} ORDER BY key LIMIT {}",
         page.limit
     );
     written(conn.query_all_raw(store.sql(sql, values)).await?)
@@ -149,9 +177,8 @@ pub async fn page(
 #[derive(Debug, Clone, Copy)]
 pub struct Page<'a> {
     pub after: Option<&'a str>,
-    /// Microseconds.
-    pub since: Option<i64>,
-    pub roots: Option<&'a [String]>,
+    /// `only` is left to the caller, who can read keys.
+    pub selection: &'a Selection,
     pub limit: u64,
 }
 

@@ -200,3 +200,26 @@ pub async fn raise(
     );
     written(txn.query_all_raw(store.sql(sql, [parameter])).await?)
 }
+
+/// Takes the oldest tombstones away that are older than this moment, at most `limit`. Gives how many.
+///
+/// # Errors
+/// Of the database.
+pub async fn purge(
+    conn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    before: i64,
+    limit: u64,
+) -> Result<u64, DbErr> {
+    let mirror = store.names.mirror(document);
+    // The condition stands twice: a row that came to life since the inner look is left alone.
+    let sql = format!(
+        "DELETE FROM {mirror} WHERE deleted_at < $1 AND key IN \
+         (SELECT key FROM {mirror} WHERE deleted_at < $1 ORDER BY deleted_at LIMIT {limit})"
+    );
+    Ok(conn
+        .execute_raw(store.sql(sql, [before.into()]))
+        .await?
+        .rows_affected())
+}

@@ -7,6 +7,7 @@
 mod bulk;
 mod http;
 mod index;
+mod look;
 mod place;
 mod scan;
 
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 
 use ::opensearch::http::Method;
 use async_trait::async_trait;
+use pubsync_schema::health::Look;
 use pubsync_schema::shape::Collection;
 use serde::Deserialize;
 use serde_json::json;
@@ -25,7 +27,7 @@ use self::http::{Cause, Http};
 use self::place::Place;
 use super::config::{Address, InvalidTarget};
 use super::stamp;
-use crate::target::{Accept, Held, Outcome, ScanPage, Target, TargetError, Write};
+use crate::target::{Accept, Held, Operation, Outcome, ScanPage, Seen, Target, TargetError, Write};
 
 /// Bulk requests under way at once: more only fill the engine's queues.
 const BULKS: usize = 2;
@@ -296,6 +298,36 @@ impl Target for OpenSearchTarget {
         Ok(out)
     }
 
+    /// An engine tells the version of a delete only where it refuses a write by it. So a key that is not there is deleted in
+    /// the lowest revision: that changes nothing.
+    async fn highest(&self, of: &Collection, keys: &[String]) -> Result<Vec<Option<i64>>, TargetError> {
+        let held = self.versions(of, keys).await?;
+        let mut highest: Vec<Option<i64>> = held.into_iter().map(|held| Some(held?.revision)).collect();
+        let absent: Vec<usize> = (0..keys.len()).filter(|at| highest[*at].is_none()).collect();
+        let delete = |at: &usize| Write {
+            key: keys[*at].clone(),
+            revision: 1,
+            operation: Operation::Delete,
+        };
+        let routed = absent
+            .iter()
+            .filter_map(|at| Some((*at, self.route(of, &keys[*at])?)));
+        let (places, routes): (Vec<usize>, Vec<Route>) = routed.unzip();
+        let writes: Vec<Write> = places.iter().map(delete).collect();
+        for items in bulk::cut(&writes, 0..writes.len()) {
+            let lines = bulk::lines(&writes, &routes, &items, Accept::Higher);
+            let reply = self
+                .http
+                .lines(&format!("{}{}", self.path(of), bulk::QUERY), lines)
+                .await?;
+            let refused = self.http.expect::<bulk::Reply>(&reply)?.refused_by();
+            for (at, revision) in items.into_iter().zip(refused) {
+                highest[places[at]] = revision;
+            }
+        }
+        Ok(highest)
+    }
+
     async fn bodies(&self, of: &Collection, keys: &[String]) -> Result<Vec<Option<String>>, TargetError> {
         let mut out = Vec::with_capacity(keys.len());
         for keys in keys.chunks(BODIES) {
@@ -349,6 +381,14 @@ impl Target for OpenSearchTarget {
         let places = index::all(&self.http, &self.prefix, collection).await?;
         index::remove(&self.http, &places).await?;
         Ok(true)
+    }
+
+    fn can_be_watched(&self) -> bool {
+        true
+    }
+
+    async fn look(&self, collections: &[Collection], look: &Look) -> Result<Seen, TargetError> {
+        look::look(&self.http, &self.prefix, collections, &look.state).await
     }
 
     async fn ping(&self) -> Result<(), TargetError> {

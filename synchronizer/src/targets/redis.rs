@@ -2,7 +2,7 @@
 //! sets; what was deleted leaves a tombstone key with a time to live. Needs Redis 7 (functions).
 //!
 //! ACL of a writer: `+ping +get +getrange +scan +fcall`, and what the functions call: `+set +del`; `prepare` wants
-//! `+function|load` too, unless the functions are there already.
+//! `+function|load` too, unless the functions are there already, and the look for losses `+info`.
 
 mod calls;
 mod client;
@@ -10,10 +10,12 @@ mod connection;
 mod errors;
 mod functions;
 mod keys;
+mod look;
 
 use ::redis::Value;
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
+use pubsync_schema::health::Look;
 use pubsync_schema::shape::Collection;
 
 use self::calls::Call;
@@ -22,7 +24,7 @@ use self::errors::{Verdict, by_code, text, verdict};
 use self::keys::Keys;
 use super::config::{Address, InvalidTarget};
 use super::stamp;
-use crate::target::{Accept, Held, Outcome, ScanPage, Target, TargetError, Write};
+use crate::target::{Accept, Held, Outcome, ScanPage, Seen, Target, TargetError, Write};
 
 /// Keys of one pipeline of reads.
 const VERSIONS: usize = 1000;
@@ -234,6 +236,18 @@ impl Target for RedisTarget {
             keys: keys.into_iter().zip(revisions).collect(),
             next,
         })
+    }
+
+    fn can_be_watched(&self) -> bool {
+        true
+    }
+
+    fn may_lose_writes(&self) -> bool {
+        true
+    }
+
+    async fn look(&self, _: &[Collection], look: &Look) -> Result<Seen, TargetError> {
+        look::look(&self.client, &self.keys, look).await
     }
 
     /// A put of nothing: fails where a put would, out of memory and read-only included. A cluster answers for one node.

@@ -7,19 +7,24 @@
 //! To add one: name it by its rule (docs/convergence.md), say the interleaving above it, and break the rule's guard in the product once, to see
 //! the test fail.
 
+mod ahead;
 mod aliases;
 mod definitions;
 mod embedded;
 mod failures;
+mod filters;
 mod handwritten;
 mod keys;
 mod ledger;
 mod life;
 mod lock_look_write;
+mod lost_copies;
+mod lost_indexes;
 mod missed;
 mod moving;
 mod orphans;
 pub mod process;
+mod purged;
 mod removal;
 mod scene;
 mod second_attempts;

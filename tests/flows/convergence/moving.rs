@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pubsync_publisher::operate::rebuild;
 use pubsync_schema::names::Lane;
+use pubsync_schema::run;
 use pubsync_schema::writeset::{self, WriteSet};
 use pubsync_synchronizer::apply;
 use pubsync_synchronizer::message::State;
@@ -14,6 +16,7 @@ use pubsync_synchronizer::targets::opensearch::OpenSearchTarget;
 use pubsync_tests::{Scratch, SearchIndexes, Services};
 use tokio_util::sync::CancellationToken;
 
+use super::removal::finish;
 use super::scene::{Process, Scene};
 
 const DATA: &str = "INSERT INTO product VALUES (1, NULL, 'a', 'one'), (2, NULL, 'b', 'two');";
@@ -118,7 +121,12 @@ impl Search {
     }
 
     async fn synchronize(&self, process: &Process, key: &str, name: &str) {
+        self.synchronize_of_run(process, key, name, None).await;
+    }
+
+    async fn synchronize_of_run(&self, process: &Process, key: &str, name: &str, run: Option<i64>) {
         let mut batch = self.batch(key, name).await;
+        batch.run = run;
         let target = process.street.targets["search"].clone();
         apply::apply(&process.street, &*target, &mut batch, &CancellationToken::new())
             .await
@@ -148,6 +156,47 @@ async fn rule_25_whoever_knows_only_the_old_index_does_not_settle() {
     // Readers did not see the new index while it was filled.
     assert_eq!(search.indexes.indexes_of("product").await, old);
     search.assert_moved(&old, &[("1", "three"), ("2", "two")]).await;
+    search.indexes.lose_everything().await;
+}
+
+/// The same with work of a run, which is settled in another way.
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_25_nor_does_he_settle_work_of_a_run() {
+    let search = Search::begin("rule25run").await;
+    let old = search.indexes.indexes_of("product").await;
+    let late = search.scene.another_process().await;
+    search.apply(KEYWORD).await;
+    search.process().drain().await;
+
+    search.change("three").await;
+    let store = &late.street.store;
+    let run = run::begin(&store.write, store, "resync", "product", Some("search"));
+    let run = run.await.unwrap();
+    search
+        .synchronize_of_run(&late, "product:1", "three", Some(run))
+        .await;
+    search.assert_moved(&old, &[("1", "three"), ("2", "two")]).await;
+    search.indexes.lose_everything().await;
+}
+
+/// What a rebuild is still to write may not fit the new index.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_filled_waits_for_a_rebuild() {
+    let search = Search::begin("rebuildmove").await;
+    let old = search.indexes.indexes_of("product").await;
+    search.apply(KEYWORD).await;
+    search.process().drain().await;
+    let store = &search.process().street.store;
+    rebuild::publish(store, &["product".to_owned()], None)
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        search.process().sweep().await;
+    }
+    assert!(search.set().await.filling.is_some());
+    assert_eq!(search.indexes.indexes_of("product").await, old);
+    search.process().drain().await;
+    search.assert_moved(&old, &[("1", "one"), ("2", "two")]).await;
     search.indexes.lose_everything().await;
 }
 
@@ -254,5 +303,67 @@ async fn an_index_of_a_removed_document_is_not_moved() {
     assert_eq!(search.indexes.indexes_of("product").await, old);
     assert_eq!(search.indexes.all().await, old);
     search.assert_names(&[("1", "one"), ("2", "two")]).await;
+    search.indexes.lose_everything().await;
+}
+
+/// The index of a removed document goes as a whole. A synchronizer that held a message makes it again, and takes it away.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_was_removed_stays_away() {
+    let search = Search::begin("removedindex").await;
+    let late = search.scene.another_process().await;
+    search.change("three").await;
+    let mut held = search.batch("product:1", "three").await;
+    let mut again = held.clone();
+    let process = search.process();
+    search
+        .scene
+        .apply_removing(process, &[], &["product"])
+        .await
+        .unwrap();
+    finish(process).await;
+    assert_eq!(search.indexes.all().await, Vec::<String>::new());
+    for (process, batch) in [(&late, &mut held), (process, &mut again)] {
+        let target = process.street.targets["search"].clone();
+        apply::apply(&process.street, &*target, batch, &CancellationToken::new())
+            .await
+            .unwrap();
+        assert_eq!(search.indexes.all().await, Vec::<String>::new());
+    }
+}
+
+/// Declared again before anybody has taken the index away, and after. Whoever still knows the old index cannot meet the new
+/// one: neither by what he writes, nor by what he takes away.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_is_declared_again_is_another_one() {
+    let search = Search::begin("anotherindex").await;
+    let process = search.process();
+    for finished in [false, true] {
+        let old = search.indexes.indexes_of("product").await;
+        let late = search.scene.another_process().await;
+        search.change(if finished { "four" } else { "three" }).await;
+        let mut held = search.batch("product:1", "past").await;
+        search
+            .scene
+            .apply_removing(process, &[], &["product"])
+            .await
+            .unwrap();
+        let between = search.scene.another_process().await;
+        if finished {
+            finish(process).await;
+        }
+        search.apply("{}").await;
+        finish(process).await;
+        let name = if finished { "four" } else { "three" };
+        let new = search.indexes.indexes_of("product").await;
+        for process in [&late, &between] {
+            let target = process.street.targets["search"].clone();
+            apply::apply(&process.street, &*target, &mut held, &CancellationToken::new())
+                .await
+                .unwrap();
+            search.assert_names(&[("1", name), ("2", "two")]).await;
+            assert_eq!(search.indexes.all().await, new);
+        }
+        assert!(new.len() == 1 && old != new, "{old:?} {new:?}");
+    }
     search.indexes.lose_everything().await;
 }

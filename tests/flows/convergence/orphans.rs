@@ -12,7 +12,7 @@ use pubsync_synchronizer::target::{Accept, Operation, Target, Write};
 use tokio::task::JoinHandle;
 
 use super::scene::{PRODUCT, Process, Scene};
-use super::stop::{Gate, SlowScan, Stop};
+use super::stop::{Gate, Slow, SlowTarget, Stop};
 
 const GHOST: &str = "product:ghost";
 const INSERT: &str = "INSERT INTO product VALUES (1, NULL, 'ghost', 'real')";
@@ -105,8 +105,9 @@ async fn law_3_a_target_that_is_ahead() {
 async fn rule_30_an_insert_after_the_scan() {
     let scene = haunted("rule30scan", 1).await;
     let stop = Stop::default();
-    let target = SlowScan {
+    let target = SlowTarget {
         inner: scene.process.street.targets["local"].clone(),
+        at: Slow::Scan,
         stop: stop.clone(),
     };
     let message = message(&scene).await;

@@ -195,14 +195,24 @@ impl Publisher for Outdated {
     }
 }
 
-/// A target that has scanned a page and waits before it gives it.
-pub struct SlowScan {
+/// Where a [`SlowTarget`] waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Slow {
+    /// With a page of a scan that it has read.
+    Scan,
+    /// With writes, which it then has no time for.
+    Apply,
+}
+
+/// A target that waits for the test, once.
+pub struct SlowTarget {
     pub inner: Arc<dyn Target>,
+    pub at: Slow,
     pub stop: Stop,
 }
 
 #[async_trait]
-impl Target for SlowScan {
+impl Target for SlowTarget {
     fn name(&self) -> &str {
         self.inner.name()
     }
@@ -217,6 +227,10 @@ impl Target for SlowScan {
         writes: &[Write],
         accept: Accept,
     ) -> Result<Vec<Outcome>, TargetError> {
+        if self.at == Slow::Apply && !self.stop.opened.is_cancelled() {
+            self.stop.pass().await;
+            return Ok(writes.iter().map(|_| Outcome::Retry("busy".to_owned())).collect());
+        }
         self.inner.apply(to, writes, accept).await
     }
 
@@ -235,7 +249,9 @@ impl Target for SlowScan {
         limit: usize,
     ) -> Result<ScanPage, TargetError> {
         let page = self.inner.scan(of, cursor, limit).await;
-        self.stop.pass().await;
+        if self.at == Slow::Scan {
+            self.stop.pass().await;
+        }
         page
     }
 

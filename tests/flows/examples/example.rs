@@ -6,9 +6,10 @@ use std::{
     path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
-use pubsync_examples::{Set, Size, fill};
+use pubsync_examples::{Set, Size};
 use pubsync_publisher::{language::SourceFile, operate::apply::Apply};
 use pubsync_schema::store::Store;
 use pubsync_synchronizer::{target::Target, targets::local::LocalTarget};
@@ -22,6 +23,8 @@ use super::observed::{Bodies, Body, Documents, Mirror, Rows, mirror_row};
 use crate::convergence::process::Process;
 
 const CONNECTIONS: u32 = 4;
+/// For the first build, at any size.
+const HOUR: Duration = Duration::from_secs(3_600);
 /// The targets that the examples' configuration names.
 const TARGETS: [&str; 2] = ["storage", "search"];
 
@@ -46,9 +49,19 @@ pub enum About<'a> {
     Table(&'a str),
 }
 
+/// How long the beginning took.
+pub struct Took {
+    pub fill: Duration,
+    /// Tables of our own, triggers, and the walk over all roots queued.
+    pub apply: Duration,
+    /// Until every document is built and in its targets.
+    pub build: Duration,
+}
+
 /// An example whose documents are built.
 pub struct Example {
     pub set: Set,
+    pub took: Took,
     pub schema: Schema,
     /// The rows that the evaluator saw last.
     pub data: Data,
@@ -61,6 +74,7 @@ pub struct Example {
 impl Example {
     /// Fills the database, applies the documents of the set, and publishes them all.
     pub async fn start(database: Scratch, set: Set, size: Size) -> Self {
+        let start = Instant::now();
         let url = database.url();
         let db = sea_orm::Database::connect(match database.database() {
             Database::Postgres { .. } => url.clone(),
@@ -68,11 +82,17 @@ impl Example {
         });
         let db = db.await.expect("the database");
         set.create_tables(&db).await.expect("tables");
-        fill(&db, set.tables(size), |_, _| {}).await.expect("rows");
+        pubsync_examples::fill(&db, set.tables(size), |_, _| {})
+            .await
+            .expect("rows");
         db.close().await.expect("an end");
+        let fill = start.elapsed();
 
         let files = documents(set);
-        let process = apply(&database, &files).await;
+        let process = applied(&database, &files).await;
+        let apply = start.elapsed() - fill;
+        process.drain_within(HOUR, 0).await;
+        let build = start.elapsed() - fill - apply;
         let mut session = database.session().await;
         if let Session::Sqlite(_) = session {
             session
@@ -81,9 +101,9 @@ impl Example {
                 .expect("foreign keys");
         }
         let schema = Schema::read(&mut session).await;
-        process.drain().await;
         Self {
             set,
+            took: Took { fill, apply, build },
             data: Data::read(&mut session, &schema).await,
             schema,
             declared: files.iter().map(declared).collect(),
@@ -179,7 +199,6 @@ impl Example {
     pub async fn assert_storage_equals_mirror(&mut self) {
         let file = self.database.folder().join("storage.db");
         let mut storage = Database::Sqlite { file }.session().await;
-        let mirror = self.mirror(None).await;
         for definition in self.process.street.definitions.current().iter() {
             if !definition.shape.targets.contains_key("storage") {
                 continue;
@@ -187,7 +206,8 @@ impl Example {
             let name = &definition.document;
             let query = format!("SELECT key, body FROM document WHERE document = '{name}' AND NOT deleted");
             let held: BTreeSet<_> = storage.rows(&query).await.into_iter().collect();
-            let live = mirror[name].by_key.iter().filter(|(_, row)| row.body.is_some());
+            let mirror = rows_of(&mut self.session, self.database.database(), name, None).await;
+            let live = mirror.by_key.iter().filter(|(_, row)| row.body.is_some());
             let live: BTreeSet<_> = live
                 .map(|(key, row)| vec![Some(key.clone()), row.body.clone()])
                 .collect();
@@ -296,7 +316,7 @@ fn declared(file: &SourceFile) -> Declared {
     }
 }
 
-async fn apply(database: &Scratch, files: &[SourceFile]) -> Process {
+async fn applied(database: &Scratch, files: &[SourceFile]) -> Process {
     let store = Store::connect(&database.url(), "pubsync", CONNECTIONS)
         .await
         .expect("the store");

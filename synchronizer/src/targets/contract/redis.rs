@@ -1,6 +1,8 @@
 //! What only Redis shows: functions, memory, replicas, restarts, clusters. The services of `make test` are shared; what
 //! breaks a server runs on one of its own.
 
+mod looks;
+
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -386,8 +388,8 @@ async fn a_replica_is_refused_and_a_restart_heals() {
     assert!(matches!(error, TargetError::Down { .. }), "{error:?}");
 }
 
-#[tokio::test]
-async fn a_cluster_keeps_the_contract() {
+/// Two primaries with half of the slots each, and the url of both.
+async fn cluster() -> (Vec<Server>, String) {
     let mut servers = Vec::new();
     for _ in 0..2 {
         let port = closed_port().await.to_string();
@@ -417,10 +419,15 @@ async fn a_cluster_keeps_the_contract() {
     for (server, _) in &mut servers {
         server.logged("Cluster state changed: ok").await;
     }
-    let url = format!(
-        "redis-cluster://127.0.0.1:{},127.0.0.1:{}",
-        servers[0].0.port, servers[1].0.port
-    );
+    let (servers, _): (Vec<Server>, Vec<String>) = servers.into_iter().unzip();
+    let [first, second] = [servers[0].port, servers[1].port];
+    let url = format!("redis-cluster://127.0.0.1:{first},127.0.0.1:{second}");
+    (servers, url)
+}
+
+#[tokio::test]
+async fn a_cluster_keeps_the_contract() {
+    let (servers, url) = cluster().await;
     let cluster = target(&url, "kv:");
     let bad = put("t:{bad}", 1, "{}");
     exercise(Case {
@@ -429,7 +436,7 @@ async fn a_cluster_keeps_the_contract() {
         bad,
     })
     .await;
-    let single = target(&servers[0].0.url(), "kv:");
+    let single = target(&servers[0].url(), "kv:");
     let writes: Vec<_> = (0..9).map(|at| put(&format!("product:{at}"), 1, "{}")).collect();
     let error = single
         .apply(&products(), &writes, Accept::Higher)

@@ -192,6 +192,20 @@ impl Reply {
     pub fn judge(&self) -> Vec<Judged> {
         self.items.iter().filter_map(Item::judge).collect()
     }
+
+    /// The versions that deletes were refused by, in the order of the request; `None` where one was not.
+    pub fn refused_by(&self) -> Vec<Option<i64>> {
+        let deletes = self.items.iter().filter_map(|item| match item {
+            Item::Delete(answer) => Some(answer),
+            _ => None,
+        });
+        let version = |answer: &Answer| {
+            let reason = answer.error.as_ref()?.reason.as_deref()?;
+            let (_, rest) = reason.split_once("current version [")?;
+            rest.split_once(']')?.0.parse().ok()
+        };
+        deletes.map(version).collect()
+    }
 }
 
 #[derive(Debug, Deserialize)]

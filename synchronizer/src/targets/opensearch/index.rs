@@ -77,13 +77,39 @@ async fn create(http: &Http, place: &Place, collection: &Collection) -> Result<(
     let reply = http.json(Method::Put, &place.index, Some(body)).await?;
     match (reply.is_success(), reply.kind().as_str()) {
         (true, _) => Ok(()),
-        (_, "resource_already_exists_exception") => attach(http, place).await,
+        (_, "resource_already_exists_exception") if is_ours(http, place, collection).await? => {
+            attach(http, place).await
+        }
+        (_, "resource_already_exists_exception") => {
+            tracing::warn!(
+                index = place.index,
+                "taken away: another made it, with a mapping of its own"
+            );
+            remove(http, std::slice::from_ref(place)).await?;
+            Err(http.down(format!("index {} is made anew", place.index)))
+        }
         _ => Err(http.refused(format!(
             "index {} cannot be made: {}",
             place.index,
             reply.reason()
         ))),
     }
+}
+
+/// Whether we made the index, or somebody restored one that we made. Names with a number behind `~` are ours.
+async fn is_ours(http: &Http, place: &Place, collection: &Collection) -> Result<bool, TargetError> {
+    let path = format!(
+        "{}/_mapping?filter_path=*.mappings._meta&expand_wildcards=all",
+        place.index
+    );
+    let reply = http.json(Method::Get, &path, None).await?;
+    if reply.status == 404 {
+        return Ok(true);
+    }
+    let found: BTreeMap<String, Described> = http.expect(&reply)?;
+    Ok(found
+        .values()
+        .any(|described| described.is_of(&collection.document)))
 }
 
 /// The index is there: with its alias where another made it just now, without where somebody took the alias away.
@@ -137,7 +163,7 @@ async fn extend(http: &Http, place: &Place, collection: &Collection) -> Result<(
     let path = format!("{}/_mapping", place.write);
     let reply = http.json(Method::Put, &path, Some(mappings(collection))).await?;
     match reply.status {
-        200..300 => Ok(()),
+        200..300 => remember_deletes(http, place).await,
         404 => Err(http.down(format!("index {} vanished: {}", place.index, reply.reason()))),
         _ => Err(http.refused(format!(
             "the mapping of {} conflicts with index {}, which must be rebuilt: {}",
@@ -146,6 +172,21 @@ async fn extend(http: &Http, place: &Place, collection: &Collection) -> Result<(
             reply.reason()
         ))),
     }
+}
+
+/// Sets the time that deletes are remembered, where an index was made with another one.
+async fn remember_deletes(http: &Http, place: &Place) -> Result<(), TargetError> {
+    let path = format!("{}/_settings/index.gc_deletes?expand_wildcards=all", place.write);
+    let reply = http.json(Method::Get, &path, None).await?;
+    let settings: BTreeMap<String, Value> = http.expect(&reply)?;
+    let stands = |index: &Value| index["settings"]["index"]["gc_deletes"] == GC_DELETES;
+    if settings.values().all(stands) {
+        return Ok(());
+    }
+    let path = format!("{}/_settings", place.write);
+    let body = json!({ "index.gc_deletes": GC_DELETES });
+    let reply = http.json(Method::Put, &path, Some(body)).await?;
+    http.expect::<Value>(&reply).map(|_| ())
 }
 
 /// The mapping, with the name of the document by which its indexes are found.
@@ -166,6 +207,12 @@ struct Mappings {
     meta: Value,
 }
 
+impl Described {
+    fn is_of(&self, document: &str) -> bool {
+        self.mappings.meta["pubsync"]["document"] == document
+    }
+}
+
 /// The indexes that a collection has, with the aliases that belong to them.
 pub async fn all(http: &Http, prefix: &str, of: &Collection) -> Result<Vec<Place>, TargetError> {
     let pattern = place::pattern(prefix, of);
@@ -175,10 +222,9 @@ pub async fn all(http: &Http, prefix: &str, of: &Collection) -> Result<Vec<Place
         return Ok(Vec::new());
     }
     let found: BTreeMap<String, Described> = http.expect(&reply)?;
-    let own = |(_, described): &(String, Described)| {
-        described.mappings.meta["pubsync"]["document"] == of.document.as_str()
-    };
-    let places = found.into_iter().filter(own);
+    let places = found
+        .into_iter()
+        .filter(|(_, described)| described.is_of(&of.document));
     Ok(places.filter_map(|(index, _)| Place::of_index(&index)).collect())
 }
 

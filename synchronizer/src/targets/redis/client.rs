@@ -1,6 +1,6 @@
 //! Runs commands on the pool, heals what a new connection or loaded functions heal, and says whom an error concerns.
 
-use ::redis::{ErrorKind, Pipeline, RedisError, RedisResult, Value, from_redis_value};
+use ::redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value, from_redis_value};
 use deadpool::managed::{Object, PoolError};
 
 use super::connection::{Manager, Pool};
@@ -75,8 +75,14 @@ impl Client {
 
     /// The nodes a scan walks: the primaries of a cluster, in a fixed order; else one without a name.
     pub async fn nodes(&self) -> Result<Vec<String>, TargetError> {
+        let nodes = self.primaries().await?;
+        Ok(nodes.into_iter().map(|(address, _)| address).collect())
+    }
+
+    /// The primaries of a cluster by address, each with a slot that it has; else one without a name.
+    pub async fn primaries(&self) -> Result<Vec<(String, Option<u16>)>, TargetError> {
         if !self.cluster {
-            return Ok(vec![String::new()]);
+            return Ok(vec![(String::new(), None)]);
         }
         let mut pipeline = ::redis::pipe();
         pipeline.cmd("CLUSTER").arg("NODES");
@@ -114,6 +120,23 @@ impl Client {
         let reply = only(self.run(scan, Some(node)).await?);
         let found = reply.and_then(|value| Ok(from_redis_value(value)?));
         found.map_err(|error| self.blame_or_down(&error))
+    }
+
+    /// What a node is, the same until it is started again or another takes its place; `None` where we may not ask. And the
+    /// answer to a call on it.
+    pub async fn identify(&self, node: &str, call: Cmd) -> Result<(Option<String>, Value), TargetError> {
+        let mut pipeline = ::redis::pipe();
+        pipeline.cmd("INFO").arg("server").arg("replication");
+        pipeline.add_command(call);
+        let mut replies = self.run(pipeline, Some(node)).await?.into_iter();
+        let mut next = || replies.next().unwrap_or(Ok(Value::Nil));
+        let (info, answer) = (next(), next());
+        let life = match info.and_then(|value| Ok(from_redis_value::<String>(value)?)) {
+            Ok(info) => Some(life(&info)),
+            Err(error) if error.code() == Some("NOPERM") => None,
+            Err(error) => return Err(self.blame_or_down(&error)),
+        };
+        Ok((life, answer.map_err(|error| self.blame_or_down(&error))?))
     }
 
     /// Runs the commands, on the named node or wherever their keys are. They may run twice.
@@ -231,17 +254,32 @@ fn pool_error(error: PoolError<RedisError>) -> RedisError {
     }
 }
 
-/// The addresses of all primaries with slots in the answer of CLUSTER NODES. One that is down stays in: without its keys
-/// a scan would not be whole.
-fn primaries(nodes: &str) -> Vec<String> {
+/// The run and the replication history in the answer of INFO.
+fn life(info: &str) -> String {
+    let line = |name: &str| {
+        info.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap_or_default()
+    };
+    format!("{}/{}", line("run_id:").trim(), line("master_replid:").trim())
+}
+
+/// The addresses of all primaries with slots in the answer of CLUSTER NODES, each with its first slot. One that is down
+/// stays in: without its keys a scan would not be whole.
+fn primaries(nodes: &str) -> Vec<(String, Option<u16>)> {
     let mut out = Vec::new();
     for line in nodes.lines() {
         // id, host:port@bus[,hostname], flags, primary, ping, pong, epoch, link, slots…
         let fields: Vec<&str> = line.split_whitespace().collect();
-        if let [_, address, flags, _, _, _, _, _, _, ..] = fields[..]
+        if let [_, address, flags, _, _, _, _, _, slots @ ..] = &fields[..]
             && flags.split(',').any(|flag| flag == "master")
+            // Slots that come or go stand in brackets.
+            && let Some(first) = slots.iter().find_map(|range| range.split('-').next()?.parse().ok())
         {
-            out.push(address.split(['@', ',']).next().unwrap_or(address).to_owned());
+            out.push((
+                address.split(['@', ',']).next().unwrap_or(address).to_owned(),
+                Some(first),
+            ));
         }
     }
     out
@@ -259,6 +297,17 @@ b 10.0.0.2:6379@16379 slave a 0 0 1 connected
 c 10.0.0.3:6379@16379 master,fail - 0 0 2 disconnected 101-199
 d 10.0.0.4:6379@16379 master,fail - 0 0 2 disconnected
 ";
-        assert_eq!(primaries(nodes), ["10.0.0.1:6379", "10.0.0.3:6379"]);
+        let primary = |address: &str, slot| (address.to_owned(), Some(slot));
+        assert_eq!(
+            primaries(nodes),
+            [primary("10.0.0.1:6379", 0), primary("10.0.0.3:6379", 101)]
+        );
+    }
+
+    #[test]
+    fn a_life_is_a_run_and_a_history() {
+        let info =
+            "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\n\r\n# Replication\r\nmaster_replid:def\r\n";
+        assert_eq!(life(info), "abc/def");
     }
 }

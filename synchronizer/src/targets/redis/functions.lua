@@ -59,6 +59,18 @@ local function delete(keys, args)
   return out
 end
 
+-- KEYS: the mark   ARGV: lowest and highest mark that may be there ('' as lowest: whatever is there), the new one.
+-- Gives the mark that was there, and replaces it only if it may be there.
+local function mark(keys, args)
+  local held, lowest = redis.call('GET', keys[1]), tonumber(args[1])
+  local known = tonumber(held or '')
+  if not lowest or (known and known >= lowest and known <= tonumber(args[2])) then
+    redis.call('SET', keys[1], args[3])
+  end
+  return held
+end
+
 redis.register_function('pubsync_put_VERSION', put)
 -- Deletes free memory: they must pass when it is used up.
 redis.register_function{function_name = 'pubsync_delete_VERSION', callback = delete, flags = {'allow-oom'}}
+redis.register_function{function_name = 'pubsync_mark_VERSION', callback = mark, flags = {'allow-oom'}}

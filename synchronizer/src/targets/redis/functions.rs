@@ -29,6 +29,11 @@ pub fn delete() -> String {
     format!("pubsync_delete_{}", version())
 }
 
+/// KEYS: the mark. ARGV: lowest and highest mark that may be there, the new one.
+pub fn mark() -> String {
+    format!("pubsync_mark_{}", version())
+}
+
 fn version() -> String {
     format!("{VERSION:08x}")
 }
@@ -41,7 +46,9 @@ mod tests {
     fn the_library_registers_the_functions_that_are_called() {
         let library = library();
         assert!(library.starts_with(&format!("#!lua name=pubsync_{}\n", version())));
-        assert!(library.contains(&format!("'{}'", put())) && library.contains(&format!("'{}'", delete())));
+        for function in [put(), delete(), mark()] {
+            assert!(library.contains(&format!("'{function}'")), "{function}");
+        }
         assert!(!library.contains("VERSION"));
     }
 }

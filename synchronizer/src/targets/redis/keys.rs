@@ -57,6 +57,16 @@ impl Keys {
         }
     }
 
+    /// The mark of an installation; `slot`: in this slot of a cluster. No tombstone is called so: behind their braces
+    /// stands something, or nothing behind the last one.
+    pub fn mark(&self, installation: &str, slot: Option<u16>) -> String {
+        let name = format!("{}{TOMBSTONE}}}mark:{installation}", self.prefix);
+        match slot {
+            Some(wanted) if !self.tagged => number_in_slot(wanted, |number| format!("{name}:{number}")),
+            _ => name,
+        }
+    }
+
     /// A glob for SCAN that finds the stored names that begin with prefix and `literal`.
     pub fn glob(&self, literal: &str) -> String {
         let mut glob = String::with_capacity(self.prefix.len() + literal.len() + 1);
@@ -83,14 +93,18 @@ fn tag(stored: &str) -> Option<&str> {
     (!tag.is_empty()).then_some(tag)
 }
 
-/// Some tag that hashes to the slot: tries about 16,000 numbers, a millisecond. Only keys with unpaired braces
-/// in their template come here.
+/// Some tag that hashes to the slot. Only keys with unpaired braces in their template come here.
 fn tag_of_slot(wanted: u16) -> String {
+    number_in_slot(wanted, |number| number.to_string())
+}
+
+/// A name with a number in it that hashes to the slot: tries about 16,000 numbers, a millisecond.
+fn number_in_slot(wanted: u16, name: impl Fn(u32) -> String) -> String {
     let mut number = 0u32;
     loop {
-        let tag = number.to_string();
-        if crc16(tag.as_bytes()) % SLOTS == wanted {
-            return tag;
+        let name = name(number);
+        if crc16(name.as_bytes()) % SLOTS == wanted {
+            return name;
         }
         number += 1;
     }
@@ -152,6 +166,21 @@ mod tests {
             Keys::new("kv:").unwrap().tombstone("product:1"),
             "kv:t:{kv:product:1}"
         );
+    }
+
+    #[test]
+    fn a_mark_has_the_slot_that_is_wanted_and_is_no_document() {
+        for prefix in ["", "kv:", "{shop}:", "a}"] {
+            let keys = Keys::new(prefix).unwrap();
+            for wanted in [None, Some(0), Some(16383)] {
+                let mark = keys.mark("5f3a", wanted);
+                assert_eq!(keys.key(&mark), None, "{mark}");
+                if let (Some(wanted), None) = (wanted, tag(prefix)) {
+                    assert_eq!(slot(&mark), wanted, "{mark}");
+                }
+            }
+        }
+        assert_eq!(Keys::new("kv:").unwrap().mark("5f3a", None), "kv:t:{}mark:5f3a");
     }
 
     #[test]

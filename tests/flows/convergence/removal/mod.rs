@@ -3,14 +3,19 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use pubsync_publisher::operate::remains::{AtTarget, Fate};
-use pubsync_schema::{inventory, names::Lane, pause, writeset::Step};
-use pubsync_synchronizer::{apply, message::State, moving, settle::Batch, status};
+use pubsync_schema::{
+    failure::{self, NewFailure, Stage},
+    inventory, pause,
+    writeset::Step,
+};
+use pubsync_synchronizer::{moving, status};
 use pubsync_tests::eventually;
 use pubsync_worker::broker::memory::MemoryBroker;
-use tokio_util::sync::CancellationToken;
 
+use self::late::{apply_late, held_batch};
 use super::scene::{LISTING, MINUTE, PRODUCT, Process, Scene, connect};
 
+mod late;
 mod targets;
 
 const DATA: &str = "INSERT INTO product VALUES (1, NULL, 'a', 'one'), (2, NULL, 'b', 'two');
@@ -23,7 +28,7 @@ const LISTINGS: [(&str, &str); 3] = [
 ];
 
 /// Everything that is left to do is done.
-async fn finish(process: &Process) {
+pub async fn finish(process: &Process) {
     eventually("the end of the removal", MINUTE, async || {
         process.refresh().await;
         process.drain().await;
@@ -183,75 +188,6 @@ async fn a_removal_goes_on_after_kills_on_sqlite() {
     killed_all_the_time(Scene::sqlite("killedremoval", &[PRODUCT, LISTING], DATA).await).await;
 }
 
-/// A batch as a synchronizer read it before it stalled.
-async fn held_batch(scene: &Scene, key: &str) -> Batch {
-    Batch {
-        document: "listing".to_owned(),
-        target: "local".to_owned(),
-        queue: "sync.local.listing".to_owned(),
-        lane: Lane::Live,
-        ids: vec![1],
-        states: vec![State {
-            key: key.to_owned(),
-            revision: scene.revision("listing", key).await,
-            body: Some("{\"name\":\"past\"}".to_owned()),
-            remains: None,
-        }],
-        force: false,
-        changed_at: scene.process.street.store.now().await.unwrap(),
-        run: None,
-    }
-}
-
-async fn apply_late(process: &Process, batch: &mut Batch) {
-    let target = process.street.targets["local"].clone();
-    apply::apply(&process.street, &*target, batch, &CancellationToken::new())
-        .await
-        .unwrap();
-}
-
-/// A synchronizer stalled with a message in its hand. When it goes on nothing is left of the document, and the target has
-/// forgotten the delete.
-async fn a_stalled_synchronizer(scene: Scene) {
-    let late = scene.another_process().await;
-    let mut batch = held_batch(&scene, "listing:1:de").await;
-    scene
-        .apply_removing(&scene.process, &[PRODUCT], &["listing"])
-        .await
-        .unwrap();
-    finish(&scene.process).await;
-    assert_gone(&scene, "listing").await;
-    let forgotten = scene
-        .target("local")
-        .await
-        .execute("DELETE FROM document WHERE deleted")
-        .await;
-    assert_eq!(forgotten.unwrap(), 3, "tombstones");
-
-    apply_late(&late, &mut batch).await;
-    assert_eq!(keys(&scene, "local").await, ["product:a", "product:b"]);
-    // So does one that has heard of the removal, and then meets the message again.
-    let mut batch = Batch {
-        states: vec![State {
-            body: Some("{}".to_owned()),
-            ..batch.states[0].clone()
-        }],
-        ..batch
-    };
-    apply_late(&scene.process, &mut batch).await;
-    assert_eq!(keys(&scene, "local").await, ["product:a", "product:b"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stalled_synchronizer_brings_nothing_back_on_postgresql() {
-    a_stalled_synchronizer(Scene::postgres("stalled", &[PRODUCT, LISTING], DATA).await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stalled_synchronizer_brings_nothing_back_on_sqlite() {
-    a_stalled_synchronizer(Scene::sqlite("stalled", &[PRODUCT, LISTING], DATA).await).await;
-}
-
 /// Declared again at every point of its removal, by a definition that leaves a row out. Somebody who does not know it yet
 /// deletes what the new one has written.
 async fn declared_again(scene: Scene) {
@@ -272,12 +208,14 @@ async fn declared_again(scene: Scene) {
             .await
             .unwrap();
         scene.process.drain().await;
+        // What he deletes has the very revision that he must put again.
         let mut batch = held_batch(&scene, "listing:1:de").await;
-        batch.force = true;
         apply_late(&late, &mut batch).await;
         finish(&scene.process).await;
         scene.assert_settled("listing", &LISTINGS[..2]).await;
         assert_eq!(step(&scene, "listing", "local").await, None);
+        let status = status::status(&scene.process.street.store).await.unwrap();
+        assert_eq!(status.removals, []);
 
         scene
             .apply_removing(&scene.process, &[PRODUCT, LISTING], &[])
@@ -319,30 +257,6 @@ async fn a_document_that_stayed_behind_is_sent_again() {
     scene
         .assert_settled("listing", &[LISTINGS[0], LISTINGS[1], nine])
         .await;
-}
-
-/// Two documents share their queues: what one leaves goes, the queues stay.
-#[tokio::test(flavor = "multi_thread")]
-async fn queues_that_others_use_stay() {
-    let (product, listing) = (
-        format!("{PRODUCT}queue: shop\n"),
-        format!("{LISTING}queue: shop\n"),
-    );
-    let scene = Scene::postgres("sharedqueues", &[&product, &listing], DATA).await;
-    let process = &scene.process;
-    scene
-        .apply_removing(process, &[&product], &["listing"])
-        .await
-        .unwrap();
-    finish(process).await;
-    assert_gone(&scene, "listing").await;
-    assert_eq!(keys(&scene, "local").await, ["product:a", "product:b"]);
-    for queue in ["publish.shop", "sync.local.shop.bulk"] {
-        assert!(
-            process.street.broker.depth(queue).await.unwrap().is_some(),
-            "{queue}"
-        );
-    }
 }
 
 /// Nothing is dropped while somebody consumes: he would make the queue again. Nor before the clock has reached the newest
@@ -402,6 +316,45 @@ async fn a_target_that_is_down_is_waited_for() {
     let subject = pause::Subject::Target("local".to_owned());
     assert!(moving::is_due(store, &[]).await.unwrap());
     assert!(!moving::is_due(store, &[subject]).await.unwrap());
+    finish(process).await;
+    assert_gone(&scene, "listing").await;
+}
+
+/// A key that the target does not delete is a failure, and tried again; the rest waits for it, and `run --until-quiet` does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_cannot_be_deleted_is_tried_again() {
+    let scene = Scene::postgres("undeletable", &[PRODUCT, LISTING], DATA).await;
+    let process = &scene.process;
+    let store = &process.street.store;
+    scene
+        .apply_removing(process, &[PRODUCT], &["listing"])
+        .await
+        .unwrap();
+    process.sweep().await;
+    process.refresh().await;
+    process.drain().await;
+    let failure = NewFailure {
+        stage: Stage::Sync,
+        document: "listing".to_owned(),
+        root: None,
+        key: Some("listing:1:de".to_owned()),
+        target: Some("local".to_owned()),
+        class: "refused".to_owned(),
+        error: "no".to_owned(),
+        payload: None,
+        revision: None,
+        changed_at: 1,
+    };
+    failure::record(&store.write, store, &[failure]).await.unwrap();
+    for _ in 0..3 {
+        process.sweep().await;
+    }
+    let emptying = step(&scene, "listing", "local").await;
+    assert!(matches!(emptying, Some(Step::Emptying { .. })), "{emptying:?}");
+    assert!(!moving::is_due(store, &[]).await.unwrap());
+    scene.failures_are_due().await;
+    process.sweep().await;
+    assert_eq!(scene.count("ledger").await, 1, "it is tried again");
     finish(process).await;
     assert_gone(&scene, "listing").await;
 }

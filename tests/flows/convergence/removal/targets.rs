@@ -206,3 +206,27 @@ async fn only_what_is_left_behind_can_be_removed() {
     assert_eq!(refused.to_string(), there);
     assert_eq!(keys(&scene, "other").await, ["product:a", "product:b"]);
 }
+
+/// Two documents share their queues: what one leaves goes, the queues stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_that_others_use_stay() {
+    let (product, listing) = (
+        format!("{PRODUCT}queue: shop\n"),
+        format!("{LISTING}queue: shop\n"),
+    );
+    let scene = Scene::postgres("sharedqueues", &[&product, &listing], DATA).await;
+    let process = &scene.process;
+    scene
+        .apply_removing(process, &[&product], &["listing"])
+        .await
+        .unwrap();
+    finish(process).await;
+    assert_gone(&scene, "listing").await;
+    assert_eq!(keys(&scene, "local").await, ["product:a", "product:b"]);
+    for queue in ["publish.shop", "sync.local.shop.bulk"] {
+        assert!(
+            process.street.broker.depth(queue).await.unwrap().is_some(),
+            "{queue}"
+        );
+    }
+}
