@@ -121,7 +121,7 @@ impl Example {
     /// What the evaluator says of the rows as they are. `before` gives what stays of rows that are gone, and what is
     /// not evaluated again.
     pub async fn expected(&mut self, before: Option<&Documents>, about: About<'_>) -> Documents {
-        let now = self.now().await;
+        let now = self.session.now().await;
         match about {
             About::Everything => self.data = Data::read(&mut self.session, &self.schema).await,
             About::Table(name) => {
@@ -163,7 +163,7 @@ impl Example {
     /// so that only one is in memory. Gives their numbers.
     pub async fn assert_is_what_the_evaluator_says(&mut self) -> Vec<(String, usize)> {
         self.assert_nothing_failed("the first build").await;
-        let now = self.now().await;
+        let now = self.session.now().await;
         let naive = Naive::new(&self.schema, &self.data).at(&now);
         let mut counts = Vec::new();
         for declared in &self.declared {
@@ -214,15 +214,6 @@ impl Example {
             // Not assert_eq!: there are thousands of them.
             assert!(held == live, "the storage differs from the mirror of {name}");
         }
-    }
-
-    /// The time by the database's clock, as text of a timestamp in UTC.
-    async fn now(&mut self) -> String {
-        let rows = self.session.rows(match self.session {
-            Session::Postgres(_) => "SELECT (now() AT TIME ZONE 'UTC')::text",
-            Session::Sqlite(_) => "SELECT datetime('now')",
-        });
-        rows.await[0][0].clone().expect("a time")
     }
 }
 
