@@ -1,7 +1,7 @@
 # `make test` is the whole check; CI runs the same command.
 
 .DEFAULT_GOAL := help
-.PHONY: help test services services-stop fmt lint unit differential mutants torture torture-mutants bench examples demo clean toolchain
+.PHONY: help test services services-stop fmt lint unit differential mutants torture torture-short torture-mutants bench examples demo clean toolchain
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
@@ -45,6 +45,11 @@ torture: ## Kill, cut and freeze everything for 40 minutes, and look for what wa
 	cargo build --release --locked -p pubsync
 	@eval "$$(docker/services env)"; set -x; cargo run --release --locked -p pubsync-tests --bin torture -- \
 	    --seed $${PUBSYNC_SEED:-1} --minutes $${PUBSYNC_MINUTES:-40} --rounds 8 --roots 20000 --rate 40 --report target/torture
+
+torture-short: ## Five minutes of it in a debug build. Nothing else may use the services
+	docker/services up >/dev/null
+	cargo build --locked -p pubsync
+	@eval "$$(docker/services env)"; cargo run --locked -p pubsync-tests --bin torture -- --seed $${PUBSYNC_SEED:-1}
 
 torture-mutants: ## Break the product on purpose, and see the torture find each (PUBSYNC_MUTANT)
 	docker/services up >/dev/null
