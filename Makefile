@@ -1,7 +1,7 @@
 # `make test` is the whole check; CI runs the same command.
 
 .DEFAULT_GOAL := help
-.PHONY: help test services services-stop fmt lint unit differential mutants torture torture-mutants bench examples demo clean toolchain
+.PHONY: help test services services-stop fmt lint unit differential mutants torture torture-short torture-mutants bench examples demo clean toolchain
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
@@ -29,9 +29,11 @@ lint: toolchain ## Check format and lints
 unit: ## Run the tests that need no services
 	cargo test --workspace --lib --locked
 
+# Files of SQLite stand in memory where that can be: thousands of databases wait for no disk.
 differential: ## Compare 10,000 random cases with a second reading of the language (PUBSYNC_SEED, PUBSYNC_SEEDS)
 	docker/services up >/dev/null
-	@eval "$$(docker/services env)"; set -x; PUBSYNC_SEED=$${PUBSYNC_SEED:-0} PUBSYNC_SEEDS=$${PUBSYNC_SEEDS:-10000} \
+	@eval "$$(docker/services env)"; if [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi; set -x; \
+	    PUBSYNC_SEED=$${PUBSYNC_SEED:-0} PUBSYNC_SEEDS=$${PUBSYNC_SEEDS:-10000} \
 	    cargo test --release --locked -p pubsync-tests --test flows differential::differential -- --nocapture
 
 mutants: ## Break the product on purpose, and see the comparison find each
@@ -44,6 +46,11 @@ torture: ## Kill, cut and freeze everything for 40 minutes, and look for what wa
 	@eval "$$(docker/services env)"; set -x; cargo run --release --locked -p pubsync-tests --bin torture -- \
 	    --seed $${PUBSYNC_SEED:-1} --minutes $${PUBSYNC_MINUTES:-40} --rounds 8 --roots 20000 --rate 40 --report target/torture
 
+torture-short: ## Five minutes of it in a debug build. Nothing else may use the services
+	docker/services up >/dev/null
+	cargo build --locked -p pubsync
+	@eval "$$(docker/services env)"; cargo run --locked -p pubsync-tests --bin torture -- --seed $${PUBSYNC_SEED:-1}
+
 torture-mutants: ## Break the product on purpose, and see the torture find each (PUBSYNC_MUTANT)
 	docker/services up >/dev/null
 	@eval "$$(docker/services env)"; cargo run --locked -p pubsync-tests --bin torture -- mutants $$PUBSYNC_MUTANT
@@ -55,7 +62,7 @@ bench: ## Measure against the real services, in release mode
 examples: ## Build the example sets at 10,000 products, compare with the naive evaluator
 	docker/services up >/dev/null
 	@eval "$$(docker/services env)"; set -x; cargo test --release --locked -p pubsync-tests --test flows \
-	    examples::size -- --ignored --nocapture
+	    examples::size -- --ignored --nocapture --test-threads=1
 
 demo: ## Run the whole way of a change in one process, without services
 	cargo run --release --locked -p pubsync -- demo

@@ -13,6 +13,7 @@ pub mod mirror;
 pub mod names;
 pub mod outbox;
 pub mod pause;
+pub mod redact;
 pub mod removal;
 pub mod run;
 pub mod shape;

@@ -12,6 +12,7 @@ use sea_orm::{
 
 use crate::dialect::Dialect;
 use crate::names::Names;
+use crate::redact;
 
 /// Our statements look up batches of keys by index, and are planned for batches that they cannot know: compiling them
 /// costs up to a second where running them costs milliseconds, and a scan of the whole table is never what they want.
@@ -49,7 +50,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer within 5 s or refuses the login.
     pub async fn connect(url: &str, name: &str, connections: u32) -> Result<Self, StoreError> {
-        let address = redact(url);
+        let address = redact::url(url);
         let dialect = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Dialect::Postgres
         } else if url.starts_with("sqlite:") {
@@ -189,25 +190,6 @@ pub fn numbers(dialect: Dialect, list: &[i64]) -> Value {
     }
 }
 
-/// A URL without its password, for messages.
-#[must_use]
-pub fn redact(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(authority_end);
-    // The last `@`: passwords may hold one.
-    match authority.rsplit_once('@') {
-        Some((login, host)) => {
-            let user = login.split(':').next().unwrap_or_default();
-            let at = if user.is_empty() { "" } else { "@" };
-            format!("{scheme}://{user}{at}{host}{path}")
-        }
-        None => url.to_owned(),
-    }
-}
-
 fn options(url: &str, dialect: Dialect, connections: u32, application: &str) -> ConnectOptions {
     let url = match dialect {
         Dialect::Sqlite if !url.contains('?') => format!("{url}?mode=rwc"),
@@ -244,20 +226,4 @@ fn options(url: &str, dialect: Dialect, connections: u32, application: &str) -> 
         }
     }
     options
-}
-
-#[cfg(test)]
-mod tests {
-    use super::redact;
-
-    #[test]
-    fn passwords_are_taken_out() {
-        assert_eq!(
-            redact("postgres://shop:s3cret@db:5432/shop"),
-            "postgres://shop@db:5432/shop"
-        );
-        assert_eq!(redact("redis://:p@ss@host/0"), "redis://host/0");
-        assert_eq!(redact("amqp://localhost/%2f"), "amqp://localhost/%2f");
-        assert_eq!(redact("sqlite:shop.db"), "sqlite:shop.db");
-    }
 }

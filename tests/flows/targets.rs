@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pubsync_tests::{Database, World, eventually};
+use pubsync_tests::{Database, Documents, Json, Stored, World, eventually};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -207,4 +207,161 @@ async fn another_mapping_takes_a_new_index() {
     assert!(new.len() == 1 && new != old, "{new:?}");
     assert_eq!(world.search().all().await, new);
     assert_eq!(world.search().documents("product").await.len(), 3000);
+}
+
+const POINTING: &str = "document: product
+root: product
+each: { store: { table: store, via: product_store } }
+key: \"product:{store.code}:{root.id}\"
+aliases: [\"name:{store.code}:{root.name}\"]
+body: { name: name }
+targets:
+  storage: { only: { store.code: [DE, AT] } }
+  south: { only: { store.code: FR } }
+  search: { only: { store.code: [DE, FR] }, index: \"product-{store.code}\" }
+";
+
+/// The keys in both Redis targets, an alias with what it leads to; and those in the indexes of DE, AT and FR.
+async fn assert_pointing(world: &World, storage: &[&str], south: &[&str], indexes: [&[&str]; 3]) {
+    for (found, expected) in [
+        (world.redis().below("storage:").documents().await, storage),
+        (world.redis().below("south:").documents().await, south),
+    ] {
+        let shown = |(key, stored): (String, Stored)| match stored.body.get("key") {
+            Some(Json::Text(to)) => format!("{key} → {to}"),
+            _ => key,
+        };
+        assert_eq!(found.into_iter().map(shown).collect::<Vec<_>>(), expected);
+    }
+    for (code, expected) in ["de", "at", "fr"].into_iter().zip(indexes) {
+        let found = world.search().documents(&format!("product-{code}")).await;
+        assert_eq!(keys(&found), expected, "{code}");
+    }
+}
+
+/// Aliases, filters and an index for each value at once: a store's code, a name and the filters themselves change.
+#[tokio::test(flavor = "multi_thread")]
+async fn aliases_go_with_filters_and_indexes() {
+    let world = World::postgres("pointing").await;
+    let url = world.services().redis.clone();
+    let prefix = world.redis().prefix().to_owned();
+    world.configure(|config| {
+        let south = format!("south: {{ kind: redis, url: \"{url}\", prefix: \"{prefix}south:\" }}");
+        let storage = format!("{prefix}storage:");
+        let config = config.replacen(
+            &format!("prefix: \"{prefix}\""),
+            &format!("prefix: \"{storage}\""),
+            1,
+        );
+        assert!(config.contains(&storage), "{config}");
+        config.replace("targets:\n", &format!("targets:\n  {south}\n"))
+    });
+    world.script(SCHEMA).await;
+    world.document("product", POINTING);
+    settle(&world).await;
+    assert_pointing(
+        &world,
+        &[
+            "name:AT:lamp → product:AT:1",
+            "name:DE:desk → product:DE:2",
+            "name:DE:lamp → product:DE:1",
+            "product:AT:1",
+            "product:DE:1",
+            "product:DE:2",
+        ],
+        &[
+            "name:FR:desk → product:FR:2",
+            "name:FR:lamp → product:FR:1",
+            "product:FR:1",
+            "product:FR:2",
+        ],
+        [
+            &["product:DE:1", "product:DE:2"],
+            &[],
+            &["product:FR:1", "product:FR:2"],
+        ],
+    )
+    .await;
+
+    // The store of France goes, and the German one takes its code; a product has another name.
+    world
+        .script(
+            "DELETE FROM product_store WHERE store_id = 3; UPDATE store SET code = 'FR2' WHERE id = 3;
+             UPDATE store SET code = 'FR' WHERE id = 1; UPDATE product SET name = 'table' WHERE id = 2;",
+        )
+        .await;
+    world.pubsync(&["run", "--until-quiet"]).await;
+    assert_pointing(
+        &world,
+        &["name:AT:lamp → product:AT:1", "product:AT:1"],
+        &[
+            "name:FR:lamp → product:FR:1",
+            "name:FR:table → product:FR:2",
+            "product:FR:1",
+            "product:FR:2",
+        ],
+        [&[], &[], &["product:FR:1", "product:FR:2"]],
+    )
+    .await;
+    world.pubsync(&["verify"]).await;
+
+    let text = POINTING
+        .replace("[DE, AT]", "[FR]")
+        .replace("code: FR }", "code: AT }")
+        .replace("[DE, FR]", "[AT]");
+    world.document("product", &text);
+    settle(&world).await;
+    assert_pointing(
+        &world,
+        &[
+            "name:FR:lamp → product:FR:1",
+            "name:FR:table → product:FR:2",
+            "product:FR:1",
+            "product:FR:2",
+        ],
+        &["name:AT:lamp → product:AT:1", "product:AT:1"],
+        [&[], &["product:AT:1"], &[]],
+    )
+    .await;
+}
+
+/// Every target takes a tree of any depth: none reads a body as a tree of values.
+#[tokio::test(flavor = "multi_thread")]
+async fn trees_of_many_levels() {
+    let world = World::postgres("levels").await;
+    world.configure(|config| {
+        config.replace("targets:\n", "targets:\n  file: { kind: local, path: file.db }\n")
+    });
+    // A few levels below 1, 250 below 1001, 700 below 2001.
+    world
+        .script(
+            "CREATE TABLE node (id integer PRIMARY KEY, parent_id integer REFERENCES node (id), name text);
+             CREATE INDEX ON node (parent_id);
+             INSERT INTO node SELECT 1000 * r + n, CASE WHEN n > 1 THEN 1000 * r + n - 1 END, 'n' || n
+             FROM (VALUES (0, 3), (1, 251), (2, 701)) AS roots (r, most), generate_series(1, most) AS n;",
+        )
+        .await;
+    world.document(
+        "node",
+        "document: node\nroot: node\nkey: \"node:{id}\"\nwhere: { parent_id: null }\nbody:\n  name: name\n  \
+         below: { tree: node, parent: parent_id, body: { name: name } }\n",
+    );
+    settle(&world).await;
+    world
+        .script("UPDATE node SET name = 'the last' WHERE id = 2701")
+        .await;
+    world.pubsync(&["run", "--until-quiet"]).await;
+    let last = "SELECT key FROM pubsync.mirror_node WHERE body LIKE '%the last%' AND length(body) > 700 * 20";
+    let rows = world.session().await.rows(last).await;
+    assert_eq!(rows, [[Some("node:2001".to_owned())]]);
+    // It compares texts; readers of the tests' own would end at some depth.
+    let output = world.pubsync(&["verify"]).await;
+    assert_eq!(
+        output.stdout,
+        "955 roots built, 9 documents compared\nequal: 0 missing, 0 stale, 0 orphaned\n"
+    );
+}
+
+fn keys(documents: &Documents) -> Vec<&str> {
+    documents.keys().map(String::as_str).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pubsync_tests::{Expected, World, eventually};
+use pubsync_tests::{Expected, Worker, World, eventually};
 use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -23,15 +23,21 @@ const BY_NAME: &str = "document: brand\nroot: brand\nkey: \"brand:{name}\"\nbody
 const EXPECTED_BY_NAME: &str =
     "SELECT 'brand:' || name, json_build_object('id', id, 'name', name)::text FROM brand";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_live_roots_with_one_key() {
-    let world = World::postgres("conflict").await;
+/// A world with this document of the brands and one of the categories, in sync, and what keeps it so.
+async fn running(label: &str, brand: &str) -> (World, Worker) {
+    let world = World::postgres(label).await;
     world.script(TABLES).await;
-    world.document("brand", BY_NAME);
+    world.document("brand", brand);
     world.document("category", CATEGORY);
     world.pubsync(&["apply", "--yes"]).await;
     let worker = world.spawn(&["run"]);
     world.pubsync(&["wait", "--timeout", "60"]).await;
+    (world, worker)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_live_roots_with_one_key() {
+    let (world, worker) = running("conflict", BY_NAME).await;
 
     world.script("UPDATE brand SET name = 'Alder' WHERE id = 2").await;
     world
@@ -148,13 +154,7 @@ const EXPECTED_WITHOUT_LOGO: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_column_dropped_under_a_live_trigger() {
-    let world = World::postgres("dropped").await;
-    world.script(TABLES).await;
-    world.document("brand", WITH_LOGO);
-    world.document("category", CATEGORY);
-    world.pubsync(&["apply", "--yes"]).await;
-    let worker = world.spawn(&["run"]);
-    world.pubsync(&["wait", "--timeout", "60"]).await;
+    let (world, worker) = running("dropped", WITH_LOGO).await;
     let before = expected(&world, EXPECTED_WITH_LOGO).await;
     world
         .snapshot(&["brand", "category"])
@@ -202,13 +202,7 @@ async fn a_column_dropped_under_a_live_trigger() {
 /// Somebody puts the column back instead: the document is as it was, its number too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_column_comes_back() {
-    let world = World::postgres("regretted").await;
-    world.script(TABLES).await;
-    world.document("brand", WITH_LOGO);
-    world.document("category", CATEGORY);
-    world.pubsync(&["apply", "--yes"]).await;
-    let worker = world.spawn(&["run"]);
-    world.pubsync(&["wait", "--timeout", "60"]).await;
+    let (world, worker) = running("regretted", WITH_LOGO).await;
     // Nobody writes to the table, so it is the publisher that meets the change.
     world.script("ALTER TABLE brand DROP COLUMN logo").await;
     world.pubsync(&["publish", "brand", "--ids", "1"]).await;

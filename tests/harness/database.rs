@@ -59,6 +59,18 @@ impl Session {
         }
     }
 
+    /// The database's time in UTC, as its text of a timestamp.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub async fn now(&mut self) -> String {
+        let sql = match self {
+            Self::Postgres(_) => "SELECT (now() AT TIME ZONE 'UTC')::text",
+            Self::Sqlite(_) => "SELECT datetime('now')",
+        };
+        self.rows(sql).await[0][0].clone().expect("a time")
+    }
+
     /// The rows of a query, every column as text; null is `None`.
     pub async fn rows(&mut self, sql: &str) -> Vec<Vec<Option<String>>> {
         let query = AssertSqlSafe(sql.to_owned());

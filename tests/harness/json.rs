@@ -34,7 +34,10 @@ impl Json {
     }
 
     /// The members of an object as they stand in the text, with their unparsed values.
-    pub(crate) fn members(text: &str) -> Result<Vec<(String, &RawValue)>, String> {
+    ///
+    /// # Errors
+    /// Where the text is no object.
+    pub fn members(text: &str) -> Result<Vec<(String, &RawValue)>, String> {
         serde_json::Deserializer::from_str(text)
             .deserialize_map(Members)
             .map_err(|error| format!("{error}: {}", shortened(text)))

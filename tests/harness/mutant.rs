@@ -79,12 +79,23 @@ impl Mutant {
         }
     }
 
-    /// Makes the mistake in a copy of the tree.
+    /// Whether these words stand in all that stands in the place of something.
+    #[must_use]
+    pub fn says(&self, words: &str) -> bool {
+        self.edits.iter().all(|edit| edit.mutant.contains(words))
+    }
+
+    /// Makes the mistake in a copy of the tree, beside others that stand there.
+    ///
+    /// # Panics
+    /// Where an original does not stand exactly once there.
     pub fn apply(&self, tree: &Path) {
         for edit in &self.edits {
             let path = tree.join(&edit.path);
             let text =
                 fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let times = text.matches(&edit.original).count();
+            assert_eq!(times, 1, "{}: in {}:\n{}", self.name, edit.path, edit.original);
             fs::write(path, text.replacen(&edit.original, &edit.mutant, 1)).expect("the mutant");
         }
     }

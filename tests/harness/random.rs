@@ -1,26 +1,24 @@
-//! Numbers that a seed repeats (SplitMix64).
+//! What tests draw from the numbers of a seed.
+
+use pubsync_examples::random;
 
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub struct Random(random::Random);
 
 impl Random {
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        Self(seed)
+        Self(random::Random::seeded(seed))
     }
 
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0.number()
     }
 
     /// Another sequence, which this one decides.
     #[must_use]
     pub fn fork(&mut self) -> Self {
-        Self(self.next())
+        Self::seeded(self.next())
     }
 
     /// From 1 to `last`.

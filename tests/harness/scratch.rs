@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     Database, Services, Session,
-    world::{administer, folder_of, unique},
+    world::{administer, folder_of, take_away, unique},
 };
 
 /// Dropping it takes database and folder away, also when the test fails.
@@ -93,16 +93,8 @@ impl Drop for Scratch {
             return;
         }
         let drop_database = format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name);
-        // Drop is not async, and the test's runtime must not be blocked on itself.
-        let cleaning = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(administer(&Services::from_env(), &drop_database));
+        take_away(&self.name, async move {
+            administer(&Services::from_env(), &drop_database).await;
         });
-        if cleaning.join().is_err() && !std::thread::panicking() {
-            panic!("{} was not taken away", self.name);
-        }
     }
 }

@@ -363,22 +363,30 @@ impl Drop for World {
             return;
         };
         let drop_database = format!("DROP DATABASE IF EXISTS \"{}\" WITH (FORCE)", self.name);
-        // Drop is not async, and the test's runtime must not be blocked on itself.
-        let cleaning = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(async {
-                shared.broker.delete().await;
-                administer(&shared.services, &drop_database).await;
-                shared.redis.lose_everything().await;
-                shared.search.lose_everything().await;
-            });
+        take_away(&self.name, async move {
+            shared.broker.delete().await;
+            administer(&shared.services, &drop_database).await;
+            shared.redis.lose_everything().await;
+            shared.search.lose_everything().await;
         });
-        if cleaning.join().is_err() && !std::thread::panicking() {
-            panic!("{} was not taken away", self.name);
-        }
+    }
+}
+
+/// Runs what takes something away when it is dropped. Drop is not async, and the test's runtime must not be blocked on
+/// itself.
+///
+/// # Panics
+/// Where it was not taken away, unless the test panics anyway.
+pub(crate) fn take_away(what: &str, cleaning: impl Future<Output = ()> + Send + 'static) {
+    let cleaning = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(cleaning);
+    });
+    if cleaning.join().is_err() && !std::thread::panicking() {
+        panic!("{what} was not taken away");
     }
 }
 

@@ -60,7 +60,7 @@ pub fn keys() -> Vec<String> {
     (0..count()).map(key).collect()
 }
 
-fn count() -> usize {
+pub fn count() -> usize {
     usize::try_from(BEACONS).expect("some")
 }
 
@@ -152,6 +152,13 @@ impl Beacons {
     /// What must be there by now, by beacon.
     pub fn committed(&self) -> Vec<i64> {
         self.state().committed.clone()
+    }
+
+    /// Since when the oldest change that has not arrived is committed.
+    pub fn lag(&self) -> Duration {
+        let state = self.state();
+        let oldest = state.open.iter().flatten().map(|(_, since)| *since).min();
+        oldest.map_or(Duration::ZERO, |oldest| oldest.elapsed())
     }
 
     /// The beacons that Redis has an older state of.

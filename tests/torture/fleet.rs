@@ -1,8 +1,8 @@
 //! The product's processes, several of each role, each replaced when it dies, as an orchestrator does.
 
-use std::{os::unix::process::ExitStatusExt, sync::Arc};
+use std::{os::unix::process::ExitStatusExt, sync::Arc, time::Duration};
 
-use pubsync_tests::{Random, Worker, World};
+use pubsync_tests::{Random, Worker, World, eventually};
 
 use crate::{
     metrics::Metrics,
@@ -19,6 +19,8 @@ pub enum Role {
 pub const ROLES: [Role; 3] = [Role::Relay, Role::Publisher, Role::Synchronizer];
 const PODS_OF_A_ROLE: usize = 2;
 const METRICS_PORT: u16 = 29_464;
+/// A process that has just been started must have found database and definitions within.
+const BEGINNING: Duration = Duration::from_secs(120);
 const CONCURRENCY: &str = "2";
 
 impl Role {
@@ -155,6 +157,12 @@ impl<'a> Fleet<'a> {
     }
 
     async fn end(&self, pod: Pod) {
+        // Before that it is not in its hands how a signal ends it.
+        let begun = async || {
+            let log = pod.worker.log();
+            log.contains("running roles").then_some(()).ok_or(log)
+        };
+        eventually("the beginning of a process", BEGINNING, begun).await;
         self.note_panics(&pod.worker);
         let log = pod.worker.log();
         let status = pod.worker.sigterm().await;

@@ -19,7 +19,7 @@ pub struct Options {
     pub report: Option<PathBuf>,
     /// Only faults whose name holds this word.
     pub only: Option<String>,
-    /// Seconds within which everything must have arrived after a fault.
+    /// Seconds within which everything must have arrived after a fault, and after a round.
     pub limit: u64,
     /// The first violation ends the run.
     pub first_only: bool,

@@ -35,6 +35,8 @@ use crate::{
 const RESEND_AFTER: &str = "10";
 /// For `wait`, in seconds.
 const PATIENCE: &str = "300";
+/// For `wait` in the middle of it all.
+const SOON: &str = "30";
 /// The configuration of commands; that of workers is `pubsync.yaml`.
 const DIRECT: &str = "direct.yaml";
 
@@ -73,7 +75,7 @@ pub async fn play(options: Options) -> (Report, Violations) {
     };
     let beacons = Beacons::new(url, Arc::clone(&stage.stamps));
     let reads = Arc::new(AtomicU64::new(0));
-    let watchers = stage.watch(&beacons, &metrics, &reads, &mut random);
+    let mut watchers = stage.watch(&beacons, &metrics, &reads, &mut random);
     let wires = Wires::start(&stage.world, &redis.url()).await;
     let fleet = Fleet::start(
         &stage.world,
@@ -95,7 +97,12 @@ pub async fn play(options: Options) -> (Report, Violations) {
             longest: Duration::from_secs_f64(options.minutes.clamp(3.0, 15.0)),
             limit: Duration::from_secs(options.limit),
         },
-        workload: Workload::new(&stage.world, stage.sizes, Arc::clone(&stage.stamps)),
+        workload: Workload::new(
+            &stage.world,
+            stage.sizes,
+            Arc::clone(&stage.stamps),
+            Arc::clone(&beacons),
+        ),
         checker: Checker::new(redis_keys, stage.violations.clone()),
         deck: Deck::new(options.only.as_deref()),
         options: options.clone(),
@@ -125,6 +132,11 @@ pub async fn play(options: Options) -> (Report, Violations) {
     // A run that is over is not ended in order.
     if !run.is_over() {
         run.arena.fleet.stop().await;
+    }
+    while let Some(ended) = watchers.try_join_next() {
+        stage
+            .violations
+            .add(Broken::Process, format!("one who watched ended: {ended:?}"));
     }
     drop(watchers);
     let (calm, under_faults) = beacons.timings();
@@ -277,10 +289,11 @@ impl Run<'_> {
 
     /// All work is done, or the violation says what is not.
     async fn quiet(&self) {
+        let limit = self.options.limit.to_string();
         let output = self
             .stage
             .world
-            .command(DIRECT, &["wait", "--timeout", PATIENCE])
+            .command(DIRECT, &["wait", "--timeout", &limit])
             .await;
         if output.code != 0 && !failures_only(&output.stderr) {
             let status = self.stage.world.command(DIRECT, &["status"]).await;
@@ -294,8 +307,8 @@ impl Stage {
     /// When `wait` returns, what was committed before is there, whatever happens meanwhile.
     async fn ask_wait(&self, beacons: &Beacons, waits: &mut u64) {
         let committed = beacons.committed();
-        let output = self.world.command(DIRECT, &["wait", "--timeout", PATIENCE]).await;
-        // Sessions of commands are terminated too.
+        let output = self.world.command(DIRECT, &["wait", "--timeout", SOON]).await;
+        // There may be too much to wait for, and sessions of commands are terminated too.
         if output.code != 0 && !failures_only(&output.stderr) {
             return;
         }

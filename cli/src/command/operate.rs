@@ -283,11 +283,16 @@ pub async fn verify(
         return Err(Fail::Differences(differ.to_owned()));
     }
     let runs = repairing::repair(&wired.store, &total).await?;
-    let runs = runs.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-    Err(Fail::Differences(match runs.as_str() {
-        "" => format!("{differ}, and nothing can be queued that heals it: `pubsync failures` says why"),
-        runs => format!("{differ}; queued what heals them as runs {runs}"),
-    }))
+    Err(Fail::Differences(healing(differ, &runs)))
+}
+
+/// What differs, and the runs that heal it.
+fn healing(differ: &str, runs: &[i64]) -> String {
+    let runs: Vec<String> = runs.iter().map(i64::to_string).collect();
+    if runs.is_empty() {
+        return format!("{differ}, and nothing can be queued that heals it: `pubsync failures` says why");
+    }
+    format!("{differ}; queued what heals them as runs {}", runs.join(", "))
 }
 
 fn verified(report: &verifying::Report) -> String {
@@ -332,6 +337,18 @@ fn parse_duration(text: &str) -> Result<i64, Fail> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repair_says_what_it_queued() {
+        assert_eq!(
+            healing("they differ", &[]),
+            "they differ, and nothing can be queued that heals it: `pubsync failures` says why"
+        );
+        assert_eq!(
+            healing("they differ", &[3, 4]),
+            "they differ; queued what heals them as runs 3, 4"
+        );
+    }
 
     #[test]
     fn durations() {

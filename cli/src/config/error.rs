@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use figment::error::{Actual, Kind};
 
-use super::suggest;
+use pubsync_publisher::language::nearest;
 
 /// Exit code 3. Never holds a value of the configuration: it could be a secret.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ pub fn explain(kind: &Kind, path: &[String]) -> (Vec<String>, String) {
 }
 
 fn meant(wrong: &str, known: &[&str]) -> String {
-    match suggest::nearest(wrong, known) {
+    match nearest(wrong, known.iter().copied()) {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("known are {}", known.join(", ")),
     }

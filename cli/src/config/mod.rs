@@ -8,8 +8,6 @@ mod json_schema;
 mod layers;
 mod number;
 mod places;
-mod redact;
-mod suggest;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -153,7 +151,7 @@ impl Config {
     /// For people and logs: passwords are `***`.
     #[must_use]
     pub fn redacted(&self) -> serde_json::Value {
-        redact::value(serde_json::to_value(self).unwrap_or_default())
+        pubsync_schema::redact::json(serde_json::to_value(self).unwrap_or_default())
     }
 
     /// Relative paths are relative to the configuration file, wherever they were written.

@@ -5,11 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use pubsync_schema::dialect::Dialect;
+use pubsync_schema::redact;
 use pubsync_synchronizer::targets;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-
-use super::redact;
 
 /// Where the sources and pubsync's own tables are.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,13 +150,13 @@ impl From<Broker> for String {
 
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&redact::text(&String::from(self.clone())))
+        f.write_str(&redact::url(&String::from(self.clone())))
     }
 }
 
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&redact::text(&String::from(self.clone())))
+        f.write_str(&redact::url(&String::from(self.clone())))
     }
 }
 
@@ -166,7 +165,7 @@ impl fmt::Debug for TargetConfig {
         write!(
             f,
             "{}",
-            redact::value(serde_json::to_value(self).unwrap_or_default())
+            redact::json(serde_json::to_value(self).unwrap_or_default())
         )
     }
 }

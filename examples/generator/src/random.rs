@@ -2,20 +2,27 @@
 
 /// A stream of numbers. Streams of different names or indexes have nothing in common, so tables can be generated one
 /// after the other and still agree.
+#[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
     pub fn new(seed: u64, name: &str, index: u32) -> Self {
         let mut random = Self(seed);
         for byte in name.bytes() {
-            random = Self(random.next() ^ u64::from(byte));
+            random = Self(random.number() ^ u64::from(byte));
         }
-        Self(random.next() ^ u64::from(index))
+        Self(random.number() ^ u64::from(index))
+    }
+
+    /// The stream of a seed alone.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self(seed)
     }
 
     /// From 0 to `end`, without `end`, which is not 0.
     pub fn below(&mut self, end: u32) -> u32 {
-        let scaled = (self.next() >> 32) * u64::from(end);
+        let scaled = (self.number() >> 32) * u64::from(end);
         (scaled >> 32) as u32
     }
 
@@ -27,7 +34,8 @@ impl Random {
         &items[self.below(items.len() as u32) as usize]
     }
 
-    fn next(&mut self) -> u64 {
+    /// Any number of 64 bits.
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -43,7 +51,7 @@ mod tests {
     #[test]
     fn numbers_are_those_of_splitmix64() {
         let mut random = Random(1_234_567);
-        let numbers = [random.next(), random.next(), random.next()];
+        let numbers = [random.number(), random.number(), random.number()];
         assert_eq!(
             numbers,
             [

@@ -31,6 +31,7 @@ pub(crate) use name::quoted_where_needed;
 pub use parse::is_document_name;
 pub(crate) use parse::{KEYWORDS, LONGEST_NAME};
 pub use problem::Problem;
+pub use suggest::nearest;
 
 /// A document file.
 #[derive(Debug, Clone, PartialEq, Eq)]

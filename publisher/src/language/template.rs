@@ -34,6 +34,12 @@ pub fn parse(text: &str) -> Result<Vec<Piece>, String> {
                 rest = after;
             }
             c => {
+                if let (Some(Piece::Column(before)), '%') = (pieces.last(), c) {
+                    return Err(format!(
+                        "\"%\" stands after {{{before}}}: encoded values hold it too, so different ids could share a \
+                         text; use another separator"
+                    ));
+                }
                 push_literal(&mut pieces, c);
                 rest = after;
             }
@@ -111,6 +117,11 @@ mod tests {
             (
                 "{a}{b.c}",
                 "{a} and {b.c} stand side by side: put a separator between them",
+            ),
+            (
+                "{a}%{b}",
+                "\"%\" stands after {a}: encoded values hold it too, so different ids could share a text; use another \
+                 separator",
             ),
             ("{}", "\"\" is no name"),
         ] {

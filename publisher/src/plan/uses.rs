@@ -115,7 +115,17 @@ impl Columns<'_> {
                 } => by.iter().for_each(|column| self.column(*column)),
                 Value::Aggregate { column, .. } => self.column(*column),
                 Value::Sql(expression) => expression.columns().for_each(|column| self.column(column)),
-                _ => {}
+                // Each by its name: a column that is forgotten here is never captured.
+                Value::Constant(_)
+                | Value::Object(_)
+                | Value::One { .. }
+                | Value::Many { .. }
+                | Value::Count { .. }
+                | Value::First(_)
+                | Value::List(_)
+                | Value::Merge(_)
+                | Value::Ancestors { .. }
+                | Value::Tree { .. } => {}
             });
         }
     }

@@ -10,8 +10,9 @@ pub struct KeyPattern(pub Vec<KeyPart>);
 #[serde(rename_all = "lowercase")]
 pub enum KeyPart {
     Literal(String),
-    /// The encoded value of a column, which is named as the template reaches it: `root.id`, `store.code`. Never holds
-    /// the character that follows it in the template, nor one of `:{}`, white space or control characters.
+    /// The encoded value of a column, which is named as the template reaches it: `root.id`, `store.code`. Holds the
+    /// character that follows it in the template at most as a digit of an escape, and none of `:{}`, white space or
+    /// control characters.
     Value(String),
 }
 
@@ -48,9 +49,7 @@ impl KeyPattern {
                 KeyPart::Literal(text) => rest = rest.strip_prefix(text.as_str())?,
                 KeyPart::Value(column) => {
                     let stop = follows(&self.0, i);
-                    let end = rest
-                        .find(|c: char| Some(c) == stop || !in_encoded_value(c))
-                        .unwrap_or(rest.len());
+                    let end = encoded_end(rest, stop);
                     values.push((column.as_str(), &rest[..end]));
                     rest = &rest[end..];
                 }
@@ -71,7 +70,7 @@ impl KeyPattern {
     /// Whether some key could be made by both. Conservative: says yes where it cannot rule it out.
     #[must_use]
     pub fn collides(&self, other: &Self) -> bool {
-        overlap(steps(&self.0, follows), steps(&other.0, follows))
+        overlap(steps(&self.0, never_inside), steps(&other.0, never_inside))
     }
 }
 
@@ -79,6 +78,23 @@ impl KeyPattern {
 #[must_use]
 pub fn in_encoded_value(c: char) -> bool {
     !(matches!(c, ':' | '{' | '}') || c.is_whitespace() || c.is_control())
+}
+
+/// Where an encoded value ends that stands at the beginning. What is encoded may hold the character that ends it (`%0A`,
+/// then a literal `A`). No template has a `%` after a value.
+fn encoded_end(text: &str, stop: Option<char>) -> usize {
+    let mut encoded = 0;
+    let ends = |c: char| {
+        if encoded > 0 {
+            encoded -= 1;
+            return false;
+        }
+        if c == '%' {
+            encoded = 2;
+        }
+        Some(c) == stop || !in_encoded_value(c)
+    };
+    text.find(ends).unwrap_or(text.len())
 }
 
 /// Percent-encodes a value for a key, as UTF-8 bytes: `%`, `:`, `{`, `}`, white space, control characters and the
@@ -126,6 +142,11 @@ fn follows(parts: &[KeyPart], i: usize) -> Option<char> {
         Some(KeyPart::Literal(text)) => text.chars().next(),
         _ => None,
     }
+}
+
+/// As [`follows`]; `None` for what an encoded value may hold all the same, as a digit of an escape.
+fn never_inside(parts: &[KeyPart], i: usize) -> Option<char> {
+    follows(parts, i).filter(|c| !matches!(c, '0'..='9' | 'A'..='F'))
 }
 
 /// Whether two patterns can give one text: walks both as small automata over characters, a value standing for any
@@ -226,6 +247,8 @@ mod tests {
         assert!(!pattern("p:<id>").collides(&pattern("p:<id>:x")));
         assert!(pattern("<a>").collides(&pattern("p<b>")));
         assert!(!pattern("p:<a>:<b>").collides(&pattern("p:<b>")));
+        // `%0A` is a line break, and no end of a value that `A` ends: both make `p:x%0AAy`.
+        assert!(pattern("p:<a>A<b>").collides(&pattern("p:x%0AAy")));
     }
 
     #[test]
@@ -247,6 +270,19 @@ mod tests {
             key.push_str(":7");
             assert_eq!(p.value(&key, "store.code").as_deref(), Some(value), "{key}");
             assert_eq!(p.value(&key, "root.id").as_deref(), Some("7"), "{key}");
+        }
+        for stop in ['0', 'A', 'F', '5'] {
+            let p = pattern(&format!("<x>{stop}<y>"));
+            let mut key = String::new();
+            encode_key_value("0A\n%F5/", Some(stop), &mut key);
+            key.push(stop);
+            encode_key_value("A5", None, &mut key);
+            let values = ["x", "y"].map(|column| p.value(&key, column));
+            assert_eq!(
+                values,
+                [Some("0A\n%F5/".to_owned()), Some("A5".to_owned())],
+                "{key}"
+            );
         }
         assert_eq!(p.value("product:DE:7", "store.name"), None);
         assert_eq!(p.value("price:DE:7", "store.code"), None);

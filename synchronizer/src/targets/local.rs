@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pubsync_schema::shape::Collection;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
@@ -215,10 +215,9 @@ async fn write_one(
 ) -> Result<Outcome, sqlx::Error> {
     let (body, text) = match &write.operation {
         Operation::Delete => (None, None),
-        Operation::Put(body) => match serde_json::from_str::<Value>(body) {
-            Ok(value @ Value::Object(_)) => (Some(&**body), Some(words(&value))),
-            Ok(_) => return Ok(not_stored("the body is no JSON object".to_owned())),
-            Err(error) => return Ok(not_stored(error.to_string())),
+        Operation::Put(body) => match words(body) {
+            Ok(words) => (Some(&**body), Some(words)),
+            Err(error) => return Ok(Outcome::Failed { class: "body", error }),
         },
     };
     let id: Option<i64> = sqlx::query_scalar(WRITE)
@@ -246,26 +245,24 @@ async fn write_one(
     Ok(Outcome::Applied)
 }
 
-fn not_stored(error: String) -> Outcome {
-    Outcome::Failed { class: "body", error }
-}
-
-/// All strings of a body, for the full-text index.
-fn words(value: &Value) -> String {
-    fn collect(value: &Value, into: &mut String) {
-        match value {
-            Value::String(text) => {
-                into.push_str(text);
-                into.push('\n');
-            }
-            Value::Array(items) => items.iter().for_each(|item| collect(item, into)),
-            Value::Object(members) => members.values().for_each(|member| collect(member, into)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+/// All strings of a body that name no member, for the full-text index. Read without a tree of values, which would end
+/// at some depth: a body may be nested as deep as it is long.
+fn words(body: &str) -> Result<String, String> {
+    let checked: &RawValue = serde_json::from_str(body).map_err(|error| error.to_string())?;
+    if !checked.get().starts_with('{') {
+        return Err("the body is no JSON object".to_owned());
+    }
+    let (mut words, mut rest) = (String::new(), checked.get());
+    while let Some(begin) = rest.find('"') {
+        let mut strings = serde_json::Deserializer::from_str(&rest[begin..]).into_iter::<String>();
+        let Some(Ok(word)) = strings.next() else { break };
+        rest = &rest[begin + strings.byte_offset()..];
+        if !rest.trim_start().starts_with(':') {
+            words.push_str(&word);
+            words.push('\n');
         }
     }
-    let mut text = String::new();
-    collect(value, &mut text);
-    text
+    Ok(words)
 }
 
 fn count(limit: usize) -> i64 {
@@ -357,5 +354,23 @@ impl Target for LocalTarget {
         let begun = self.pool.begin_with("BEGIN IMMEDIATE").await;
         let transaction = begun.map_err(|error| self.blame(&error))?;
         transaction.rollback().await.map_err(|error| self.blame(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn words_are_strings_that_name_no_member() {
+        let body = r#"{"a":"b","c" : ["d\u00e9","",{"e":"f \"g\":"}],"h":1.0e999,"i":null,"j":"k\\"}"#;
+        assert_eq!(words(body).as_deref(), Ok("b\ndé\n\nf \"g\":\nk\\\n"));
+        assert_eq!(words("{}").as_deref(), Ok(""));
+        assert_eq!(words("[]"), Err("the body is no JSON object".to_owned()));
+        for broken in ["", "{", "{\"a\"}", "{} {}", "{\"a\":\"\\x\"}"] {
+            assert!(words(broken).is_err(), "{broken}");
+        }
+        let deep = format!("{{\"a\":{}\"x\"{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(words(&deep).as_deref(), Ok("x\n"));
     }
 }

@@ -1,6 +1,6 @@
 //! One process of the product, taken apart: the test takes every step.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pubsync_publisher::{
     publish::{Job, Publish, PublishError, Tally, consumer::Consumer},
@@ -167,9 +167,14 @@ impl Process {
 
     /// Runs all workers until so many rows are left in outbox and ledger.
     pub async fn drain_to(&self, left: i64) {
+        self.drain_within(2 * MINUTE, left).await;
+    }
+
+    /// The same, for more work than a test usually has.
+    pub async fn drain_within(&self, limit: Duration, left: i64) {
         let stop = CancellationToken::new();
         let workers = self.workers(&stop);
-        eventually("the end of all work", 2 * MINUTE, async || {
+        eventually("the end of all work", limit, async || {
             while self.relay().await + self.send().await > 0 {}
             match ledger::moving(&self.street.store, &[]).await.expect("the ledger") {
                 rows if rows == left => Ok(()),

@@ -21,6 +21,10 @@ pub struct Case {
     /// Rows that are there before the documents are.
     pub load: Vec<String>,
     pub steps: Vec<Step>,
+    /// Workers run while the history happens, and only its end is compared.
+    pub beside: bool,
+    /// How many roots a publisher takes at once.
+    pub batch: usize,
 }
 
 impl Case {
@@ -35,7 +39,14 @@ impl Case {
         let tables = invent::schema(random);
         let features = Features::some(random);
         let documents = documents(random, &tables, &features);
-        let (load, steps) = history(random, engine, &tables);
+        let is_manual = |document: &&Document| document.yaml.contains("\ncapture: manual\n");
+        let manual: Vec<String> = documents
+            .iter()
+            .filter(is_manual)
+            .map(|d| d.name.clone())
+            .collect();
+        let (load, steps) = history(random, engine, &tables, &manual);
+        let (beside, batch) = (random.percent(25), *random.one_of(&[100, 100, 3]));
         Self {
             seed,
             engine,
@@ -43,13 +54,30 @@ impl Case {
             documents,
             load,
             steps,
+            beside,
+            batch,
         }
+    }
+
+    /// Whether documents go to a target; where one says so, all do.
+    pub fn has_target(&self) -> bool {
+        self.documents
+            .iter()
+            .any(|document| document.yaml.contains("\ntargets:\n"))
     }
 }
 
 impl Display for Case {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "-- seed {} on {:?}\n{}", self.seed, self.engine, self.ddl)?;
+        writeln!(
+            f,
+            "-- seed {} on {:?}, batches of {}",
+            self.seed, self.engine, self.batch
+        )?;
+        if self.beside {
+            writeln!(f, "-- workers run beside the statements")?;
+        }
+        writeln!(f, "{}", self.ddl)?;
         for statement in &self.load {
             writeln!(f, "{statement};")?;
         }
@@ -73,6 +101,10 @@ impl Display for Case {
                         )?;
                     }
                     writeln!(f, "-- both committed")?;
+                }
+                Step::Announce { document, all } => {
+                    let roots = if *all { "all roots" } else { "every second root" };
+                    writeln!(f, "-- announce {roots} of {document}")?;
                 }
                 Step::Relay => writeln!(f, "-- relay")?,
                 Step::Settle => writeln!(f, "-- settle and compare")?,

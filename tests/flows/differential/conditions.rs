@@ -11,19 +11,9 @@ impl Author<'_> {
     pub fn conditions(&mut self, spot: &Spot, most: usize) -> String {
         let mut entries: Vec<(String, String)> = Vec::new();
         for _ in 0..1 + self.random.below(most) {
-            let (qualifier, table) = match spot.via {
-                Some(via) if self.random.percent(30) => (Some("via"), via),
-                _ => (None, spot.table),
-            };
-            let column = self.random.below(self.tables[table].columns.len());
-            let (name, sort) = (
-                &self.tables[table].columns[column].name,
-                self.tables[table].columns[column].sort,
-            );
-            let name = match qualifier {
-                Some(qualifier) => scalar(&[qualifier, name]),
-                None => scalar(&[name]),
-            };
+            let (name, sort) = self
+                .own_column_with_sort(spot, |_, _| true)
+                .expect("a table has columns");
             if entries.iter().any(|(known, _)| *known == name) {
                 continue;
             }
@@ -73,11 +63,12 @@ impl Author<'_> {
         }
         if features.takes(self.random, "tests") {
             let one = self.operand(spot, sort);
-            return match self.random.below(5) {
+            return match self.random.below(6) {
                 0 => format!("[{}, {}]", self.constant(sort), self.constant(sort)),
                 1 => format!("{{ not: {one} }}"),
                 2 => format!("{{ not: [{}, {}] }}", self.constant(sort), self.constant(sort)),
                 3 => "{ not: null }".to_owned(),
+                4 => self.several_tests(spot, sort),
                 _ => {
                     let word = self.random.pick(&["gt", "gte", "lt", "lte"]);
                     format!("{{ {word}: {one} }}")
@@ -88,6 +79,20 @@ impl Author<'_> {
             0 => "null".to_owned(),
             _ => self.operand(spot, sort),
         }
+    }
+
+    /// Two or three that must all hold.
+    fn several_tests(&mut self, spot: &Spot, sort: Sort) -> String {
+        let (least, most) = (self.random.pick(&["gt", "gte"]), self.random.pick(&["lt", "lte"]));
+        let mut words = vec![least, most, "not"];
+        if self.random.percent(60) {
+            words.remove(self.random.below(3));
+        }
+        let tests: Vec<String> = words
+            .into_iter()
+            .map(|word| format!("{word}: {}", self.operand(spot, sort)))
+            .collect();
+        format!("{{ {} }}", tests.join(", "))
     }
 
     /// A constant, or a column that is reached by a qualified name.

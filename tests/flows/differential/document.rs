@@ -2,6 +2,7 @@
 
 use super::{
     features::Features,
+    life::Keyed,
     model::{Sort, Table},
     nodes::Spot,
 };
@@ -23,6 +24,8 @@ pub struct Author<'a> {
     pub root: usize,
     /// Names and tables so far.
     pub scopes: Vec<(String, usize)>,
+    /// Columns in the key so far.
+    pub keyed: Vec<Keyed>,
     /// For names of members.
     pub members: usize,
 }
@@ -42,6 +45,7 @@ fn document(random: &mut Random, tables: &[Table], features: &Features, number: 
         features,
         root,
         scopes: Vec::new(),
+        keyed: Vec::new(),
         members: 0,
     };
     let name = format!("d{number}");
@@ -63,13 +67,19 @@ fn document(random: &mut Random, tables: &[Table], features: &Features, number: 
         author.scopes = scopes;
         yaml += &format!("where: {conditions}\n");
     }
-    yaml += &author.aliases(&name, &scoped);
-    let (queries, members) = author.queries(&name);
-    yaml += &format!("{queries}body:\n{members}");
+    yaml += &author.visible();
+    let mut keyed = std::mem::take(&mut author.keyed);
+    yaml += &author.aliases(&name, &scoped, &mut keyed);
+    yaml += &author.targets(&keyed);
+    let (queries, mut body) = author.queries(&name);
+    let mut members = Vec::new();
     for _ in 0..2 + author.random.below(4) {
         let member = author.member();
-        yaml += &format!("  {member}: {}\n", author.value(&spot, 0));
+        body += &format!("  {member}: {}\n", author.value(&spot, 0));
+        members.push(member);
     }
+    yaml += &author.life(&members);
+    yaml += &format!("{queries}body:\n{body}");
     Document { name, yaml }
 }
 
@@ -106,6 +116,11 @@ impl Author<'_> {
     }
 
     fn placeholders(&mut self, qualifier: &str, columns: &[usize], table: usize) -> String {
+        self.keyed.extend(columns.iter().map(|&column| Keyed {
+            qualifier: qualifier.to_owned(),
+            table,
+            column,
+        }));
         let names: Vec<String> = columns
             .iter()
             .map(|&column| {
@@ -115,7 +130,8 @@ impl Author<'_> {
                 )
             })
             .collect();
-        names.join(self.random.pick(&[":", "-", "/", "%"]))
+        // Digits stand in encoded values, too.
+        names.join(self.random.pick(&[":", "-", "/", "A", "5"]))
     }
 
     /// Scopes, with what their rows add to the key.
@@ -188,8 +204,8 @@ impl Author<'_> {
         (queries, format!("  {}: {member}\n", self.member()))
     }
 
-    /// A second template, which begins differently.
-    fn aliases(&mut self, name: &str, scopes: &str) -> String {
+    /// A second template, which begins differently. `keyed`: columns of the key; those stay that are here, too.
+    fn aliases(&mut self, name: &str, scopes: &str, keyed: &mut Vec<Keyed>) -> String {
         let features = self.features;
         if !features.takes(self.random, "aliases") {
             return String::new();
@@ -199,6 +215,7 @@ impl Author<'_> {
             _ => self.random.one_of(&keyable(&self.tables[self.root])).clone(),
         };
         let root = self.placeholders("root", &columns, self.root);
+        keyed.retain(|keyed| keyed.qualifier != "root" || columns.contains(&keyed.column));
         format!("aliases: [{}]\n", text(&format!("also-{name}:{root}{scopes}")))
     }
 }

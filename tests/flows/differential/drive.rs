@@ -1,25 +1,40 @@
 //! Plays a case: an application on one side, the parts of the product on the other, in one process and step by step.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use pubsync_publisher::{
+    handwritten::Publishers,
     language::SourceFile,
-    operate::apply::{self, Apply, ApplyError},
+    operate::{
+        apply::{self, Apply, ApplyError},
+        rebuild,
+    },
     plan::result_schema,
+    workers::{self, Role},
 };
 use pubsync_schema::store::Store;
+use pubsync_synchronizer::{street::Street, target::Target};
 use pubsync_tests::{
-    Scratch, Session, json_schema,
-    naive::{Data, Declaration, Engine, Found, Kind, Naive, Schema},
+    Database, Scratch, Session,
+    naive::{Data, Declaration, Engine, Naive, Schema},
 };
-use pubsync_worker::broker::{Broker, memory::MemoryBroker};
+use pubsync_worker::{
+    broker::{Broker, memory::MemoryBroker},
+    shutdown::{Ending, Shutdown},
+};
 
 use super::{
     case::Case,
-    compare::{Comparison, Mirror, failures, mirror},
+    compare::{Announced, Sights},
     databases::Databases,
     document::Document,
     history::Step,
+    life::TARGET,
+    rows::Mirror,
+    shelf::Shelf,
 };
 use crate::convergence::process::Process;
 
@@ -27,6 +42,8 @@ use crate::convergence::process::Process;
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     pub documents: usize,
+    /// Cases whose workers ran beside the statements.
+    pub beside: usize,
     /// Documents that `check` refused, with the reason.
     pub refused: Vec<String>,
     /// Live documents compared, over all comparisons.
@@ -36,24 +53,38 @@ pub struct Tally {
     pub statements: usize,
     /// Statements that the database refused.
     pub rejected: usize,
+    /// Bodies compared in documents that use a construct.
+    pub constructs: BTreeMap<&'static str, usize>,
+    pub sights: Sights,
 }
 
-const CONNECTIONS: u32 = 3;
+const CONNECTIONS: u32 = 4;
 
-/// How often failures are tried again before what they leave is compared: one that succeeds may free a key.
-const RETRIES: usize = 5;
+/// Processes whose workers run beside the statements.
+const PROCESSES: usize = 2;
 
-struct Play {
-    scratch: Scratch,
-    process: Process,
+pub(super) struct Play {
+    pub scratch: Scratch,
+    pub process: Process,
     /// The application's.
-    sessions: [Session; 2],
-    schema: Schema,
-    declarations: Vec<Declaration>,
+    pub sessions: [Session; 2],
+    pub schema: Schema,
+    pub declarations: Vec<Declaration>,
     /// The JSON Schema of each document's body.
-    results: BTreeMap<String, serde_json::Value>,
-    before: BTreeMap<String, Mirror>,
-    tally: Tally,
+    pub results: BTreeMap<String, serde_json::Value>,
+    pub shelf: Option<Arc<Shelf>>,
+    /// Workers that run beside the statements; then only the end is compared.
+    beside: Option<Shutdown>,
+    /// By document: what was there when it was last compared.
+    pub before: BTreeMap<String, Mirror>,
+    pub shown: BTreeMap<String, BTreeMap<String, String>>,
+    /// Documents that had failures then.
+    pub failed: BTreeSet<String>,
+    /// Nothing was built since then.
+    pub is_exact: bool,
+    /// Documents without triggers, with what was announced since then.
+    pub announced: BTreeMap<String, Announced>,
+    pub tally: Tally,
 }
 
 /// # Errors
@@ -61,13 +92,15 @@ struct Play {
 pub async fn play(databases: &Databases, case: &Case) -> Result<Tally, String> {
     let scratch = databases.take(case.engine).await;
     let mut play = Play::begin(scratch, case).await?;
-    for (number, step) in case.steps.iter().enumerate() {
-        play.step(step)
-            .await
-            .map_err(|error| format!("step {number}: {error}"))?;
-    }
+    let played = play.steps(case).await;
     let Play { scratch, tally, .. } = play;
-    databases.give_back(case.engine, scratch).await;
+    match played {
+        Ok(()) => databases.give_back(case.engine, scratch).await,
+        Err(difference) => {
+            databases.leave(scratch);
+            return Err(difference);
+        }
+    }
     Ok(tally)
 }
 
@@ -79,55 +112,46 @@ async fn run(session: &mut Session, sql: &str) -> Result<(), String> {
         .map_err(|error| format!("{sql}\n{error}"))
 }
 
-/// The files that the product takes.
+/// What the product takes.
+struct Accepted {
+    files: Vec<SourceFile>,
+    /// The JSON Schema of each document's body.
+    results: BTreeMap<String, serde_json::Value>,
+}
+
+/// The files that the product takes. To look at the database is dear: it is done once where nothing is refused.
 async fn accepted(
     store: &Store,
     documents: &[Document],
+    targets: &[&str],
     tally: &mut Tally,
-) -> Result<Vec<SourceFile>, String> {
-    let mut accepted = Vec::new();
-    for document in documents {
-        let file = SourceFile {
-            name: format!("{}.yaml", document.name),
-            text: document.yaml.clone(),
-        };
-        tally.documents += 1;
-        match apply::check(store, std::slice::from_ref(&file), &[]).await {
-            Ok(_) => accepted.push(file),
-            Err(error @ ApplyError::Documents(_)) => tally.refused.push(error.to_string()),
-            Err(error) => return Err(format!("check: {error}\n{}", file.text)),
+) -> Result<Accepted, String> {
+    let file = |document: &Document| SourceFile {
+        name: format!("{}.yaml", document.name),
+        text: document.yaml.clone(),
+    };
+    let mut files: Vec<SourceFile> = documents.iter().map(file).collect();
+    tally.documents += files.len();
+    let mut checked = apply::check(store, &files, targets).await;
+    if let Err(ApplyError::Documents(_)) = checked {
+        let mut taken = Vec::new();
+        for file in files {
+            match apply::check(store, std::slice::from_ref(&file), targets).await {
+                Ok(_) => taken.push(file),
+                Err(error @ ApplyError::Documents(_)) => tally.refused.push(error.to_string()),
+                Err(error) => return Err(format!("check: {error}\n{}", file.text)),
+            }
         }
+        files = taken;
+        checked = apply::check(store, &files, targets).await;
     }
-    Ok(accepted)
-}
-
-async fn results(store: &Store, files: &[SourceFile]) -> Result<BTreeMap<String, serde_json::Value>, String> {
-    let checked = apply::check(store, files, &[]).await;
     let (_, documents) = checked.map_err(|error| format!("check: {error}"))?;
     let result = |document| result_schema(document, store.dialect());
-    Ok(documents
+    let results = documents
         .iter()
         .map(|document| (document.name.clone(), result(document)))
-        .collect())
-}
-
-/// Bodies that are not what the JSON Schema of the document promises.
-fn misfits(schema: &serde_json::Value, comparison: &Comparison<'_>) -> Vec<String> {
-    let is_document = |found: &&Found| found.kind == Kind::Document;
-    let keys = comparison
-        .found
-        .iter()
-        .filter(is_document)
-        .filter_map(|found| found.key.as_ref());
-    let held = keys.filter_map(|key| Some((key, &comparison.mirror.get(key)?.body)));
-    let misfit = |(key, body): (&String, &String)| {
-        let problems = match serde_json::from_str(body) {
-            Ok(body) => json_schema::problems(schema, &body),
-            Err(error) => vec![error.to_string()],
-        };
-        (!problems.is_empty()).then(|| format!("{key} breaks its schema: {}\n{schema}", problems.join("; ")))
-    };
-    held.filter_map(misfit).collect()
+        .collect();
+    Ok(Accepted { files, results })
 }
 
 impl Play {
@@ -152,26 +176,27 @@ impl Play {
             .await
             .map_err(|error| error.to_string())?;
         let broker: Arc<dyn Broker> = Arc::new(MemoryBroker::new(10_000));
-        let accepted = accepted(&store, &case.documents, &mut tally).await?;
-        let results = results(&store, &accepted).await?;
-        let targets = BTreeMap::new();
+        let shelf = case.has_target().then(Arc::<Shelf>::default);
+        let target = |shelf: &Arc<Shelf>| (TARGET.to_owned(), shelf.clone() as Arc<dyn Target>);
+        let targets: BTreeMap<String, Arc<dyn Target>> = shelf.iter().map(target).collect();
+        let names: Vec<&str> = targets.keys().map(String::as_str).collect();
+        let Accepted { files, results } = accepted(&store, &case.documents, &names, &mut tally).await?;
         let apply = Apply {
             store: &store,
             url: &scratch.url(),
             broker: &*broker,
             targets: &targets,
-            files: &accepted,
-            publishers: &pubsync_publisher::handwritten::Publishers::default(),
+            files: &files,
+            publishers: &Publishers::default(),
         };
         apply.run().await.map_err(|error| format!("apply: {error}"))?;
-        let declarations: Vec<Declaration> = accepted
-            .iter()
-            .map(|file| Declaration::parse(&file.text))
-            .collect();
+        let declarations: Vec<Declaration> =
+            files.iter().map(|file| Declaration::parse(&file.text)).collect();
         for declaration in &declarations {
             schema.add_queries(&mut sessions[0], declaration).await;
         }
         let process = Process::start(store, broker, Arc::new(targets)).await;
+        let process = process.with(|settings| settings.publisher_batch = case.batch);
         Ok(Self {
             scratch,
             process,
@@ -179,9 +204,32 @@ impl Play {
             schema,
             declarations,
             results,
+            shelf,
+            beside: None,
             before: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            // Nothing was there before the first comparison.
+            is_exact: true,
+            announced: BTreeMap::new(),
             tally,
         })
+    }
+
+    async fn steps(&mut self, case: &Case) -> Result<(), String> {
+        let at = |number: usize| move |error: String| format!("step {number}: {error}");
+        for (number, step) in case.steps.iter().enumerate() {
+            let is_last = number + 1 == case.steps.len();
+            if is_last {
+                self.stop_beside().await.map_err(at(number))?;
+            }
+            self.step(step).await.map_err(at(number))?;
+            // The first comparison is of what `apply` builds.
+            if number == 0 && case.beside && !is_last {
+                self.begin_beside().await?;
+            }
+        }
+        Ok(())
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), String> {
@@ -196,12 +244,84 @@ impl Play {
                 if open { self.end(0, end).await } else { Ok(()) }
             }
             Step::Interleaved { sessions, turns } => self.interleaved(sessions, turns).await,
+            Step::Announce { document, all } => self.announce(document, *all).await,
+            // Workers beside the statements do that by themselves.
+            Step::Relay | Step::Settle if self.beside.is_some() => Ok(()),
             Step::Relay => {
                 self.process.relay().await;
                 Ok(())
             }
             Step::Settle => self.settle().await,
         }
+    }
+
+    /// Starts whole processes.
+    async fn begin_beside(&mut self) -> Result<(), String> {
+        let shutdown = Shutdown::manual();
+        for number in 0..PROCESSES {
+            let street = Street {
+                process: format!("beside {number}").into(),
+                ..self.process.street.clone()
+            };
+            let roles = BTreeSet::from(Role::ALL);
+            let started = workers::start(&street, &Publishers::default(), &roles, &shutdown).await;
+            started.map_err(|error| format!("workers: {error}"))?;
+        }
+        (self.beside, self.is_exact) = (Some(shutdown), false);
+        self.tally.beside += 1;
+        Ok(())
+    }
+
+    async fn stop_beside(&mut self) -> Result<(), String> {
+        let Some(shutdown) = self.beside.take() else {
+            return Ok(());
+        };
+        shutdown.signal();
+        match shutdown.finished().await {
+            Ending::Finished => {}
+            ending => return Err(format!("workers ended as {ending:?}")),
+        }
+        // Who sweeps keeps its turn for a while, and would sweep alone.
+        let lease = self.scratch.database().own_table("lease");
+        run(&mut self.sessions[0], &format!("DELETE FROM {lease}")).await
+    }
+
+    /// By the application's own call where there is one.
+    async fn announce(&mut self, document: &str, all: bool) -> Result<(), String> {
+        let declared = self
+            .declarations
+            .iter()
+            .find(|declared| declared.name == document);
+        let Some(declaration) = declared.cloned() else {
+            return Ok(());
+        };
+        let store = &self.process.street.store;
+        if all {
+            let queued = rebuild::publish(store, &[document.to_owned()], None).await;
+            queued.map_err(|error| error.to_string())?;
+            self.announced.insert(document.to_owned(), Announced::All);
+            return Ok(());
+        }
+        let data = Data::read(&mut self.sessions[0], &self.schema).await;
+        let roots = Naive::new(&self.schema, &data).roots(&declaration);
+        let some: Vec<String> = roots.into_iter().step_by(2).collect();
+        match self.scratch.database() {
+            Database::Postgres { .. } => {
+                let quoted = some.iter().map(|root| format!("'{}'", root.replace('\'', "''")));
+                let list = quoted.collect::<Vec<_>>().join(", ");
+                let call = format!("SELECT pubsync.publish('{document}', ARRAY[{list}]::text[])");
+                run(&mut self.sessions[0], &call).await?;
+            }
+            Database::Sqlite { .. } => {
+                let queued = rebuild::publish(store, &[document.to_owned()], Some(&some)).await;
+                queued.map_err(|error| error.to_string())?;
+            }
+        }
+        let known = self.announced.entry(document.to_owned());
+        if let Announced::Roots(roots) = known.or_insert_with(|| Announced::Roots(BTreeSet::new())) {
+            roots.extend(some);
+        }
+        Ok(())
     }
 
     /// Each commits right after its last statement.
@@ -262,80 +382,5 @@ impl Play {
                 Ok(false)
             }
         }
-    }
-
-    /// Everything is done that can be done; then the mirror is what the rows say.
-    async fn settle(&mut self) -> Result<(), String> {
-        self.process.drain().await;
-        let mut mirrors = self.mirrors().await;
-        for _ in 0..RETRIES {
-            if !self.retry_failures().await {
-                break;
-            }
-            let again = self.mirrors().await;
-            let same = again == mirrors;
-            mirrors = again;
-            if same {
-                break;
-            }
-        }
-        let differences = self.differences(&mirrors).await?;
-        if !differences.is_empty() {
-            return Err(differences.join("\n"));
-        }
-        self.before = mirrors;
-        Ok(())
-    }
-
-    async fn mirrors(&mut self) -> BTreeMap<String, Mirror> {
-        let mut mirrors = BTreeMap::new();
-        for declaration in &self.declarations {
-            let name = &declaration.name;
-            let found = mirror(&mut self.sessions[0], self.scratch.database(), name).await;
-            mirrors.insert(name.clone(), found);
-        }
-        mirrors
-    }
-
-    /// False where there are none.
-    async fn retry_failures(&mut self) -> bool {
-        let table = self.scratch.database().own_table("failure");
-        let due = format!("UPDATE {table} SET next_attempt = 1");
-        let failures = self.sessions[0].execute(&due).await;
-        if failures.unwrap_or_else(|error| panic!("{due}: {error}")) == 0 {
-            return false;
-        }
-        self.process.sweep().await;
-        self.process.drain().await;
-        true
-    }
-
-    async fn differences(&mut self, mirrors: &BTreeMap<String, Mirror>) -> Result<Vec<String>, String> {
-        let database = self.scratch.database().clone();
-        let session = &mut self.sessions[0];
-        let paused = session
-            .rows(&format!("SELECT * FROM {}", database.own_table("pause")))
-            .await;
-        if !paused.is_empty() {
-            return Ok(vec![format!("paused: {paused:?}")]);
-        }
-        let data = Data::read(session, &self.schema).await;
-        let naive = Naive::new(&self.schema, &data);
-        let (nothing, mut differences) = (Mirror::new(), Vec::new());
-        for declaration in &self.declarations {
-            let document = declaration.name.as_str();
-            let comparison = Comparison {
-                document,
-                found: naive.documents(declaration),
-                mirror: &mirrors[document],
-                before: self.before.get(document).unwrap_or(&nothing),
-                failures: failures(session, &database, document).await?,
-            };
-            differences.extend(misfits(&self.results[document], &comparison));
-            self.tally.compared += comparison.mirror.len();
-            self.tally.failed += comparison.failures.len();
-            differences.extend(comparison.differences());
-        }
-        Ok(differences)
     }
 }

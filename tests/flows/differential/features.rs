@@ -4,7 +4,7 @@ use crate::random::Random;
 
 /// Constructs beyond the plainest, each with how often in a hundred it is taken where it could stand. What stands with 0
 /// says why.
-const ALL: [(&str, u64); 14] = [
+const ALL: [(&str, u64); 20] = [
     ("aliases", 25),
     ("tests", 50),
     ("exists", 25),
@@ -19,6 +19,12 @@ const ALL: [(&str, u64); 14] = [
     ("ancestors", 20),
     ("tree", 20),
     ("queries", 15),
+    ("visible", 50),
+    ("unhashed", 20),
+    ("tombstone", 20),
+    ("absent", 15),
+    ("manual", 10),
+    ("only", 20),
 ];
 
 /// What one case uses: most of it, so that small cases happen, too.

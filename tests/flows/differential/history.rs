@@ -18,6 +18,8 @@ pub enum Step {
         sessions: [Vec<String>; 2],
         turns: Vec<usize>,
     },
+    /// A document without triggers is announced: all of its roots, or every second one.
+    Announce { document: String, all: bool },
     /// Takes outbox rows into the ledger, and leaves them there.
     Relay,
     /// Everything is done, and compared.
@@ -27,8 +29,13 @@ pub enum Step {
 /// At least so many changes at the end of which each is compared by itself.
 const QUIET: usize = 4;
 
-/// The rows of the beginning, and what happens to them.
-pub fn history(random: &mut Random, engine: Engine, tables: &[Table]) -> (Vec<String>, Vec<Step>) {
+/// The rows of the beginning, and what happens to them. `manual`: documents without triggers.
+pub fn history(
+    random: &mut Random,
+    engine: Engine,
+    tables: &[Table],
+    manual: &[String],
+) -> (Vec<String>, Vec<Step>) {
     let mut writer = Writer {
         random,
         engine,
@@ -44,6 +51,7 @@ pub fn history(random: &mut Random, engine: Engine, tables: &[Table]) -> (Vec<St
     for _ in 0..3 + writer.random.below(10) {
         let step = writer.step();
         steps.push(step);
+        steps.extend(writer.announcement(manual));
         match writer.random.below(10) {
             0..2 => steps.push(Step::Relay),
             2..4 => steps.push(Step::Settle),
@@ -52,7 +60,16 @@ pub fn history(random: &mut Random, engine: Engine, tables: &[Table]) -> (Vec<St
     }
     steps.push(Step::Settle);
     for _ in 0..QUIET + writer.random.below(QUIET) {
-        steps.extend([writer.quiet(), Step::Settle]);
+        steps.push(writer.quiet());
+        steps.extend(writer.announcement(manual));
+        steps.push(Step::Settle);
+    }
+    if !manual.is_empty() {
+        let announce = |document: &String| Step::Announce {
+            document: document.clone(),
+            all: true,
+        };
+        steps.extend(manual.iter().map(announce).chain([Step::Settle]));
     }
     (load, steps)
 }
@@ -75,12 +92,23 @@ impl Writer<'_> {
         }
     }
 
+    fn announcement(&mut self, manual: &[String]) -> Option<Step> {
+        if manual.is_empty() || !self.random.percent(30) {
+            return None;
+        }
+        Some(Step::Announce {
+            document: self.random.one_of(manual).clone(),
+            all: self.random.percent(40),
+        })
+    }
+
     /// One column and nothing else. Whatever else changes can have a document built, so that nobody would see that this
     /// change did not.
     fn quiet(&mut self) -> Step {
         let table = self.random.below(self.tables.len());
-        let statement = match self.random.below(4) {
-            0 => self.move_to_another(table),
+        let statement = match self.random.below(10) {
+            0..2 => self.move_to_another(table),
+            2 => self.delete_one(table),
             _ => self.update_column(table),
         };
         Step::Transaction {

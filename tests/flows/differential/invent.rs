@@ -76,6 +76,13 @@ fn entity(random: &mut Random, name: &str, tables: &[Table]) -> Table {
         let nullable = random.percent(70);
         columns.push(column(*name, sort, nullable));
     }
+    if random.percent(35) {
+        for name in ["opens", "closes"] {
+            let sort = *random.one_of(&[Sort::Date, Sort::Timestamp, Sort::TimestampTz]);
+            let nullable = random.percent(70);
+            columns.push(column(name, sort, nullable));
+        }
+    }
     let mut table = Table {
         name: name.to_owned(),
         columns,

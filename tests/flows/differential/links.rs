@@ -97,9 +97,25 @@ impl Author<'_> {
 
     /// One to three steps along foreign keys in either direction, each the only one between its tables.
     fn through_hops(&mut self, from: usize) -> Option<(usize, Options)> {
+        let path = self.path(from);
+        self.over(&path)
+    }
+
+    /// From the first of these tables over all between to the last.
+    fn over(&self, path: &[usize]) -> Option<(usize, Options)> {
+        let [_, hops @ .., to] = path else { return None };
+        let last = *hops.last()?;
+        let names: Vec<String> = hops.iter().map(|&table| self.table_name(table)).collect();
+        let text = format!(", via: [{}]", names.join(", "));
+        let via = Some(last);
+        Some((*to, Options { text, via }))
+    }
+
+    /// Tables, the first one included.
+    fn path(&mut self, from: usize) -> Vec<usize> {
         let mut path = vec![from];
         for _ in 0..2 + self.random.below(2) {
-            let at = *path.last()?;
+            let at = path[path.len() - 1];
             let next: Vec<usize> = (0..self.tables.len())
                 .filter(|&table| self.ways_between(at, table) == 1)
                 .collect();
@@ -108,14 +124,7 @@ impl Author<'_> {
             }
             path.push(*self.random.one_of(&next));
         }
-        let [_, hops @ .., to] = path.as_slice() else {
-            return None;
-        };
-        let last = *hops.last()?;
-        let names: Vec<String> = hops.iter().map(|&table| self.table_name(table)).collect();
-        let text = format!(", via: [{}]", names.join(", "));
-        let via = Some(last);
-        Some((*to, Options { text, via }))
+        path
     }
 
     /// Rows with an equal column; sometimes one of the root or a scope.
@@ -157,7 +166,7 @@ impl Author<'_> {
             .collect();
         let (name, from) = self.random.one_of(&starts).clone();
         let to_many = |(table, options)| (table, options, false);
-        match self.random.below(10) {
+        match self.random.below(12) {
             0..3 => {
                 let table = &self.tables[from];
                 if table.foreign.is_empty() {
@@ -181,6 +190,16 @@ impl Author<'_> {
                 let to = self.random.below(self.tables.len());
                 let connected = starts.iter().any(|(_, start)| self.ways_between(*start, to) > 0);
                 (!connected).then(|| (to, Options::default(), false))
+            }
+            9..11 => {
+                // From one row only: no other may meet the first of them.
+                let path = self.path(from);
+                let first = *path.get(1)?;
+                let meets = starts
+                    .iter()
+                    .filter(|(_, table)| self.ways_between(*table, first) > 0);
+                let is_one = meets.count() == 1;
+                self.over(&path).filter(|_| is_one).map(to_many)
             }
             _ => {
                 // On the right bare names are the root's.

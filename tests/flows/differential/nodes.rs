@@ -354,17 +354,26 @@ impl Author<'_> {
 
     /// A column of the node's own row, of its junction, or of a row that a foreign key of these names.
     pub fn own_column(&mut self, spot: &Spot, fits: impl Fn(&Table, usize) -> bool) -> Option<String> {
+        self.own_column_with_sort(spot, fits).map(|(name, _)| name)
+    }
+
+    pub fn own_column_with_sort(
+        &mut self,
+        spot: &Spot,
+        fits: impl Fn(&Table, usize) -> bool,
+    ) -> Option<(String, Sort)> {
         let via = spot.via.filter(|_| self.random.percent(30));
         let (qualifier, table) = via.map_or((None, spot.table), |via| (Some("via"), via));
         self.column_of(qualifier, table, &fits)
     }
 
-    fn column_of(
+    /// Of the row in that table, or of one that foreign keys name from there.
+    pub fn column_of(
         &mut self,
         qualifier: Option<&str>,
         mut table: usize,
         fits: &impl Fn(&Table, usize) -> bool,
-    ) -> Option<String> {
+    ) -> Option<(String, Sort)> {
         let mut path: Vec<String> = qualifier.map(str::to_owned).into_iter().collect();
         let features = self.features;
         while path.len() < 3 && features.takes(self.random, "lookup") {
@@ -378,13 +387,10 @@ impl Author<'_> {
         if columns.is_empty() {
             return None;
         }
-        path.push(
-            self.tables[table].columns[*self.random.one_of(&columns)]
-                .name
-                .clone(),
-        );
+        let column = &self.tables[table].columns[*self.random.one_of(&columns)];
+        path.push(column.name.clone());
         let parts: Vec<&str> = path.iter().map(String::as_str).collect();
-        Some(scalar(&parts))
+        Some((scalar(&parts), column.sort))
     }
 
     /// A foreign key as a name may follow it: by its table where it is the only one there, else by its column.
@@ -414,6 +420,7 @@ impl Author<'_> {
             let reachable = self.reachable(spot);
             let (qualifier, table) = self.random.one_of(&reachable).clone();
             self.column_of(Some(qualifier.as_str()).filter(|q| !q.is_empty()), table, &all)
+                .map(|(name, _)| name)
         };
         found.expect("a table has columns")
     }

@@ -6,9 +6,10 @@ use std::{
     path::{Path, PathBuf},
     rc::Rc,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
-use pubsync_examples::{Set, Size, fill};
+use pubsync_examples::{Set, Size};
 use pubsync_publisher::{language::SourceFile, operate::apply::Apply};
 use pubsync_schema::store::Store;
 use pubsync_synchronizer::{target::Target, targets::local::LocalTarget};
@@ -22,6 +23,8 @@ use super::observed::{Bodies, Body, Documents, Mirror, Rows, mirror_row};
 use crate::convergence::process::Process;
 
 const CONNECTIONS: u32 = 4;
+/// For the first build, at any size.
+const HOUR: Duration = Duration::from_secs(3_600);
 /// The targets that the examples' configuration names.
 const TARGETS: [&str; 2] = ["storage", "search"];
 
@@ -46,9 +49,19 @@ pub enum About<'a> {
     Table(&'a str),
 }
 
+/// How long the beginning took.
+pub struct Took {
+    pub fill: Duration,
+    /// Tables of our own, triggers, and the walk over all roots queued.
+    pub apply: Duration,
+    /// Until every document is built and in its targets.
+    pub build: Duration,
+}
+
 /// An example whose documents are built.
 pub struct Example {
     pub set: Set,
+    pub took: Took,
     pub schema: Schema,
     /// The rows that the evaluator saw last.
     pub data: Data,
@@ -61,6 +74,7 @@ pub struct Example {
 impl Example {
     /// Fills the database, applies the documents of the set, and publishes them all.
     pub async fn start(database: Scratch, set: Set, size: Size) -> Self {
+        let start = Instant::now();
         let url = database.url();
         let db = sea_orm::Database::connect(match database.database() {
             Database::Postgres { .. } => url.clone(),
@@ -68,11 +82,17 @@ impl Example {
         });
         let db = db.await.expect("the database");
         set.create_tables(&db).await.expect("tables");
-        fill(&db, set.tables(size), |_, _| {}).await.expect("rows");
+        pubsync_examples::fill(&db, set.tables(size), |_, _| {})
+            .await
+            .expect("rows");
         db.close().await.expect("an end");
+        let fill = start.elapsed();
 
         let files = documents(set);
-        let process = apply(&database, &files).await;
+        let process = applied(&database, &files).await;
+        let apply = start.elapsed() - fill;
+        process.drain_within(HOUR, 0).await;
+        let build = start.elapsed() - fill - apply;
         let mut session = database.session().await;
         if let Session::Sqlite(_) = session {
             session
@@ -81,9 +101,9 @@ impl Example {
                 .expect("foreign keys");
         }
         let schema = Schema::read(&mut session).await;
-        process.drain().await;
         Self {
             set,
+            took: Took { fill, apply, build },
             data: Data::read(&mut session, &schema).await,
             schema,
             declared: files.iter().map(declared).collect(),
@@ -101,7 +121,7 @@ impl Example {
     /// What the evaluator says of the rows as they are. `before` gives what stays of rows that are gone, and what is
     /// not evaluated again.
     pub async fn expected(&mut self, before: Option<&Documents>, about: About<'_>) -> Documents {
-        let now = self.now().await;
+        let now = self.session.now().await;
         match about {
             About::Everything => self.data = Data::read(&mut self.session, &self.schema).await,
             About::Table(name) => {
@@ -143,7 +163,7 @@ impl Example {
     /// so that only one is in memory. Gives their numbers.
     pub async fn assert_is_what_the_evaluator_says(&mut self) -> Vec<(String, usize)> {
         self.assert_nothing_failed("the first build").await;
-        let now = self.now().await;
+        let now = self.session.now().await;
         let naive = Naive::new(&self.schema, &self.data).at(&now);
         let mut counts = Vec::new();
         for declared in &self.declared {
@@ -179,7 +199,6 @@ impl Example {
     pub async fn assert_storage_equals_mirror(&mut self) {
         let file = self.database.folder().join("storage.db");
         let mut storage = Database::Sqlite { file }.session().await;
-        let mirror = self.mirror(None).await;
         for definition in self.process.street.definitions.current().iter() {
             if !definition.shape.targets.contains_key("storage") {
                 continue;
@@ -187,22 +206,14 @@ impl Example {
             let name = &definition.document;
             let query = format!("SELECT key, body FROM document WHERE document = '{name}' AND NOT deleted");
             let held: BTreeSet<_> = storage.rows(&query).await.into_iter().collect();
-            let live = mirror[name].by_key.iter().filter(|(_, row)| row.body.is_some());
+            let mirror = rows_of(&mut self.session, self.database.database(), name, None).await;
+            let live = mirror.by_key.iter().filter(|(_, row)| row.body.is_some());
             let live: BTreeSet<_> = live
                 .map(|(key, row)| vec![Some(key.clone()), row.body.clone()])
                 .collect();
             // Not assert_eq!: there are thousands of them.
             assert!(held == live, "the storage differs from the mirror of {name}");
         }
-    }
-
-    /// The time by the database's clock, as text of a timestamp in UTC.
-    async fn now(&mut self) -> String {
-        let rows = self.session.rows(match self.session {
-            Session::Postgres(_) => "SELECT (now() AT TIME ZONE 'UTC')::text",
-            Session::Sqlite(_) => "SELECT datetime('now')",
-        });
-        rows.await[0][0].clone().expect("a time")
     }
 }
 
@@ -296,7 +307,7 @@ fn declared(file: &SourceFile) -> Declared {
     }
 }
 
-async fn apply(database: &Scratch, files: &[SourceFile]) -> Process {
+async fn applied(database: &Scratch, files: &[SourceFile]) -> Process {
     let store = Store::connect(&database.url(), "pubsync", CONNECTIONS)
         .await
         .expect("the store");

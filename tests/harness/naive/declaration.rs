@@ -21,8 +21,14 @@ pub struct Declaration {
     pub body: Vec<(String, Value)>,
     /// Members of the body that are no reason to write.
     pub unhashed: Vec<String>,
+    /// Members that stay on the tombstone.
+    pub tombstone: Vec<String>,
     /// `absent: keep`.
     pub keeps_absent: bool,
+    /// `capture: manual`.
+    pub is_manual: bool,
+    /// `only` of the one target that is named; all columns must have one of their values.
+    pub only: Vec<(Name, Vec<String>)>,
     pub queries: Vec<Query>,
 }
 
@@ -76,7 +82,14 @@ impl Declaration {
             },
             body: members(top.get("body").expect("a body")),
             unhashed: texts("unhashed"),
+            tombstone: texts("tombstone"),
             keeps_absent: texts("absent") == ["keep"],
+            is_manual: texts("capture") == ["manual"],
+            only: entries("targets")
+                .iter()
+                .flat_map(|(_, target)| target.get("only").map(Node::map).unwrap_or_default())
+                .map(|(name, values)| (Name::parse(name), values.texts()))
+                .collect(),
             queries: entries("queries")
                 .iter()
                 .map(|(name, node)| query(name, node))

@@ -30,6 +30,8 @@ pub struct Found {
     pub key: Option<String>,
     /// The exact JSON text, or why there is none.
     pub body: Result<String, String>,
+    /// Whether the target's `only` lets it through.
+    pub goes: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,11 +140,13 @@ impl<'a> Naive<'a> {
         place: &Place<'a>,
         found: &mut Vec<Found>,
     ) {
+        let goes = self.goes(declaration, place);
         let one = |kind, key, body| Found {
             root: root.to_owned(),
             kind,
             key,
             body,
+            goes,
         };
         let key = match self.key(&declaration.key, place) {
             Ok(Some(key)) => key,
@@ -156,6 +160,13 @@ impl<'a> Naive<'a> {
         }
         let body = self.object(&declaration.body, place).map(|body| body.to_text());
         found.push(one(Kind::Document, Some(key), body));
+    }
+
+    fn goes(&self, declaration: &Declaration, place: &Place<'a>) -> bool {
+        declaration.only.iter().all(|(name, values)| {
+            let text = self.form(&self.cell(name, place)).ok().flatten();
+            text.is_some_and(|form| values.contains(&form.into_text()))
+        })
     }
 
     /// Every combination of scope rows; a scope without rows gives none, an optional one a missing row.

@@ -98,11 +98,8 @@ pub fn comparable<'t>(kind: &ColumnKind, text: &'t str) -> Cow<'t, str> {
             "true" | "t" | "1" => return "true".into(),
             _ => return "false".into(),
         },
-        ColumnKind::Timestamp => text.replacen('T', " ", 1),
-        ColumnKind::TimestampTz => {
-            let text = text.replacen('T', " ", 1);
-            text.trim_end_matches("+00").trim_end_matches('Z').to_owned()
-        }
+        ColumnKind::Timestamp => moment(text),
+        ColumnKind::TimestampTz => moment(text.trim_end_matches("+00").trim_end_matches('Z')),
         ColumnKind::Uuid => text.to_ascii_lowercase(),
         _ => return text.into(),
     };
@@ -112,6 +109,16 @@ pub fn comparable<'t>(kind: &ColumnKind, text: &'t str) -> Cow<'t, str> {
 /// Whether it is a positive whole number as everybody writes it, so that its text is the only one.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && matches!(text.as_bytes().first(), Some(b'1'..=b'9'))
+}
+
+/// `12:00:00.120` is `12:00:00.12`.
+fn moment(text: &str) -> String {
+    let text = text.replacen('T', " ", 1);
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 /// The order of the database under a bytewise collation.

@@ -16,6 +16,7 @@
 mod aggregate;
 mod body;
 mod condition;
+mod constructs;
 mod data;
 mod declaration;
 mod evaluate;
@@ -38,6 +39,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+pub use constructs::CONSTRUCTS;
 pub use data::{Data, Row};
 pub use declaration::Declaration;
 pub use evaluate::{Found, Kind, Naive, alias_body};

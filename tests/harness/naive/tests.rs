@@ -167,3 +167,52 @@ async fn queries_are_tables() {
         ("{\"m\":3,\"s\":3}", "{\"m\":null,\"s\":0}")
     );
 }
+
+#[tokio::test]
+async fn a_filter_says_what_goes_to_the_target() {
+    let shop = Scratch::sqlite("naive");
+    shop.script(SHOP).await;
+    let mut session = shop.session().await;
+    let schema = Schema::read(&mut session).await;
+    let data = Data::read(&mut session, &schema).await;
+    let declaration = Declaration::parse(
+        "document: d\nroot: product\nkey: \"d:{id}:{root.brand.name}\"\n\
+         targets:\n  shelf: { only: { root.id: [1, 3] } }\nbody:\n  m: id\n",
+    );
+    let found = Naive::new(&schema, &data).documents(&declaration);
+    let goes: Vec<(&str, bool)> = found.iter().map(|one| (one.root.as_str(), one.goes)).collect();
+    assert_eq!(goes, [("1", true), ("2", false), ("3", true)]);
+}
+
+#[test]
+fn moments_are_equal_however_they_are_written() {
+    let kind = super::ColumnKind::Timestamp;
+    let compare = |a: &str, b: &str| super::form::compare(&kind, a, b);
+    assert!(compare("2190-01-12 23:59:59.12", "2190-01-12T23:59:59.120").is_eq());
+    assert!(compare("2190-01-12 23:59:50", "2190-01-12 23:59:50.0").is_eq());
+    assert!(compare("2190-01-12 23:59:59", "2190-01-12 23:59:59.1").is_lt());
+}
+
+#[test]
+fn constructs_are_told_apart() {
+    let declaration = Declaration::parse(
+        "document: d\nroot: product\nkey: \"d:{id}\"\nvisible: { from: brand.since }\n\
+         where: { price: { gt: 1, lte: root.id }, brand.name: x }\nbody:\n  m: { many: offer, body: parent.id }\n",
+    );
+    let constructs: Vec<&str> = declaration.constructs().into_iter().collect();
+    assert_eq!(
+        constructs,
+        [
+            "column",
+            "lookup in visible",
+            "lookup left in where",
+            "many",
+            "parent. in a value",
+            "visible: from",
+            "where: a column on the right",
+            "where: equal",
+            "where: gt, gte, lt, lte",
+            "where: several tests",
+        ]
+    );
+}

@@ -138,6 +138,10 @@ pub(super) const WIRES: &[(&str, Fault)] = &[
         wire(OpenSearch, Client, "POST _bulk", Before, Status(429)),
     ),
     (
+        "OpenSearch: 429 for each item",
+        wire(OpenSearch, Client, "POST _bulk", Before, RefuseItems),
+    ),
+    (
         "OpenSearch: 503",
         wire(OpenSearch, Client, "POST _bulk", Before, Status(503)),
     ),

@@ -15,12 +15,16 @@ use tokio_util::sync::CancellationToken;
 
 use self::changes::Changes;
 use crate::{
+    beacons::Beacons,
     pace,
     shop::Sizes,
     stamps::{Fate, Stamps},
 };
 
 const SESSIONS: u64 = 4;
+/// The application pauses while changes take longer than this: a machine that is too slow for the load shall not spend the
+/// whole run on a backlog.
+const TOO_SLOW: Duration = Duration::from_secs(8);
 /// Until the database is asked again for a connection.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -40,11 +44,11 @@ pub struct Tally {
 }
 
 /// What all sessions share.
-#[derive(Debug)]
 pub struct Workload {
     url: String,
     sizes: Sizes,
     stamps: Arc<Stamps>,
+    beacons: Arc<Beacons>,
     /// The last id that was given to a new row.
     ids: AtomicI64,
     tally: Mutex<Tally>,
@@ -66,7 +70,7 @@ struct Transaction {
 }
 
 impl Workload {
-    pub fn new(world: &World, sizes: Sizes, stamps: Arc<Stamps>) -> Arc<Self> {
+    pub fn new(world: &World, sizes: Sizes, stamps: Arc<Stamps>, beacons: Arc<Beacons>) -> Arc<Self> {
         let pubsync_tests::Database::Postgres { url } = world.database() else {
             panic!("the torture runs on PostgreSQL")
         };
@@ -74,6 +78,7 @@ impl Workload {
             url: url.clone(),
             sizes,
             stamps,
+            beacons,
             ids: AtomicI64::new(10_000_000),
             tally: Mutex::default(),
         })
@@ -100,6 +105,10 @@ impl Workload {
         let mut session = connect(&self.url).await;
         let mut next = Instant::now();
         while !stop.is_cancelled() {
+            if self.beacons.lag() > TOO_SLOW {
+                pace::pause(AGAIN).await;
+                continue;
+            }
             let transaction = self.invent(&mut changes);
             if !self.run(&mut session, &transaction).await {
                 session = connect(&self.url).await;

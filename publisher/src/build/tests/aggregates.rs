@@ -1,6 +1,10 @@
 //! `sum`, `avg`, `min`, `max`, `any`, `all`.
 
+use pubsync_schema::dialect::Dialect;
+use pubsync_schema::fault::{Fault, chain};
+
 use super::fixture::{on_both, on_postgres};
+use crate::build::build;
 
 const SHOP: &str = "
     CREATE TABLE product (id integer PRIMARY KEY, name text);
@@ -130,6 +134,54 @@ async fn what_is_no_number_fails_its_document_only() {
             let failure = found[1][0].as_ref().unwrap_err();
             let message = "what is made of price.amount is \"NaN\", which has no JSON form";
             assert_eq!((failure.class, failure.message.as_str()), ("value", message));
+        }
+    })
+    .await;
+}
+
+/// PostgreSQL adds integers up in `numeric`. SQLite ends with an error, which is of that root alone: never a wrong number.
+#[tokio::test]
+async fn sums_beyond_64_bits() {
+    let rows = "
+        CREATE TABLE account (id integer PRIMARY KEY);
+        CREATE TABLE entry (id integer PRIMARY KEY, account_id integer REFERENCES account, units bigint);
+        INSERT INTO account VALUES (1), (2);
+        INSERT INTO entry VALUES (1, 1, 9223372036854775807), (2, 1, 9223372036854775807), (3, 2, 9223372036854775806), (4, 2, 1);
+    ";
+    on_both(rows, async |db| {
+        for (body, too_large, fits) in [
+            (
+                "a: { sum: entry.units }",
+                "18446744073709551614",
+                "9223372036854775807",
+            ),
+            (
+                "a: { avg: entry.units }",
+                "9223372036854775807",
+                "4611686018427387903.5",
+            ),
+        ] {
+            let plan = db.body("account", body).await;
+            assert_eq!(
+                db.bodies(&plan, "2").await,
+                [format!("{{\"a\":{fits}}}")],
+                "{body}"
+            );
+            if db.dialect == Dialect::Postgres {
+                assert_eq!(
+                    db.bodies(&plan, "1").await,
+                    [format!("{{\"a\":{too_large}}}")],
+                    "{body}"
+                );
+                continue;
+            }
+            let error = build(&db.conn, &plan, &["1".to_owned()]).await.unwrap_err();
+            assert_eq!(error.fault(), Fault::Item);
+            let told = chain(&error);
+            assert!(
+                told.starts_with("SELECT of node entry: ") && told.contains("integer overflow"),
+                "{told}"
+            );
         }
     })
     .await;

@@ -166,7 +166,10 @@ fn scope(entry: &Entry, report: &mut Report<'_>) -> Option<Scope> {
     let options = map(value, &format!("the scope \"{key}\""), report).unwrap_or_default();
     SCOPE.check(options, report);
     let table = match get(options, "table") {
-        Some(entry) => name(&entry.value, "\"table\"", report),
+        Some(entry) => match rows::table(&entry.value, "table", report) {
+            Some((named, true)) => report.fail(named.at, "wrong_shape", "a scope takes a table, not a query"),
+            table => table.map(|(named, _)| named),
+        },
         None if matches!(value.value, Content::Map(_)) => report.fail(
             *at,
             "missing_key",

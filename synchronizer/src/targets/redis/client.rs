@@ -122,10 +122,15 @@ impl Client {
         found.map_err(|error| self.blame_or_down(&error))
     }
 
-    /// What a node is, the same until it is started again or another takes its place; `None` where we may not ask. And the
-    /// answer to a call on it.
+    /// What a node is, the same until it is started again or another takes its place; `None` where we may not ask, or do
+    /// not know whom. And the answer to a call on it; without a name of a node, on that of its key.
     pub async fn identify(&self, node: &str, call: Cmd) -> Result<(Option<String>, Value), TargetError> {
         let mut pipeline = ::redis::pipe();
+        if self.cluster && node.is_empty() {
+            pipeline.add_command(call);
+            let answer = only(self.run(pipeline, None).await?);
+            return Ok((None, answer.map_err(|error| self.blame_or_down(&error))?));
+        }
         pipeline.cmd("INFO").arg("server").arg("replication");
         pipeline.add_command(call);
         let mut replies = self.run(pipeline, Some(node)).await?.into_iter();

@@ -115,7 +115,11 @@ impl Connection {
                     let (mut cluster, to) = (cluster.clone(), node.and_then(route));
                     async move {
                         match to {
-                            Some(to) => cluster.route_command(command.clone(), to).await,
+                            // It gives an error of the server as a value.
+                            Some(to) => cluster
+                                .route_command(command.clone(), to)
+                                .await
+                                .and_then(::redis::Value::extract_error),
                             None => command.query_async(&mut cluster).await,
                         }
                     }

@@ -26,6 +26,10 @@ impl Keys {
         })
     }
 
+    pub fn have_one_slot(&self) -> bool {
+        self.tagged
+    }
+
     pub fn stored(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }

@@ -43,7 +43,12 @@ pub async fn look(client: &Client, keys: &Keys, look: &Look) -> Result<Seen, Tar
         nodes: BTreeMap::new(),
     };
     let mut found = Vec::new();
-    for (address, slot) in client.primaries().await? {
+    let primaries = match keys.have_one_slot() && client.is_cluster() {
+        // Whoever has the slot; which life it has is not asked.
+        true => vec![(String::new(), None)],
+        false => client.primaries().await?,
+    };
+    for (address, slot) in primaries {
         let name = slot.map(|slot| slot.to_string()).unwrap_or_default();
         let before = known.nodes.get(&name).cloned().unwrap_or_default();
         let mut call = ::redis::cmd("FCALL");
@@ -54,7 +59,8 @@ pub async fn look(client: &Client, keys: &Keys, look: &Look) -> Result<Seen, Tar
             .arg(look.highest)
             .arg(look.mark);
         let (life, answer) = client.identify(&address, call).await?;
-        let held = from_redis_value::<Option<String>>(answer).ok().flatten();
+        let held: Option<String> =
+            from_redis_value(answer).map_err(|error| client.down(format!("an unexpected mark: {error}")))?;
         let held = held.and_then(|held| held.parse().ok());
         let loss = judge(&before, held, life.as_deref(), look.highest);
         // What was found is in the state: the next look must not find it again, and gives a mark to whom it was found of.
