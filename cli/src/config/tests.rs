@@ -387,6 +387,7 @@ targets:
             "relay": { "batch": 500, "resend_after": 60 },
             "publisher": { "concurrency": 4, "batch": 100 },
             "synchronizer": { "concurrency": 4 },
+            "keep": { "tombstones": 7, "runs": 30, "definitions": 365 },
         })
     );
     let shown = format!(
