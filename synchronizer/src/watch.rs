@@ -30,17 +30,20 @@ const LEASE: i64 = 15;
 /// own body that is older than a quarter of it.
 const REMEMBERED: i64 = 3_600_000_000;
 
-/// Looks until stopped.
+/// Looks until stopped, at once for the first time: what is lost before a target has its first mark is not noticed.
 pub async fn watch(street: Street, stop: CancellationToken) {
-    while stop
-        .run_until_cancelled(tokio::time::sleep(PERIOD))
-        .await
-        .is_some()
-    {
+    loop {
         match lease::take(&street.store, "watch", &street.process, LEASE).await {
             Ok(true) => all(&street).await,
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "targets are not looked at; the next look follows"),
+        }
+        if stop
+            .run_until_cancelled(tokio::time::sleep(PERIOD))
+            .await
+            .is_none()
+        {
+            return;
         }
     }
 }

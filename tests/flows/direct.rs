@@ -47,6 +47,13 @@ async fn direct_and_queued_side_by_side_while_redis_dies() {
     let mut worker = world.spawn(&["run"]);
     changes(&world, 1).await;
     assert_in_sync(&world, &server).await;
+    eventually("a first look at the target", SOON, async || {
+        match world.status().await["targets"][0]["looked_at"].as_i64() {
+            Some(_) => Ok(()),
+            None => Err("none".to_owned()),
+        }
+    })
+    .await;
 
     server.kill();
     changes(&world, 2).await;

@@ -54,6 +54,9 @@ pub async fn once(street: &Street, registry: &Registry) -> Result<Vec<String>, W
     if !lease::take(store, "capture", &street.process, LEASE).await? {
         return Ok(Vec::new());
     }
+    // What `apply` has taken away meanwhile is not missing.
+    street.definitions.refresh(store).await?;
+    registry.refresh().await?;
     let documents = registry.all();
     let uses = documents.values().flat_map(|compiled| {
         let uses = compiled.uses.iter();

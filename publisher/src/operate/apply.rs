@@ -186,6 +186,10 @@ impl Apply<'_> {
         let captures = wanted::captures(wanted);
         let triggers = capture::reconcile(conn, names, &captures, &LockRetry::default()).await?;
         let report = self.define(wanted, agreed, remove, next_index).await?;
+        if !triggers.removed.is_empty() || !triggers.replaced.is_empty() {
+            // A relay that looked after the triggers in between knew only the definitions of before, and has set them again.
+            capture::reconcile(conn, names, &captures, &LockRetry::default()).await?;
+        }
         Ok(Report { triggers, ..report })
     }
 
