@@ -305,6 +305,22 @@ async fn commands_that_cannot_be_meant() {
             &["apply"],
             "pubsync: apply asks before it changes anything: give --yes where nobody can answer\n",
         ),
+        (
+            &["failures", "retry"],
+            "pubsync: which failures? Give their numbers (`pubsync failures ls --all` shows them), --document, --target, --class, or --all\n",
+        ),
+        (
+            &["failures", "show", "999"],
+            "pubsync: no failure 999: it has succeeded since or was dropped; `pubsync failures ls --all` shows those that are open\n",
+        ),
+        (
+            &["failures", "drop", "--all"],
+            "pubsync: drop asks before it forgets anything: give --yes where nobody can answer\n",
+        ),
+        (
+            &["pause", "--document", "brand", "--reason", " "],
+            "pubsync: --reason: say why, for those who look at `pubsync status`\n",
+        ),
     ] {
         let output = world.pubsync_exits(2, command).await;
         assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", told));

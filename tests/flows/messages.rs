@@ -57,7 +57,7 @@ const UNPINNED: [(&str, &str, &str); 9] = [
         "a file without a problem is a document",
     ),
     (
-        "cli/src/command/apply.rs",
+        "cli/src/terminal.rs",
         "the answer cannot be read: {e}",
         "a terminal that goes away while it is asked",
     ),

@@ -1,6 +1,6 @@
 //! `check`, `plan` and `apply`: from document files to what is installed.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use pubsync_publisher::handwritten::Publishers;
 use pubsync_publisher::language::{self, SourceFile};
@@ -10,7 +10,7 @@ use pubsync_publisher::operate::plan::Plan;
 use super::plan::{planned, triggers};
 use crate::config::Config;
 use crate::fail::{Fail, listed};
-use crate::terminal::print;
+use crate::terminal::{agree, print};
 use crate::wiring::{self, FEW, Wired};
 
 pub fn files(config: &Config) -> Result<Vec<SourceFile>, Fail> {
@@ -133,7 +133,7 @@ pub async fn apply(
             "Declared no more: {}. Take away what is left of it too? It cannot be undone.",
             new.join(", ")
         );
-        if agreed(&question)? {
+        if agree(&question)? {
             remove.extend(new);
             plan = work.plan_removing(&remove).await?;
             show(&plan);
@@ -142,7 +142,7 @@ pub async fn apply(
     // Where nothing is to do there is nothing to ask: what a service lost by itself is made again.
     let report = if yes || plan.is_empty() {
         work.run_removing(&remove).await?
-    } else if agreed(&format!("Do this in {}?", wired.store.address))? {
+    } else if agree(&format!("Do this in {}?", wired.store.address))? {
         work.run_agreed(&plan, &remove).await?
     } else {
         return Err(Fail::Usage("nothing was changed".to_owned()));
@@ -175,15 +175,6 @@ pub fn work<'a>(
         files,
         publishers,
     }
-}
-
-fn agreed(question: &str) -> Result<bool, Fail> {
-    eprint!("\n{question} [y/N] ");
-    let unreadable = |e: std::io::Error| Fail::Usage(format!("the answer cannot be read: {e}"));
-    std::io::stderr().flush().map_err(unreadable)?;
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(unreadable)?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
 
 fn applied(report: &Report) -> String {
