@@ -396,6 +396,13 @@ fn links_lead_somewhere() {
     assert_none("links to files that do not exist", broken);
 }
 
+#[test]
+fn no_merge_is_half_done() {
+    let half_done = |file: &File| file.text.lines().any(|line| line.starts_with("<<<<<<< "));
+    let broken = files(".md").into_iter().filter(half_done);
+    assert_none("texts with two sides", broken.map(|file| file.path).collect());
+}
+
 /// Fails never: long functions are a question, not a mistake. Shown with `--nocapture`.
 #[test]
 fn long_functions_are_shown() {
