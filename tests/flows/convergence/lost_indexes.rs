@@ -1,12 +1,11 @@
 //! An OpenSearch that lost something: an index that was deleted or made by another, and one that forgot deletes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pubsync_schema::shape::Collection;
 use pubsync_synchronizer::target::{Accept, Operation, Target, Write};
-use pubsync_synchronizer::targets::opensearch::OpenSearchTarget;
 use pubsync_synchronizer::watch;
-use pubsync_tests::{Scratch, SearchIndexes, Services};
+use pubsync_tests::SearchIndexes;
 
 use super::scene::{Process, Scene};
 
@@ -27,16 +26,8 @@ struct Search {
 
 impl Search {
     async fn begin(label: &str) -> Self {
-        let shop = Scratch::postgres(label).await;
-        let folder = shop.folder().file_name().unwrap().to_str().unwrap().to_owned();
-        let (url, prefix) = (Services::from_env().opensearch, format!("{folder}-"));
-        let target: Arc<dyn Target> =
-            Arc::new(OpenSearchTarget::new("search", &url.as_str().into(), &prefix).unwrap());
-        let targets = BTreeMap::from([("search".to_owned(), target)]);
-        let search = Self {
-            scene: Scene::with_targets(shop, &[PRODUCT], DATA, targets).await,
-            indexes: SearchIndexes::new(&url, &prefix),
-        };
+        let (scene, indexes) = Scene::searched(label, &[PRODUCT], DATA).await;
+        let search = Self { scene, indexes };
         search.look().await;
         search
     }
@@ -47,6 +38,11 @@ impl Search {
 
     fn target(&self) -> Arc<dyn Target> {
         self.process().street.targets["search"].clone()
+    }
+
+    fn collection(&self) -> Collection {
+        let compiled = self.process().compiled("product");
+        compiled.definition.shape.collection("search").unwrap()
     }
 
     async fn look(&self) {
@@ -138,13 +134,7 @@ async fn an_index_that_another_made_is_taken_away_and_made_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_26_a_write_that_stalls_past_a_delete_and_a_restart() {
     let search = Search::begin("rule26").await;
-    let collection = search
-        .process()
-        .compiled("product")
-        .definition
-        .shape
-        .collection("search")
-        .unwrap();
+    let collection = search.collection();
     let stalled = Write {
         key: "product:1".to_owned(),
         revision: search.scene.revision("product", "product:1").await + 1,
@@ -180,13 +170,7 @@ async fn rule_26_a_write_that_stalls_past_a_delete_and_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_26_tombstones_are_remembered_again() {
     let search = Search::begin("rule26late").await;
-    let collection = search
-        .process()
-        .compiled("product")
-        .definition
-        .shape
-        .collection("search")
-        .unwrap();
+    let collection = search.collection();
     let revision = search.scene.revision("product", "product:1").await + 1;
     search.change("DELETE FROM product WHERE id = 1").await;
     search.process().drain().await;
@@ -214,13 +198,7 @@ async fn rule_26_deletes_are_remembered_for_an_hour_in_every_index() {
     let search = Search::begin("gcdeletes").await;
     assert_eq!(search.indexes.setting("product", "gc_deletes").await, "1h");
     search.indexes.set("product", "gc_deletes", "60s").await;
-    let collection = search
-        .process()
-        .compiled("product")
-        .definition
-        .shape
-        .collection("search")
-        .unwrap();
+    let collection = search.collection();
     search.target().prepare(&[collection]).await.unwrap();
     assert_eq!(search.indexes.setting("product", "gc_deletes").await, "1h");
     search.indexes.lose_everything().await;

@@ -1,8 +1,5 @@
 //! An index takes the place of another while work goes on.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use pubsync_publisher::operate::rebuild;
 use pubsync_schema::names::Lane;
 use pubsync_schema::run;
@@ -11,9 +8,7 @@ use pubsync_synchronizer::apply;
 use pubsync_synchronizer::message::State;
 use pubsync_synchronizer::settle::Batch;
 use pubsync_synchronizer::status;
-use pubsync_synchronizer::target::Target;
-use pubsync_synchronizer::targets::opensearch::OpenSearchTarget;
-use pubsync_tests::{Scratch, SearchIndexes, Services};
+use pubsync_tests::SearchIndexes;
 use tokio_util::sync::CancellationToken;
 
 use super::removal::finish;
@@ -37,16 +32,8 @@ struct Search {
 
 impl Search {
     async fn begin(label: &str) -> Self {
-        let shop = Scratch::postgres(label).await;
-        let folder = shop.folder().file_name().unwrap().to_str().unwrap().to_owned();
-        let (url, prefix) = (Services::from_env().opensearch, format!("{folder}-"));
-        let target: Arc<dyn Target> =
-            Arc::new(OpenSearchTarget::new("search", &url.as_str().into(), &prefix).unwrap());
-        let targets = BTreeMap::from([("search".to_owned(), target)]);
-        Self {
-            scene: Scene::with_targets(shop, &[&product("{}")], DATA, targets).await,
-            indexes: SearchIndexes::new(&url, &prefix),
-        }
+        let (scene, indexes) = Scene::searched(label, &[&product("{}")], DATA).await;
+        Self { scene, indexes }
     }
 
     fn process(&self) -> &Process {

@@ -9,8 +9,10 @@ use pubsync_publisher::{
     operate::plan::Plan,
 };
 use pubsync_schema::store::Store;
-use pubsync_synchronizer::{target::Target, targets::local::LocalTarget};
-use pubsync_tests::{Database, Scratch, Session, eventually};
+use pubsync_synchronizer::{
+    target::Target, targets::local::LocalTarget, targets::opensearch::OpenSearchTarget,
+};
+use pubsync_tests::{Database, Scratch, SearchIndexes, Services, Session, eventually};
 use pubsync_worker::{broker::Broker, broker::memory::MemoryBroker};
 
 pub use super::process::Process;
@@ -66,6 +68,18 @@ impl Scene {
     async fn begin(shop: Scratch, documents: &[&str], data: &str) -> Self {
         let targets = BTreeMap::from([local(&shop, "local")]);
         Self::with_targets(shop, documents, data, targets).await
+    }
+
+    /// On PostgreSQL with the real OpenSearch as its only target `search`; also what readers find there.
+    pub async fn searched(label: &str, documents: &[&str], data: &str) -> (Self, SearchIndexes) {
+        let shop = Scratch::postgres(label).await;
+        let folder = shop.folder().file_name().unwrap().to_str().unwrap().to_owned();
+        let (url, prefix) = (Services::from_env().opensearch, format!("{folder}-"));
+        let target: Arc<dyn Target> =
+            Arc::new(OpenSearchTarget::new("search", &url.as_str().into(), &prefix).unwrap());
+        let targets = BTreeMap::from([("search".to_owned(), target)]);
+        let scene = Self::with_targets(shop, documents, data, targets).await;
+        (scene, SearchIndexes::new(&url, &prefix))
     }
 
     /// With other targets.
