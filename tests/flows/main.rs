@@ -5,6 +5,7 @@
 
 mod beginning;
 mod chinook;
+mod cluster;
 mod convergence;
 mod deadly;
 mod demo;
