@@ -50,7 +50,7 @@ pub async fn look(client: &Client, keys: &Keys, look: &Look) -> Result<Seen, Tar
         false => client.primaries().await?,
     };
     for primary in primaries {
-        let slot = primary.slot();
+        let slot = primary.slot(known.nodes.keys().filter_map(|slot| slot.parse().ok()));
         let name = slot.map(|slot| slot.to_string()).unwrap_or_default();
         let before = known.nodes.get(&name).cloned().unwrap_or_default();
         let mut call = ::redis::cmd("FCALL");

@@ -14,9 +14,12 @@ pub struct Primary {
 }
 
 impl Primary {
-    /// Some slot that it has, the same as long as it keeps it.
-    pub fn slot(&self) -> Option<u16> {
-        self.slots.first().map(|(first, _)| *first)
+    /// A slot that it has, to know it by: one of those that were chosen before, as long as it keeps it, else its last one
+    /// (slots are usually moved from the first one on).
+    pub fn slot(&self, chosen: impl Iterator<Item = u16>) -> Option<u16> {
+        let has = |slot: &u16| self.slots.iter().any(|(from, to)| (from..=to).contains(&slot));
+        let last = self.slots.last().map(|(_, to)| *to);
+        chosen.filter(has).max().or(last)
     }
 }
 
@@ -102,7 +105,15 @@ mod tests {
                 primary("10.0.0.2:6379", &[(101, 199)])
             ]
         );
-        assert_eq!(found[0].slot(), Some(0));
+        for (chosen, slot) in [
+            (vec![], 300),
+            (vec![7, 150], 7),
+            (vec![7, 250], 250),
+            (vec![150], 300),
+        ] {
+            assert_eq!(found[0].slot(chosen.into_iter()), Some(slot));
+        }
+        assert_eq!(Primary::default().slot([7].into_iter()), None);
         assert_eq!(
             primaries(&answer("*1 *3 :0 :9 *2 $-1 :6379 ")),
             None,
