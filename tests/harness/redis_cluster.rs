@@ -1,6 +1,6 @@
 //! A Redis cluster of one test's own: three primaries at first, whose slots can be moved and whose nodes can be killed.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::join_all;
 
@@ -89,10 +89,10 @@ impl RedisCluster {
         .await;
     }
 
-    /// A replica takes the slots of its primary, dead or alive, as soon as the other primaries agree.
+    /// A replica takes the slots of its primary, dead or alive, without asking anybody.
     pub async fn take_over(&self, replica: usize) {
         let node = &self.nodes[replica];
-        node.must::<()>("CLUSTER FAILOVER FORCE").await;
+        node.must::<()>("CLUSTER FAILOVER TAKEOVER").await;
         eventually("a promoted replica", SOON, async || {
             let info: String = node.ask("INFO replication").await?;
             if info.contains("role:master") {
@@ -238,25 +238,41 @@ impl RedisCluster {
             .await;
     }
 
-    /// Until all nodes know each other and serve.
+    /// Until all nodes know each other, serve, and say the same of whose the slots are.
     async fn agreed(&self) {
         let (ok, all) = (
             "cluster_state:ok",
             format!("cluster_known_nodes:{}", self.nodes.len()),
         );
-        for node in &self.nodes {
-            eventually("a cluster that serves", SOON, async || {
+        eventually("a cluster that serves", SOON, async || {
+            let mut holders = Vec::new();
+            for node in &self.nodes {
                 let info: String = node.ask("CLUSTER INFO").await?;
                 let nodes: String = node.ask("CLUSTER NODES").await?;
-                if info.contains(ok) && info.contains(&all) && !nodes.contains("handshake") {
-                    Ok(())
-                } else {
-                    Err(format!("{info}\n{nodes}"))
+                if !info.contains(ok) || !info.contains(&all) || nodes.contains("handshake") {
+                    return Err(format!("{info}\n{nodes}"));
                 }
-            })
-            .await;
-        }
+                holders.push(slots_by_holder(&nodes));
+            }
+            match holders.iter().all(|known| *known == holders[0]) {
+                true => Ok(()),
+                false => Err(format!("{holders:?}")),
+            }
+        })
+        .await;
     }
+}
+
+/// From the answer of CLUSTER NODES.
+fn slots_by_holder(nodes: &str) -> BTreeMap<String, Vec<String>> {
+    let line = |line: &str| {
+        // id, address, flags, primary, ping, pong, epoch, link, slots; in brackets those that are open
+        let mut fields = line.split_whitespace().map(str::to_owned);
+        let id = fields.next()?;
+        let slots: Vec<String> = fields.skip(7).filter(|slots| !slots.starts_with('[')).collect();
+        (!slots.is_empty()).then_some((id, slots))
+    };
+    nodes.lines().filter_map(line).collect()
 }
 
 /// Slots of the primaries before this one.
