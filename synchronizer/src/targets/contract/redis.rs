@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{Client, cmd};
+use ::redis::{Client, Value, cmd, from_redis_value};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 
 use super::super::scan;
-use super::{Case, Server, closed_port, cmd, connect, exercise, live, products, put, target};
+use super::{
+    Case, Server, Value, closed_port, cmd, connect, exercise, from_redis_value, live, products, put, target,
+};
 use crate::target::{Accept, Outcome, Target, TargetError, Write};
 
 const PRIMARIES: u16 = 3;
@@ -48,8 +50,8 @@ async fn ask(server: &Server, command: &str) -> String {
     let mut asked = cmd(words.next().unwrap());
     asked.arg(words.collect::<Vec<_>>());
     let mut connection = connect(&server.url()).await;
-    let answer: ::redis::Value = asked.query_async(&mut connection).await.unwrap();
-    ::redis::from_redis_value(answer).unwrap_or_default()
+    let answer: Value = asked.query_async(&mut connection).await.unwrap();
+    from_redis_value(answer).unwrap_or_default()
 }
 
 /// The slot of a key, the place of the primary that got it at first, and that of another one.
