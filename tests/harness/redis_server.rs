@@ -27,23 +27,26 @@ pub struct RedisServer {
     durable: bool,
     /// More of them, for every start.
     options: Vec<String>,
+    /// What it asks its clients for.
+    password: Option<String>,
     process: Option<Child>,
 }
 
 impl RedisServer {
     /// Starts on a free port, with its files in the world's folder. It keeps nothing by itself.
     pub async fn start(world: &World) -> Self {
-        Self::start_in(world.folder().join("redis"), false, Vec::new()).await
+        Self::start_in(world.folder().join("redis"), false, None, Vec::new()).await
     }
 
     /// As [`Self::start`], for a test without a world.
     pub async fn start_beside(shop: &Scratch) -> Self {
-        Self::start_in(shop.folder().join("redis"), false, Vec::new()).await
+        Self::start_in(shop.folder().join("redis"), false, None, Vec::new()).await
     }
 
-    /// One that keeps all that it acknowledged (`appendfsync always`).
-    pub async fn start_durable(world: &World) -> Self {
-        Self::start_in(world.folder().join("redis"), true, Vec::new()).await
+    /// One that keeps all that it acknowledged (`appendfsync always`), for those who know its password.
+    pub async fn start_durable(world: &World, password: &str) -> Self {
+        let password = Some(password.to_owned());
+        Self::start_in(world.folder().join("redis"), true, password, Vec::new()).await
     }
 
     /// A node of a cluster that it does not know yet. It keeps all that it acknowledged.
@@ -58,16 +61,22 @@ impl RedisServer {
             "60000",
         ];
         let folder = world.folder().join(format!("redis-{number}"));
-        Self::start_in(folder, true, options.map(str::to_owned).to_vec()).await
+        Self::start_in(folder, true, None, options.map(str::to_owned).to_vec()).await
     }
 
-    async fn start_in(folder: PathBuf, durable: bool, options: Vec<String>) -> Self {
+    async fn start_in(
+        folder: PathBuf,
+        durable: bool,
+        password: Option<String>,
+        options: Vec<String>,
+    ) -> Self {
         std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut server = Self {
             port: free_port(),
             folder,
             durable,
             options,
+            password,
             process: None,
         };
         server.start_again().await;
@@ -76,7 +85,8 @@ impl RedisServer {
 
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        let login = self.password.as_ref().map(|password| format!(":{password}@"));
+        format!("redis://{}127.0.0.1:{}/0", login.unwrap_or_default(), self.port)
     }
 
     pub(crate) fn runs(&self) -> bool {
@@ -143,6 +153,11 @@ impl RedisServer {
                 "--appendfsync",
                 "always",
             ])
+            .args(
+                self.password
+                    .iter()
+                    .flat_map(|password| ["--requirepass", password]),
+            )
             .arg("--dir")
             .arg(&self.folder)
             .args(&self.options)
