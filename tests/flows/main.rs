@@ -10,6 +10,7 @@ mod deadly;
 mod demo;
 mod differential;
 mod direct;
+mod endurance;
 mod errors;
 mod examples;
 mod failing;
