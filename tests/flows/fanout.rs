@@ -6,8 +6,6 @@ use pubsync_tests::{Json, World, eventually};
 
 /// Many times the 5,000 roots of the first page.
 const ROOTS: u64 = 100_000;
-/// What the process may hold at most, in MiB: pages of 5,000 and 50,000 ids, never all documents.
-const MEMORY: u64 = 256;
 const SOON: Duration = Duration::from_secs(400);
 
 /// Item 0 shows another brand.
@@ -93,10 +91,7 @@ async fn a_brand_that_very_many_items_show() {
     assert_equal(&world).await;
     assert_pages(&world).await;
     world.pubsync(&["verify"]).await;
-    let peak = worker.memory().peak / 1_024;
-    println!("{ROOTS} roots: at most {peak} MiB");
     worker.stop().await;
-    assert!(peak < MEMORY, "{peak} MiB");
 }
 
 /// The whole work went over the bulk lane, in pages, in messages of at most 100.

@@ -83,6 +83,7 @@ const FULL: Size = Size {
 };
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "minutes in a debug build on a busy machine; see `make endurance`"]
 async fn a_backlog_does_not_move_the_memory() {
     backlog(Place::Ledger, SMALL, 1_000, 48).await;
 }

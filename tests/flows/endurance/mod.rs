@@ -1,5 +1,5 @@
-//! What it bears: outages under load, poison, backlogs and large documents. Small in `make test`; at full size by hand, where
-//! numbers are printed (`make endurance`).
+//! What it bears: outages under load, poison, backlogs and large documents. By hand, small and at full size; numbers are
+//! printed (`make endurance`).
 
 mod backlog;
 mod large;
