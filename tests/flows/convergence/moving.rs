@@ -339,7 +339,10 @@ async fn an_index_that_the_dead_made_again_goes() {
         .await
         .unwrap();
     process.sweep().await;
-    assert_eq!(search.set().await.removal_step(), Some(Step::Emptying { run: None }));
+    assert_eq!(
+        search.set().await.removal_step(),
+        Some(Step::Emptying { run: None })
+    );
     assert_eq!(search.indexes.all().await, Vec::<String>::new());
     let target = &process.street.targets["search"];
     target
