@@ -11,6 +11,7 @@ mod deadly;
 mod demo;
 mod differential;
 mod direct;
+mod endurance;
 mod errors;
 mod examples;
 mod failing;

@@ -42,7 +42,7 @@ pub use database::{Database, Session};
 pub use eventually::eventually;
 pub use json::Json;
 pub use opensearch::SearchIndexes;
-pub use process::{Output, Worker, binary};
+pub use process::{Memory, Output, Worker, binary};
 pub use random::Random;
 pub use redis_cluster::RedisCluster;
 pub use redis_server::{RedisServer, free_port};
