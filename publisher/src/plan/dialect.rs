@@ -124,6 +124,16 @@ pub fn join(dialect: Dialect) -> &'static str {
     }
 }
 
+/// A condition that rows found by a join must pass. SQLite without statistics takes an index of this column for as good as one
+/// of the joining column, and would read for each row of the batch all that the whole table has of one value.
+#[must_use]
+pub fn beside_join(dialect: Dialect, condition: String) -> String {
+    match dialect {
+        Dialect::Postgres => condition,
+        Dialect::Sqlite => format!("likely({condition})"),
+    }
+}
+
 /// Gives a text the collation of the database, whichever column it is of.
 #[must_use]
 pub fn plain_collation(dialect: Dialect) -> &'static str {

@@ -74,10 +74,17 @@ impl Expressions<'_> {
 
     /// Of the rows and their junctions.
     fn filters(&self, source: SourceId) -> Vec<String> {
+        let parts = self.parts(source);
+        let joined = parts.flat_map(|part| &self.document.sources[part].joins).count() > 0;
         let filters = self
             .parts(source)
             .flat_map(|part| &self.document.sources[part].filters);
-        filters.map(|filter| self.filter(filter)).collect()
+        filters
+            .map(|filter| match (filter, self.filter(filter)) {
+                (Filter::Column { .. }, condition) if joined => dialect::beside_join(self.dialect, condition),
+                (_, condition) => condition,
+            })
+            .collect()
     }
 
     /// The junctions, then the rows that they lead to.

@@ -1,8 +1,10 @@
 //! Constructs of the body.
 
+use sea_orm::{ConnectionTrait, Statement};
+
 use super::draft::{by, equals, many, object, one};
-use super::fixture::on_both;
-use crate::document::{Operand, Test, Value};
+use super::fixture::{on_both, on_sqlite};
+use crate::document::{Constant, Operand, Test, Value};
 
 const MUSIC: &str = "
     CREATE TABLE artist (id integer PRIMARY KEY, name text NOT NULL, mentor_id integer REFERENCES artist);
@@ -243,6 +245,45 @@ async fn rows_without_a_key_are_ordered_by_what_is_used() {
         assert_eq!(
             db.bodies(&plan, "1").await,
             [r#"{"notes":["a","a","z"],"same":0}"#]
+        );
+    })
+    .await;
+}
+
+const VIEWS: &str = "
+    CREATE TABLE product (id integer PRIMARY KEY, name text);
+    CREATE TABLE content (product_id integer, attribute_id integer, view_id integer, content text,
+        PRIMARY KEY (product_id, attribute_id, view_id));
+    CREATE INDEX content_by_view ON content (view_id);
+";
+
+/// What a filter compares stands in an index too. Nearly every row has that value.
+#[tokio::test]
+async fn rows_are_found_by_what_joins_them() {
+    on_sqlite(VIEWS, async |db| {
+        let mut draft = db.draft("product").await;
+        let content = draft.node(0, "content", &[("product_id", (0, "id"))]);
+        let view = Test::Equals(Operand::Constant(Constant("0".to_owned())));
+        draft.filter(content, "view_id", view);
+        let body = vec![("contents", draft.many(content, "content"))];
+        let plan = db.plan(draft.body(body)).await;
+        let sql = &plan.steps[content].as_ref().unwrap().sql;
+        let explain = Statement::from_sql_and_values(
+            db.conn.get_database_backend(),
+            format!("EXPLAIN QUERY PLAN {sql}"),
+            ["[]".into()],
+        );
+        let lines: Vec<String> = db
+            .conn
+            .query_all_raw(explain)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.try_get("", "detail").unwrap())
+            .collect();
+        assert!(
+            lines.iter().any(|line| line.contains("(product_id=?)")),
+            "{lines:#?}"
         );
     })
     .await;
