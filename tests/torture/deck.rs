@@ -10,11 +10,10 @@ pub struct Deck {
 }
 
 impl Deck {
-    /// Faults whose name holds the word; all where there is none.
+    /// Faults whose name holds one of the words (`a|b`); all where there is none.
     pub fn new(only: Option<&str>) -> Self {
-        let all: Vec<_> = faults::all()
-            .filter(|(name, _)| only.is_none_or(|word| name.contains(word)))
-            .collect();
+        let wanted = |name: &str| only.is_none_or(|words| words.split('|').any(|word| name.contains(word)));
+        let all: Vec<_> = faults::all().filter(|(name, _)| wanted(name)).collect();
         assert!(!all.is_empty(), "no fault is called {only:?}");
         Self {
             all,

@@ -2,6 +2,7 @@
 //!
 //! To add a fault: a variant, its line in [`FAULTS`], its arm in [`Arena::inflict`].
 
+mod probes;
 mod services;
 mod wires;
 
@@ -13,7 +14,10 @@ use pubsync_tests::{
 };
 
 pub use self::wires::Wires;
-use self::wires::{Service, WIRES};
+use self::{
+    probes::{MOMENTS, Moment},
+    wires::{Service, WIRES},
+};
 
 use crate::{
     beacons::{self, Beacons},
@@ -44,11 +48,13 @@ pub enum Fault {
     Wire(Service, Rule),
     /// All connections to a service.
     Cut(Service, Mode),
+    /// The probes, at a moment of their own.
+    Probe(Moment),
 }
 
 /// All faults by the names of the report.
 pub fn all() -> impl Iterator<Item = (&'static str, Fault)> {
-    FAULTS.iter().chain(WIRES).copied()
+    FAULTS.iter().chain(WIRES).chain(MOMENTS).copied()
 }
 
 const FAULTS: &[(&str, Fault)] = &[
@@ -116,6 +122,7 @@ impl Arena<'_> {
             Fault::RootsLocked => return self.roots_locked().await,
             Fault::Wire(service, rule) => return self.cut_at(service, rule).await,
             Fault::Cut(service, mode) => return self.cut_off(service, mode).await,
+            Fault::Probe(moment) => return self.probe(moment).await,
         }
         true
     }
