@@ -61,7 +61,7 @@ const HELD_UP: Duration = Duration::from_secs(8);
 /// Longer than items are tried again at once.
 const REFUSED: Duration = Duration::from_secs(20);
 
-/// Changes the probes with these ids, and puts the same change on both their documents.
+/// Changes the probes with these ids.
 fn counted(by: i64, ids: &str) -> String {
     format!("UPDATE stock SET amount = amount + {by} WHERE product_id IN ({ids})")
 }
@@ -156,6 +156,11 @@ impl Arena<'_> {
         else {
             return false;
         };
+        // The number may be some seconds old; what has no row here is done.
+        let open = format!("SELECT 1 FROM pubsync.ledger WHERE queue = '{queue}' HAVING count(*) = 0");
+        if !self.comes(&open).await {
+            return false;
+        }
         let frozen: Vec<_> = (0..PODS_OF_A_ROLE)
             .map(|_| self.fleet.freeze(Role::Publisher))
             .collect();
