@@ -96,7 +96,7 @@ fn by_options(mutants: &[Mutant]) -> BTreeMap<&str, String> {
             .push(mutant.note("faults"));
     }
     all.into_iter()
-        .map(|(options, faults)| (options, faults.join("|")))
+        .map(|(options, faults)| (options, faults.join(",")))
         .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-const USAGE: &str = "usage: torture [--seed N] [--minutes M] [--rounds N] [--roots N] [--rate T] [--limit S] [--only WORD|WORD] \
+const USAGE: &str = "usage: torture [--seed N] [--minutes M] [--rounds N] [--roots N] [--rate T] [--limit S] [--only WORD,WORD] \
      [--first-only yes] [--resend-after S] [--report FOLDER] | torture mutants [WORD]";
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -17,7 +17,7 @@ pub struct Options {
     pub rate: f64,
     /// Where `torture.md` and `torture.json` go.
     pub report: Option<PathBuf>,
-    /// Only faults whose name holds one of these words, with `|` between them.
+    /// Only faults whose name holds one of these words, between which commas stand.
     pub only: Option<String>,
     /// Seconds within which everything must have arrived after a fault, and after a round.
     pub limit: u64,

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, process::Command, time::Duration};
 
 use crate::{
+    bounds::Most,
     metrics::Metrics,
     options::Options,
     timing::{Summary, Timing},
@@ -25,6 +26,8 @@ pub struct Report {
     faults: BTreeMap<&'static str, (u64, Option<Summary>)>,
     /// From the kill of a frozen process to the arrival of each change that it held.
     killed_to_reprocessed: Option<Summary>,
+    /// From the loss of what a target held to the end of its repair.
+    lost_to_repaired: Option<Summary>,
     /// From commit to Redis.
     calm: Option<Summary>,
     under_faults: Option<Summary>,
@@ -40,6 +43,9 @@ pub struct Report {
     compared: usize,
     reads: u64,
     waits_checked: u64,
+    /// Messages that were published once more.
+    echoes: u64,
+    most: Most,
     broken: BTreeMap<Broken, u64>,
     examples: BTreeMap<Broken, Vec<String>>,
 }
@@ -47,18 +53,22 @@ pub struct Report {
 /// What the run collected.
 pub struct Collected {
     pub options: Options,
+    pub commit: String,
     pub lasted: Duration,
     pub rounds: u32,
     pub workload: Tally,
     pub processes: u32,
     pub faults: BTreeMap<&'static str, (u64, Timing)>,
     pub reprocessed: Timing,
+    pub repaired: Timing,
     pub calm: Timing,
     pub under_faults: Timing,
     pub to_quiet: Timing,
     pub compared: usize,
     pub reads: u64,
     pub waits_checked: u64,
+    pub echoes: u64,
+    pub most: Most,
 }
 
 impl Report {
@@ -67,7 +77,7 @@ impl Report {
         let faults = collected.faults.into_iter();
         Self {
             command: std::env::args().collect::<Vec<_>>().join(" "),
-            commit: commit(),
+            commit: collected.commit,
             build: if cfg!(debug_assertions) {
                 "debug"
             } else {
@@ -82,6 +92,7 @@ impl Report {
                 .map(|(name, (count, timing))| (name, (count, timing.summary())))
                 .collect(),
             killed_to_reprocessed: collected.reprocessed.summary(),
+            lost_to_repaired: collected.repaired.summary(),
             calm: collected.calm.summary(),
             under_faults: collected.under_faults.summary(),
             to_quiet: collected.to_quiet.summary(),
@@ -95,6 +106,8 @@ impl Report {
             compared: collected.compared,
             reads: collected.reads,
             waits_checked: collected.waits_checked,
+            echoes: collected.echoes,
+            most: collected.most,
             broken: Broken::ALL
                 .iter()
                 .map(|kind| (*kind, violations.count(*kind)))
@@ -121,6 +134,7 @@ impl Report {
         self.head(&mut text);
         self.counts(&mut text);
         self.times(&mut text);
+        self.bounds(&mut text);
         for (kind, examples) in &self.examples {
             let _ = writeln!(text, "\n### {kind:?}\n");
             examples.iter().for_each(|example| {
@@ -156,6 +170,14 @@ impl Report {
                 ),
             ),
             ("processes started", self.processes.to_string()),
+            (
+                "faults",
+                self.faults
+                    .values()
+                    .map(|(count, _)| count)
+                    .sum::<u64>()
+                    .to_string(),
+            ),
         ];
         for (name, value) in rows {
             let _ = writeln!(text, "| {name} | {value} |");
@@ -175,6 +197,7 @@ impl Report {
             ("messages consumed", self.messages),
             ("of them delivered again", self.redelivered),
             ("messages sent again", self.resent),
+            ("copies of messages that nobody sent", self.echoes),
             ("documents built", self.published),
             ("of them unchanged", self.unchanged),
             ("writes applied", self.applied_writes),
@@ -183,6 +206,25 @@ impl Report {
         for (name, value) in rows {
             let _ = writeln!(text, "| {name} | {value} |");
         }
+    }
+
+    fn bounds(&self, text: &mut String) {
+        let Most {
+            memory_mib,
+            files,
+            sessions,
+            oldest_transaction,
+        } = &self.most;
+        let _ = writeln!(text, "\n| the most | |\n| --- | --- |");
+        for (role, most) in memory_mib {
+            let files = files.get(role).copied().unwrap_or_default();
+            let _ = writeln!(text, "| a {role} | {most} MiB, {files} open files |");
+        }
+        let _ = writeln!(text, "| sessions at the database | {sessions} |");
+        let _ = writeln!(
+            text,
+            "| oldest transaction, frozen ones too | {oldest_transaction:.1} s |"
+        );
     }
 
     fn times(&self, text: &mut String) {
@@ -194,6 +236,7 @@ impl Report {
             ("commit → Redis, calm", &self.calm),
             ("commit → Redis, under faults", &self.under_faults),
             ("kill → processed again", &self.killed_to_reprocessed),
+            ("target lost everything → filled again", &self.lost_to_repaired),
             ("end of load → quiet", &self.to_quiet),
         ];
         for (name, summary) in rows {
@@ -221,7 +264,8 @@ fn row(text: &mut String, name: &str, count: u64, summary: Option<&Summary>) {
     };
 }
 
-fn commit() -> String {
+/// What is built.
+pub fn commit() -> String {
     let output = Command::new("git")
         .args(["describe", "--always", "--dirty"])
         .output();
