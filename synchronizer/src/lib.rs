@@ -9,6 +9,7 @@ pub mod direct;
 pub mod measure;
 pub mod message;
 pub mod moving;
+mod parts;
 pub mod purge;
 pub mod quiet;
 pub mod removing;
