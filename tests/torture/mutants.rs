@@ -159,6 +159,7 @@ fn torture(
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 child.kill().expect("SIGKILL");
+                child.wait().expect("its status");
                 return Err(format!("it did not end within {DEADLINE:?}"));
             }
         }

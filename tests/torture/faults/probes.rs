@@ -54,6 +54,7 @@ pub(super) const MOMENTS: &[(&str, Fault)] = &[
 const MET: Duration = Duration::from_secs(15);
 /// How long a publisher waits for locks before it looks again: a moment between two looks is none.
 const LOCKED: Duration = Duration::from_secs(4);
+const TRIES: usize = 5;
 /// Others commit meanwhile.
 const LATE: Duration = Duration::from_secs(3);
 /// Shorter than the product waits for an answer of Redis.
@@ -112,33 +113,38 @@ impl Arena<'_> {
     }
 
     /// One publisher waits with the change, others with its end: whoever looked before the locks came has seen another state
-    /// than the one it writes over.
+    /// than the one it writes over. Where those come too late, all of it is done again.
     async fn there_and_back(&self) -> bool {
-        let mut holder = self.world.session().await;
+        let (mut holder, mut application) = (self.world.session().await, self.world.session().await);
         let roots = ids().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
         let lock =
             format!("SELECT 1 FROM pubsync.root_product WHERE root IN ({roots}) ORDER BY root FOR UPDATE");
-        for statement in ["BEGIN", &lock] {
-            self.must(&mut holder, statement).await;
+        for _ in 0..TRIES {
+            for statement in ["BEGIN", &lock] {
+                self.must(&mut holder, statement).await;
+            }
+            self.must(&mut application, &counted(1, &all())).await;
+            let waits = self.wait_behind(&mut holder, 1, MET).await;
+            // Each on its own: some go to publishers that do not wait yet.
+            for id in ids() {
+                self.must(&mut application, &counted(-1, &id.to_string())).await;
+            }
+            let met = waits && self.wait_behind(&mut holder, 2, LOCKED).await;
+            self.must(&mut holder, "ROLLBACK").await;
+            if met {
+                return true;
+            }
         }
-        self.world.script(&counted(1, &all())).await;
-        let waits = self.wait_behind(&mut holder, 1).await;
-        // Each on its own: some go to publishers that do not wait yet.
-        for id in ids() {
-            self.world.script(&counted(-1, &id.to_string())).await;
-        }
-        let met = waits && self.wait_behind(&mut holder, 2).await;
-        self.must(&mut holder, "ROLLBACK").await;
-        met
+        false
     }
 
     /// Whether so many sessions wait for this one, or for those that do, before it has lasted too long.
-    async fn wait_behind(&self, holder: &mut Session, sessions: usize) -> bool {
+    async fn wait_behind(&self, holder: &mut Session, sessions: usize, limit: Duration) -> bool {
         let query = "WITH RECURSIVE behind (pid) AS (SELECT pg_backend_pid() UNION \
                      SELECT a.pid FROM behind b, pg_stat_activity a WHERE a.datname = current_database() \
                      AND a.wait_event_type = 'Lock' AND b.pid = ANY(pg_blocking_pids(a.pid))) SELECT pid::text FROM behind";
         let begun = Instant::now();
-        while begun.elapsed() < LOCKED {
+        while begun.elapsed() < limit {
             if holder.rows(query).await.len() > sessions {
                 return true;
             }
@@ -199,12 +205,13 @@ impl Arena<'_> {
             return false;
         }
         let fired = Instant::now();
+        let mut application = self.world.session().await;
         for id in ids() {
             let newer = match id % 2 {
                 0 => format!("DELETE FROM product WHERE id = {id}"),
                 _ => counted(1, &id.to_string()),
             };
-            self.world.script(&newer).await;
+            self.must(&mut application, &newer).await;
         }
         pace::pause(HELD_UP.saturating_sub(fired.elapsed())).await;
         true
