@@ -111,8 +111,7 @@ async fn attempt_all(
     Ok((outcomes, ahead))
 }
 
-/// The set of now, for a batch that was applied through an older one. What stands there of the same revision may be what
-/// the new set leaves out, so equal revisions are accepted.
+/// The set of now, for a batch that was applied through an older one.
 async fn again(
     street: &Street,
     target: &dyn Target,
@@ -124,18 +123,16 @@ async fn again(
     if let Err(error) = undo(target, older, &set).await {
         tracing::warn!(target_name = batch.target, %error, "the target is not tidied up; applying all the same");
     }
-    batch.force = true;
     batch.renew(street, |_| true).await?;
     Ok(set)
 }
 
-/// Through an older set, indexes may have been made that are no more, and readers' aliases set on them.
+/// Through an older set, indexes may have been made that are no more.
 async fn undo(target: &dyn Target, older: &WriteSet, set: &WriteSet) -> Result<(), TargetError> {
     let stands: Vec<Collection> = match set.removal {
         Some(_) => Vec::new(),
         None => set.collections().cloned().collect(),
     };
-    target.prepare(&stands).await?;
     for gone in older.collections() {
         if stands.iter().all(|collection| collection.number != gone.number) {
             target.discard(gone).await?;

@@ -204,7 +204,7 @@ async fn another_mapping_takes_a_new_index() {
     let worker = world.spawn(&["run"]);
     eventually(
         "readers see the new index, and the old one is gone",
-        MINUTE,
+        3 * MINUTE,
         async || {
             let new = world.search().indexes_of("product").await;
             if new.len() == 1 && new != old && world.search().all().await == new {

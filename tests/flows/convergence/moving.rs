@@ -3,11 +3,12 @@
 use pubsync_publisher::operate::rebuild;
 use pubsync_schema::names::Lane;
 use pubsync_schema::run;
-use pubsync_schema::writeset::{self, WriteSet};
+use pubsync_schema::writeset::{self, Step, WriteSet};
 use pubsync_synchronizer::apply;
 use pubsync_synchronizer::message::State;
 use pubsync_synchronizer::settle::Batch;
 use pubsync_synchronizer::status;
+use pubsync_synchronizer::target::{Accept, Operation, Write};
 use pubsync_tests::SearchIndexes;
 use tokio_util::sync::CancellationToken;
 
@@ -317,6 +318,43 @@ async fn an_index_that_was_removed_stays_away() {
             .unwrap();
         assert_eq!(search.indexes.all().await, Vec::<String>::new());
     }
+}
+
+/// The index is gone, and what was on its way is not. Somebody who knew only the index writes once more, which makes it again,
+/// and dies.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_the_dead_made_again_goes() {
+    let search = Search::begin("deadindex").await;
+    let process = search.process();
+    let old = search.set().await;
+    search.change("three").await;
+    let write = Write {
+        key: "product:1".to_owned(),
+        revision: search.scene.revision("product", "product:1").await,
+        operation: Operation::Put("{\"name\":\"three\"}".into()),
+    };
+    search
+        .scene
+        .apply_removing(process, &[], &["product"])
+        .await
+        .unwrap();
+    process.sweep().await;
+    assert_eq!(
+        search.set().await.removal_step(),
+        Some(Step::Emptying { run: None })
+    );
+    assert_eq!(search.indexes.all().await, Vec::<String>::new());
+    let target = &process.street.targets["search"];
+    target
+        .apply(&old.serving, &[write], Accept::Higher)
+        .await
+        .unwrap();
+    assert_eq!(search.indexes.all().await.len(), 1);
+    // What was on its way is lost with its message: nobody else comes across the index.
+    let ledger = search.scene.own("ledger");
+    search.scene.shop.script(&format!("DELETE FROM {ledger}")).await;
+    finish(process).await;
+    assert_eq!(search.indexes.all().await, Vec::<String>::new());
 }
 
 /// Declared again before anybody has taken the index away, and after. Whoever still knows the old index cannot meet the new
