@@ -1,7 +1,7 @@
 # `make test` is the whole check; CI runs the same command.
 
 .DEFAULT_GOAL := help
-.PHONY: help test services services-stop fmt lint unit differential mutants torture torture-short torture-mutants bench examples demo clean toolchain
+.PHONY: help test services services-stop fmt lint unit differential mutants torture torture-short torture-mutants bench endurance examples demo clean toolchain
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
@@ -63,6 +63,12 @@ torture-mutants: ## Break the product on purpose, and see the torture find each 
 bench: ## Measure against the real services, in release mode
 	docker/services up >/dev/null
 	@eval "$$(docker/services env)"; set -x; cargo run --release -p pubsync-bench --locked
+
+endurance: ## Outages, poison, backlogs of 1 GiB and large documents, with numbers (PUBSYNC_ONLY). Wants a quiet machine
+	docker/services up >/dev/null
+	cargo build --release --locked -p pubsync
+	@eval "$$(docker/services env)"; set -x; cargo test --release --locked -p pubsync-tests --test flows \
+	    endurance::$$PUBSYNC_ONLY -- --ignored --nocapture --test-threads=1
 
 examples: ## Build the example sets at 10,000 products, compare with the naive evaluator
 	docker/services up >/dev/null

@@ -20,8 +20,8 @@ use crate::target::{Accept, Held, Outcome, Target, TargetError};
 /// How long a pause that a worker writes lasts unless it is renewed, in seconds.
 const PAUSE: i64 = 15;
 
-/// How often items that may succeed later are tried again at once.
-const RETRIES: u32 = 5;
+/// How often items that may succeed later are tried again at once: meanwhile they hold up all that is behind them.
+const RETRIES: u32 = 2;
 
 const BACKOFF: Backoff = Backoff {
     first: Duration::from_millis(200),

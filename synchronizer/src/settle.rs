@@ -224,7 +224,8 @@ pub async fn settle(
         );
         // Where no row stood, another copy of the messages has settled them, with an open row of its own.
         if !open.is_empty() {
-            ledger::insert(&txn, store, &[again(street, batch, open)?]).await?;
+            let entry = again(street, batch, open, tally.retry > 0)?;
+            ledger::insert(&txn, store, &[entry]).await?;
         }
         if let Some(run) = batch.run {
             run::count(&txn, store, run, 0, well.len() as i64, tally.failed as i64).await?;
@@ -281,11 +282,14 @@ fn refused(batch: &Batch, state: &State, class: &str, error: &str, prospect: Pro
     }
 }
 
-fn again(street: &Street, batch: &Batch, open: Vec<SyncKey>) -> Result<NewEntry, DbErr> {
+/// Claimed and sent by nobody it `waits` until the sweeper takes it back, who counts the attempt: sent at once it would be
+/// back at once, and hold up what is beside it.
+fn again(street: &Street, batch: &Batch, open: Vec<SyncKey>, waits: bool) -> Result<NewEntry, DbErr> {
     let definition = street.definitions.get(&batch.document).map_or(0, |d| d.number);
     let entry = sync_entry(batch, definition, open, batch.force)?;
     Ok(NewEntry {
-        attempts: batch.attempts + 1,
+        attempts: batch.attempts + i64::from(!waits),
+        claimed: waits,
         ..entry
     })
 }

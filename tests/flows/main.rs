@@ -5,11 +5,13 @@
 
 mod beginning;
 mod chinook;
+mod cluster;
 mod convergence;
 mod deadly;
 mod demo;
 mod differential;
 mod direct;
+mod endurance;
 mod errors;
 mod examples;
 mod failing;

@@ -1,6 +1,7 @@
 //! Ends: of a worker under load, of a run that is to end by itself, of a document that is no longer wanted.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -8,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pubsync_tests::{Database, World, eventually};
+use pubsync_tests::{Database, RedisServer, World, eventually};
 
 const SOON: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(25);
@@ -64,6 +65,100 @@ async fn sigterm_under_load_loses_nothing() {
     world.pubsync(&["verify"]).await;
 }
 
+/// Workers end in the middle of their work. What they had finished is not in a queue any more: the ledger has a row for each
+/// message that is.
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_leaves_nothing_behind_that_is_finished() {
+    let world = shop("finished").await;
+    // No second copies: they may stay behind when the first one is done.
+    world.configure(|config| config.replace("resend_after: 3", "resend_after: 600"));
+    let stop = Arc::new(AtomicBool::new(false));
+    let load = tokio::spawn(application(world.database().clone(), stop.clone()));
+    let relay = world.spawn(&["run", "relay"]);
+    for _ in 0..ENDS {
+        let workers = [
+            world.spawn(&["run", "publisher"]),
+            world.spawn(&["run", "synchronizer"]),
+        ];
+        let before = revisions(&world).await;
+        eventually("progress", SOON, async || {
+            match revisions(&world).await > before {
+                true => Ok(()),
+                false => Err("no new revision".to_owned()),
+            }
+        })
+        .await;
+        for worker in workers {
+            let begun = Instant::now();
+            worker.stop().await;
+            assert!(begun.elapsed() < GRACE, "it took {:?}", begun.elapsed());
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    load.await.expect("the application fails nowhere");
+    // The relay takes no more: from here on everything stands still.
+    relay.stop().await;
+    let messages = world.broker().messages().await;
+    let open = world
+        .session()
+        .await
+        .rows("SELECT id::text FROM pubsync.ledger")
+        .await;
+    let open: HashSet<i64> = open.iter().map(|row| number(row[0].as_deref())).collect();
+    let id = |body: &String| {
+        let message: serde_json::Value = serde_json::from_str(body).expect("a message");
+        message["id"].as_i64().expect("an id")
+    };
+    let finished: Vec<i64> = messages.iter().map(id).filter(|id| !open.contains(id)).collect();
+    assert!(!messages.is_empty(), "the workers were done with everything");
+    assert_eq!(finished, Vec::<i64>::new(), "of {} messages", messages.len());
+
+    world.configure(|config| config.replace("resend_after: 600", "resend_after: 3"));
+    world.pubsync(&["run", "--until-quiet"]).await;
+    assert_equal(&world).await;
+}
+
+/// A target that neither takes nor refuses the write under way does not keep the worker beyond its grace. The write may
+/// still be done later, by a server that wakes up.
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_while_a_target_hangs() {
+    let world = shop("hanging").await;
+    let server = RedisServer::start(&world).await;
+    world.configure(|config| {
+        let line = |line: &str| match line.trim_start().starts_with("storage:") {
+            true => format!("  storage: {{ kind: redis, url: \"{}\" }}\n", server.url()),
+            false => format!("{line}\n"),
+        };
+        config.lines().map(line).collect()
+    });
+    let worker = world.spawn(&["run"]);
+    world.pubsync(&["wait", "--timeout", "60"]).await;
+    server.signal("STOP");
+    world.script("UPDATE brand SET name = 'old' WHERE id = 1").await;
+    eventually("a write on its way", SOON, async || {
+        let claimed = "SELECT id::text FROM pubsync.ledger WHERE target = 'storage' AND sent_at IS NOT NULL";
+        match world.session().await.rows(claimed).await.is_empty() {
+            true => Err("none".to_owned()),
+            false => Ok(()),
+        }
+    })
+    .await;
+    let begun = Instant::now();
+    worker.stop().await;
+    assert!(begun.elapsed() < GRACE, "it took {:?}", begun.elapsed());
+    world.script("UPDATE brand SET name = 'new' WHERE id = 1").await;
+    server.signal("CONT");
+    world.pubsync(&["run", "--until-quiet"]).await;
+    let expected = world
+        .expected(&[("brand", EXPECTED_BRAND), ("item", EXPECTED_ITEM)])
+        .await;
+    let mut snapshot = world.snapshot(&["brand", "item"]).await;
+    snapshot
+        .stores
+        .insert("storage".to_owned(), server.keys().documents().await);
+    snapshot.assert_equals(&expected);
+}
+
 /// Changes rows as fast as it can until stopped; returns how many transactions that were.
 async fn application(database: Database, stop: Arc<AtomicBool>) -> u64 {
     let mut session = database.session().await;
@@ -89,11 +184,11 @@ async fn revisions(world: &World) -> i64 {
         .await
         .rows("SELECT coalesce(max(revision), 0)::text FROM pubsync.mirror_item")
         .await;
-    rows[0][0]
-        .as_deref()
-        .expect("a number")
-        .parse()
-        .expect("a number")
+    number(rows[0][0].as_deref())
+}
+
+fn number(text: Option<&str>) -> i64 {
+    text.expect("a number").parse().expect("a number")
 }
 
 /// A second signal ends it in the middle of its work, which stays in the ledger.

@@ -88,6 +88,22 @@ impl VirtualHost {
         queues.iter().map(entry).collect()
     }
 
+    /// The bodies of what is ready in all queues. It stays there, but counts as handed out once more.
+    pub async fn messages(&self) -> Vec<String> {
+        let mut bodies = Vec::new();
+        for (queue, _) in self.queues().await {
+            let queue = queue.replace('%', "%25").replace('/', "%2F").replace(' ', "%20");
+            let path = format!("/api/queues/{}/{queue}/get", self.name);
+            let all = r#"{"count":1000000,"ackmode":"ack_requeue_true","encoding":"auto"}"#;
+            let text = self.send(Method::POST, path, Some(all.to_owned())).await;
+            let found: Vec<serde_json::Value> =
+                serde_json::from_str(&text.expect("the queue is there")).expect("a list of messages");
+            let body = |message: &serde_json::Value| message["payload"].as_str().map(str::to_owned);
+            bodies.extend(found.iter().map(|message| body(message).expect("a text")));
+        }
+        bodies
+    }
+
     /// Takes all ready messages away. Returns how many queues there were.
     pub async fn purge_queues(&self) -> usize {
         self.each_queue("/contents").await

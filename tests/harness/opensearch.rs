@@ -97,6 +97,12 @@ impl SearchIndexes {
         self.http.send(Method::PUT, &path, Some(source.to_owned())).await;
     }
 
+    /// What the engine has under an id at this moment, with all that it says of it; `None`: no such document.
+    pub async fn get(&self, index: &str, id: &str) -> Option<String> {
+        self.send(Method::GET, format!("/{}{index}/_doc/{id}", self.prefix))
+            .await
+    }
+
     /// Takes a document away behind pubsync's back.
     pub async fn take_away(&self, index: &str, id: &str, version: i64) {
         let (prefix, version) = (&self.prefix, forced(version));

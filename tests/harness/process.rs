@@ -24,6 +24,14 @@ pub struct Output {
     pub stderr: String,
 }
 
+/// What a process holds of the machine's memory, in KiB.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    pub now: u64,
+    /// The most that it ever held.
+    pub peak: u64,
+}
+
 /// A running process; killed when it is dropped.
 #[derive(Debug)]
 pub struct Worker {
@@ -183,6 +191,22 @@ impl Worker {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// # Panics
+    /// Where it ended by itself.
+    pub fn memory(&self) -> Memory {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let number = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            number.unwrap_or_else(|| panic!("no {name} in {text}"))
+        };
+        Memory {
+            now: number("VmRSS:"),
+            peak: number("VmHWM:"),
+        }
     }
 
     /// How it ended, where it did by itself.

@@ -3,11 +3,13 @@
 use std::{
     fs::File,
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
+
+use redis::FromRedisValue;
 
 use crate::{RedisKeys, Scratch, World, eventually};
 
@@ -23,6 +25,8 @@ pub struct RedisServer {
     folder: PathBuf,
     /// Whether it keeps what it acknowledged.
     durable: bool,
+    /// More of them, for every start.
+    options: Vec<String>,
     /// What it asks its clients for.
     password: Option<String>,
     process: Option<Child>,
@@ -31,26 +35,47 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts on a free port, with its files in the world's folder. It keeps nothing by itself.
     pub async fn start(world: &World) -> Self {
-        Self::start_in(world.folder(), false, None).await
+        Self::start_in(world.folder().join("redis"), false, None, Vec::new()).await
     }
 
     /// As [`Self::start`], for a test without a world.
     pub async fn start_beside(shop: &Scratch) -> Self {
-        Self::start_in(shop.folder(), false, None).await
+        Self::start_in(shop.folder().join("redis"), false, None, Vec::new()).await
     }
 
     /// One that keeps all that it acknowledged (`appendfsync always`), for those who know its password.
     pub async fn start_durable(world: &World, password: &str) -> Self {
-        Self::start_in(world.folder(), true, Some(password.to_owned())).await
+        let password = Some(password.to_owned());
+        Self::start_in(world.folder().join("redis"), true, password, Vec::new()).await
     }
 
-    async fn start_in(folder: &Path, durable: bool, password: Option<String>) -> Self {
-        let folder = folder.join("redis");
+    /// A node of a cluster that it does not know yet. It keeps all that it acknowledged.
+    pub(crate) async fn start_node(world: &World, number: usize) -> Self {
+        let options = [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-port",
+            &free_port().to_string(),
+            // Nobody is to be thought dead because the machine is slow: who is dead is told.
+            "--cluster-node-timeout",
+            "60000",
+        ];
+        let folder = world.folder().join(format!("redis-{number}"));
+        Self::start_in(folder, true, None, options.map(str::to_owned).to_vec()).await
+    }
+
+    async fn start_in(
+        folder: PathBuf,
+        durable: bool,
+        password: Option<String>,
+        options: Vec<String>,
+    ) -> Self {
         std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut server = Self {
             port: free_port(),
             folder,
             durable,
+            options,
             password,
             process: None,
         };
@@ -62,6 +87,19 @@ impl RedisServer {
     pub fn url(&self) -> String {
         let login = self.password.as_ref().map(|password| format!(":{password}@"));
         format!("redis://{}127.0.0.1:{}/0", login.unwrap_or_default(), self.port)
+    }
+
+    pub(crate) fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The port of the other nodes of its cluster.
+    pub(crate) fn bus(&self) -> &str {
+        &self.options[3]
     }
 
     /// Everything in it.
@@ -77,18 +115,22 @@ impl RedisServer {
         process.wait().expect("the status of a killed child");
     }
 
+    /// Sends it a signal by its name: `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.process.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        let sent = sent.expect("the command kill");
+        assert!(sent.success(), "kill -{name} {pid}: {sent}");
+    }
+
     /// It loses all that it holds, and runs on.
     pub async fn flush(&self) {
-        self.ask("FLUSHALL")
-            .await
-            .unwrap_or_else(|error| panic!("FLUSHALL: {error}"));
+        self.must::<()>("FLUSHALL").await;
     }
 
     /// Writes its data to the file that the next start reads.
     pub async fn save(&self) {
-        self.ask("SAVE")
-            .await
-            .unwrap_or_else(|error| panic!("SAVE: {error}"));
+        self.must::<()>("SAVE").await;
     }
 
     /// Starts it on the same port and waits until it answers.
@@ -118,25 +160,42 @@ impl RedisServer {
             )
             .arg("--dir")
             .arg(&self.folder)
+            .args(&self.options)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
             .spawn();
         self.process = Some(process.unwrap_or_else(|error| panic!("redis-server: {error}")));
         eventually("an answer of redis-server", START, async || {
-            self.ask("PING").await
+            self.ask::<String>("PING").await
         })
         .await;
     }
 
-    async fn ask(&self, command: &str) -> Result<(), String> {
+    /// The answer to a command, which is its words with single blanks between them.
+    ///
+    /// # Errors
+    /// Where it does not answer, or answers with an error.
+    pub async fn ask<T: FromRedisValue>(&self, command: &str) -> Result<T, String> {
         let client = redis::Client::open(self.url()).map_err(|error| error.to_string())?;
         let mut connection = client
             .get_multiplexed_async_connection()
             .await
             .map_err(|error| error.to_string())?;
-        let answer: redis::RedisResult<String> = redis::cmd(command).query_async(&mut connection).await;
-        answer.map(drop).map_err(|error| error.to_string())
+        let mut words = command.split(' ');
+        let mut asked = redis::cmd(words.next().expect("a command"));
+        asked.arg(words.collect::<Vec<_>>());
+        let answer: redis::RedisResult<T> = asked.query_async(&mut connection).await;
+        answer.map_err(|error| error.to_string())
+    }
+
+    /// As [`Self::ask`].
+    ///
+    /// # Panics
+    /// On an error.
+    pub async fn must<T: FromRedisValue>(&self, command: &str) -> T {
+        let answer = self.ask(command).await;
+        answer.unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 }
 

@@ -51,11 +51,16 @@ impl RedisKeys {
         keys.retain(|key| !key[self.prefix.len()..].starts_with("t:{"));
         let mut documents = Documents::new();
         for page in keys.chunks(PAGE) {
-            let values = connection
-                .mget(page)
+            // Not one for all: on a node of a cluster it would have to stay in one slot.
+            let mut each = redis::pipe();
+            for key in page {
+                each.cmd("MGET").arg(key);
+            }
+            let values: Vec<[Option<String>; 1]> = each
+                .query_async(&mut connection)
                 .await
                 .unwrap_or_else(|error| panic!("MGET: {error}"));
-            for (key, value) in page.iter().zip(values) {
+            for (key, [value]) in page.iter().zip(values) {
                 // None: deleted since the scan, or no string.
                 if let Some(text) = value {
                     documents.insert(

@@ -2,7 +2,8 @@
 //! sets; what was deleted leaves a tombstone key with a time to live. Needs Redis 7 (functions).
 //!
 //! ACL of a writer: `+ping +get +getrange +scan +fcall`, and what the functions call: `+set +del`; `prepare` wants
-//! `+function|load` too, unless the functions are there already, and the look for losses `+info`.
+//! `+function|load` too, unless the functions are there already, the look for losses `+info`, and a cluster
+//! `+cluster|slots +asking`.
 
 mod calls;
 mod client;
@@ -11,6 +12,7 @@ mod errors;
 mod functions;
 mod keys;
 mod look;
+mod nodes;
 
 use ::redis::Value;
 use async_trait::async_trait;
@@ -20,8 +22,10 @@ use pubsync_schema::shape::Collection;
 
 use self::calls::Call;
 use self::client::{CONNECTIONS, Client};
+use self::connection::CLUSTER_WINDOW;
 use self::errors::{Verdict, by_code, text, verdict};
 use self::keys::Keys;
+use self::nodes::Primary;
 use super::config::{Address, InvalidTarget};
 use super::stamp;
 use crate::target::{Accept, Held, Outcome, ScanPage, Seen, Target, TargetError, Write};
@@ -54,36 +58,41 @@ impl RedisTarget {
         })
     }
 
-    /// Runs one call and gives an outcome for each of its items, in order. A call that fails for a reason not in the
-    /// table is halved until the item that it hurts on is alone.
-    async fn call(
+    /// Runs calls and gives an outcome for each of their items. A call that fails for a reason not in the table is halved
+    /// until the item that it hurts on is alone.
+    async fn send(
         &self,
-        call: Call,
+        calls: Vec<Call>,
         writes: &[Write],
         accept: Accept,
     ) -> Result<Vec<(usize, Outcome)>, TargetError> {
-        let mut outcomes = Vec::with_capacity(call.items.len());
-        let mut open = vec![call];
-        while let Some(mut call) = open.pop() {
+        let mut outcomes = Vec::new();
+        let mut open = vec![calls];
+        while let Some(calls) = open.pop() {
             let mut pipeline = ::redis::pipe();
-            pipeline.add_command(calls::command(&call, writes, &self.keys, accept));
-            match self.client.call(pipeline).await? {
-                Ok(replies) => {
-                    for (at, reply) in call.items.iter().zip(replies) {
-                        outcomes.push((*at, self.outcome(&reply)?));
+            for call in &calls {
+                pipeline.add_command(calls::command(call, writes, &self.keys, accept));
+            }
+            let answers = self.client.call(pipeline, None).await?;
+            for (mut call, answer) in calls.into_iter().zip(answers) {
+                match answer {
+                    Ok(replies) => {
+                        for (at, reply) in call.items.iter().zip(replies) {
+                            outcomes.push((*at, self.outcome(&reply)?));
+                        }
                     }
-                }
-                Err(error) if call.items.len() > 1 && verdict(&error) == Verdict::Unknown => {
-                    let items = call.items.split_off(call.items.len() / 2);
-                    open.push(Call {
-                        deletes: call.deletes,
-                        items,
-                    });
-                    open.push(call);
-                }
-                Err(error) => {
-                    let reason = text(&error);
-                    outcomes.extend(call.items.iter().map(|at| (*at, Outcome::Retry(reason.clone()))));
+                    Err(error) if call.items.len() > 1 && verdict(&error) == Verdict::Unknown => {
+                        let items = call.items.split_off(call.items.len() / 2);
+                        open.push(vec![Call {
+                            items,
+                            ..call.clone()
+                        }]);
+                        open.push(vec![call]);
+                    }
+                    Err(error) => {
+                        let reason = text(&error);
+                        outcomes.extend(call.items.iter().map(|at| (*at, Outcome::Retry(reason.clone()))));
+                    }
                 }
             }
         }
@@ -129,15 +138,17 @@ impl Target for RedisTarget {
         accept: Accept,
     ) -> Result<Vec<Outcome>, TargetError> {
         let mut outcomes: Vec<Option<Outcome>> = writes.iter().map(calls::refuse).collect();
-        let open = (0..writes.len()).filter(|at| outcomes[*at].is_none());
-        let (deletes, puts): (Vec<Call>, Vec<Call>) =
-            calls::plan(writes, open, &self.keys, self.client.is_cluster())
-                .into_iter()
-                .partition(|call| call.deletes);
+        let (open, cluster) = (
+            (0..writes.len()).filter(|at| outcomes[*at].is_none()),
+            self.client.is_cluster(),
+        );
+        let (deletes, puts): (Vec<Call>, Vec<Call>) = calls::plan(writes, open, &self.keys, cluster)
+            .into_iter()
+            .partition(|call| call.deletes);
         for calls in [deletes, puts] {
-            let running = calls
+            let running = calls::pipelines(calls, CLUSTER_WINDOW, cluster)
                 .into_iter()
-                .map(|call| self.call(call, writes, accept))
+                .map(|calls| self.send(calls, writes, accept))
                 .collect::<Vec<_>>();
             let done: Vec<_> = stream::iter(running)
                 .buffer_unordered(CONNECTIONS)
@@ -195,19 +206,22 @@ impl Target for RedisTarget {
         Ok(bodies)
     }
 
-    /// The cursor is `<node> <cursor of SCAN>`. A page may be empty. On a cluster, keys of slots that move to another
-    /// node during the walk may be left out.
+    /// The cursor is `<distribution of slots> <node> <cursor of SCAN>`. A page may be empty. A walk begins again where a slot
+    /// has moved meanwhile, or another node has taken the place of one: keys may have gone where it has been. Only what
+    /// moves in a slot that is still open between two nodes when the walk ends may be left out.
     async fn scan(
         &self,
         of: &Collection,
         cursor: Option<String>,
         limit: usize,
     ) -> Result<ScanPage, TargetError> {
-        let nodes = self.client.nodes().await?;
-        let (node, at) = match cursor.as_deref().and_then(|cursor| cursor.split_once(' ')) {
-            Some((node, at)) => (node, at),
-            None => (nodes[0].as_str(), "0"),
-        };
+        let primaries = self.client.primaries().await?;
+        let distribution = nodes::distribution(&primaries);
+        let begun = cursor.as_deref().and_then(|cursor| {
+            let (known, place) = cursor.split_once(' ')?;
+            place.split_once(' ').filter(|_| known == distribution)
+        });
+        let (node, at) = begun.unwrap_or((&primaries[0].address, "0"));
         let glob = self.keys.glob(of.prefix());
         let (next, found) = self.client.scan(node, at, &glob, limit.max(1)).await?;
         let names = found.into_iter().filter_map(|name| String::from_utf8(name).ok());
@@ -225,12 +239,16 @@ impl Target for RedisTarget {
         let revisions = heads
             .iter()
             .map(|head| head.as_deref().and_then(stamp::revision).unwrap_or(0));
-        let next = match next.as_str() {
-            "0" => nodes
-                .iter()
-                .find(|other| other.as_str() > node)
-                .map(|other| format!("{other} 0")),
-            next => Some(format!("{node} {next}")),
+        let following = primaries.iter().find(|other| other.address.as_str() > node);
+        let next = match (next.as_str(), following) {
+            ("0", Some(following)) => Some(format!("{distribution} {} 0", following.address)),
+            // The end, unless something has moved since the last page.
+            ("0", None) => {
+                let now = self.client.primaries().await?;
+                let other = nodes::distribution(&now) != distribution;
+                other.then(|| format!("{} {} 0", nodes::distribution(&now), now[0].address))
+            }
+            (next, _) => Some(format!("{distribution} {node} {next}")),
         };
         Ok(ScanPage {
             keys: keys.into_iter().zip(revisions).collect(),
@@ -250,15 +268,21 @@ impl Target for RedisTarget {
         look::look(&self.client, &self.keys, look).await
     }
 
-    /// A put of nothing: fails where a put would, out of memory and read-only included. A cluster answers for one node.
+    /// A put of nothing on each primary: fails where a put would, out of memory and read-only included.
     async fn ping(&self) -> Result<(), TargetError> {
-        let mut pipeline = ::redis::pipe();
-        pipeline.cmd("FCALL").arg(functions::put()).arg(0).arg(0);
-        self.client
-            .call(pipeline)
-            .await?
-            .map(|_| ())
-            .map_err(|error| self.client.down(text(&error)))
+        let put = |primary: Primary| async move {
+            let mut pipeline = ::redis::pipe();
+            pipeline.cmd("FCALL").arg(functions::put()).arg(0).arg(0);
+            let answers = self.client.call(pipeline, Some(&primary.address)).await?;
+            let wrong = answers.into_iter().find_map(Result::err);
+            wrong.map_or(Ok(()), |error| Err(self.client.down(text(&error))))
+        };
+        let primaries = self.client.primaries().await?.into_iter();
+        let pings = primaries.map(put).collect::<Vec<_>>();
+        stream::iter(pings)
+            .buffer_unordered(CONNECTIONS)
+            .try_collect()
+            .await
     }
 }
 

@@ -1,13 +1,14 @@
 //! What only Redis shows: functions, memory, replicas, restarts, clusters. The services of `make test` are shared; what
 //! breaks a server runs on one of its own.
 
+mod clusters;
 mod looks;
 
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{Client, cmd};
+use ::redis::{Client, Value, cmd, from_redis_value};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -386,64 +387,4 @@ async fn a_replica_is_refused_and_a_restart_heals() {
     server.child.kill().await.unwrap();
     let error = target.ping().await.unwrap_err();
     assert!(matches!(error, TargetError::Down { .. }), "{error:?}");
-}
-
-/// Two primaries with half of the slots each, and the url of both.
-async fn cluster() -> (Vec<Server>, String) {
-    let mut servers = Vec::new();
-    for _ in 0..2 {
-        let port = closed_port().await.to_string();
-        let bus = closed_port().await.to_string();
-        let options = ["--cluster-enabled", "yes", "--cluster-port", &bus];
-        servers.push((Server::start(port.parse().unwrap(), &options).await, bus));
-    }
-    for (at, (server, _)) in servers.iter().enumerate() {
-        let mut connection = connect(&server.url()).await;
-        let (from, to) = if at == 0 { (0, 8191) } else { (8192, 16383) };
-        cmd("CLUSTER")
-            .arg("ADDSLOTSRANGE")
-            .arg(from)
-            .arg(to)
-            .exec_async(&mut connection)
-            .await
-            .unwrap();
-        let (other, bus) = &servers[1 - at];
-        let meet = cmd("CLUSTER")
-            .arg("MEET")
-            .arg("127.0.0.1")
-            .arg(other.port)
-            .arg(bus)
-            .to_owned();
-        meet.exec_async(&mut connection).await.unwrap();
-    }
-    for (server, _) in &mut servers {
-        server.logged("Cluster state changed: ok").await;
-    }
-    let (servers, _): (Vec<Server>, Vec<String>) = servers.into_iter().unzip();
-    let [first, second] = [servers[0].port, servers[1].port];
-    let url = format!("redis-cluster://127.0.0.1:{first},127.0.0.1:{second}");
-    (servers, url)
-}
-
-#[tokio::test]
-async fn a_cluster_keeps_the_contract() {
-    let (servers, url) = cluster().await;
-    let cluster = target(&url, "kv:");
-    let bad = put("t:{bad}", 1, "{}");
-    exercise(Case {
-        target: &cluster,
-        shows_tombstones: true,
-        bad,
-    })
-    .await;
-    let single = target(&servers[0].url(), "kv:");
-    let writes: Vec<_> = (0..9).map(|at| put(&format!("product:{at}"), 1, "{}")).collect();
-    let error = single
-        .apply(&products(), &writes, Accept::Higher)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(&error, TargetError::Refused { reason, .. } if reason.contains("redis-cluster")),
-        "{error}"
-    );
 }

@@ -22,6 +22,8 @@ const TOMBSTONE_SECONDS: u32 = 4 * 24 * 60 * 60;
 pub struct Call {
     pub deletes: bool,
     pub items: Vec<usize>,
+    /// About the size of the command.
+    pub bytes: usize,
 }
 
 /// Deletes stand first: they pass where a full memory refuses the rest. On a cluster a call stays in one slot.
@@ -44,29 +46,44 @@ pub fn plan(
     }
     let mut calls = Vec::new();
     for ((puts, _), items) in groups {
-        let (mut call, mut bytes) = (
-            Call {
-                deletes: !puts,
-                items: Vec::new(),
-            },
-            0,
-        );
+        let empty = Call {
+            deletes: !puts,
+            items: Vec::new(),
+            bytes: 0,
+        };
+        let mut call = empty.clone();
         for at in items {
             let size = size(&writes[at]);
-            if !call.items.is_empty() && (call.items.len() == MAX_KEYS || bytes + size > MAX_BYTES) {
-                let full = Call {
-                    deletes: !puts,
-                    items: std::mem::take(&mut call.items),
-                };
-                calls.push(full);
-                bytes = 0;
+            if !call.items.is_empty() && (call.items.len() == MAX_KEYS || call.bytes + size > MAX_BYTES) {
+                calls.push(std::mem::replace(&mut call, empty.clone()));
             }
-            bytes += size;
+            call.bytes += size;
             call.items.push(at);
         }
         calls.push(call);
     }
     calls
+}
+
+/// Puts calls into pipelines. On a cluster most calls have one key, for there are more slots than keys in a batch: up to
+/// `most` of them share a round trip, within the bytes of one call. A single server gets one call at a time, so that others
+/// may come in between.
+pub fn pipelines(calls: Vec<Call>, most: usize, cluster: bool) -> Vec<Vec<Call>> {
+    let mut pipelines: Vec<Vec<Call>> = Vec::new();
+    let mut bytes = 0;
+    for call in calls {
+        match pipelines.last_mut() {
+            Some(last) if cluster && last.len() < most && bytes + call.bytes <= MAX_BYTES => {
+                bytes += call.bytes;
+                last.push(call);
+            }
+            _ => {
+                bytes = call.bytes;
+                pipelines.push(vec![call]);
+            }
+        }
+    }
+    pipelines
 }
 
 fn size(write: &Write) -> usize {
@@ -172,6 +189,19 @@ mod tests {
         let writes = [put("{a}1", 1), put("{b}1", 1), put("{a}2", 1)];
         assert_eq!(sizes(&writes, true).len(), 2);
         assert_eq!(sizes(&writes, false), [(false, 3)]);
+    }
+
+    #[test]
+    fn calls_of_a_cluster_share_round_trips() {
+        let lengths = |bytes: usize, cluster: bool| {
+            let writes: Vec<Write> = (0..5).map(|i| put(&format!("k{i}"), bytes)).collect();
+            let calls = plan(&writes, 0..5, &Keys::new("").unwrap(), true);
+            let pipelines = pipelines(calls, 2, cluster);
+            pipelines.iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert_eq!(lengths(10, true), [2, 2, 1]);
+        assert_eq!(lengths(600_000, true), [1, 1, 1, 1, 1]);
+        assert_eq!(lengths(10, false), [1, 1, 1, 1, 1]);
     }
 
     #[test]

@@ -1,19 +1,30 @@
 //! Runs commands on the pool, heals what a new connection or loaded functions heal, and says whom an error concerns.
 
+use std::time::Duration;
+
 use ::redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value, from_redis_value};
 use deadpool::managed::{Object, PoolError};
+use pubsync_worker::backoff::{self, Backoff};
+use tokio_util::sync::CancellationToken;
 
-use super::connection::{Manager, Pool};
+use super::connection::{Connection, Manager, Pool};
 use super::errors::{Verdict, text, verdict};
 use super::functions;
+use super::nodes::{self, Primary};
 use crate::target::TargetError;
 use crate::targets::config::{Address, InvalidTarget};
 
 /// Connections of one process; each carries one call at a time, so a big one delays no other.
 pub const CONNECTIONS: usize = 8;
 
-/// How often the functions are loaded for one request: somebody may flush them in between.
-const LOADS: usize = 3;
+/// How often the functions are loaded for one request: somebody may flush them in between, or a primary is new.
+const LOADS: u32 = 4;
+
+/// Between two times.
+const LOADING: Backoff = Backoff {
+    first: Duration::from_millis(50),
+    cap: Duration::from_secs(1),
+};
 
 /// Each command's own result, in order.
 type Replies = Vec<RedisResult<Value>>;
@@ -51,13 +62,21 @@ impl Client {
         self.cluster
     }
 
-    /// Runs a pipeline of one function call; its entries, or an error that concerns this call only.
-    pub async fn call(&self, pipeline: Pipeline) -> Result<RedisResult<Vec<Value>>, TargetError> {
-        let reply = only(self.run(pipeline, None).await?);
-        match reply.and_then(|value| Ok(from_redis_value::<Vec<Value>>(value)?)) {
+    /// Runs function calls, on the named node or wherever their keys are: for each its entries, or an error that concerns
+    /// this call only.
+    pub async fn call(
+        &self,
+        calls: Pipeline,
+        node: Option<&str>,
+    ) -> Result<Vec<RedisResult<Vec<Value>>>, TargetError> {
+        let replies = self.run(calls, node).await?.into_iter();
+        let answer = |reply: RedisResult<Value>| match reply
+            .and_then(|value| Ok(from_redis_value::<Vec<Value>>(value)?))
+        {
             Ok(entries) => Ok(Ok(entries)),
             Err(error) => self.blame(&error).map_or(Ok(Err(error)), Err),
-        }
+        };
+        replies.map(answer).collect()
     }
 
     /// Reads with one command a key; a value of another type counts as nothing there.
@@ -73,32 +92,17 @@ impl Client {
         Ok(values)
     }
 
-    /// The nodes a scan walks: the primaries of a cluster, in a fixed order; else one without a name.
-    pub async fn nodes(&self) -> Result<Vec<String>, TargetError> {
-        let nodes = self.primaries().await?;
-        Ok(nodes.into_iter().map(|(address, _)| address).collect())
-    }
-
-    /// The primaries of a cluster by address, each with a slot that it has; else one without a name.
-    pub async fn primaries(&self) -> Result<Vec<(String, Option<u16>)>, TargetError> {
+    /// The primaries of a cluster by address; else one without a name.
+    pub async fn primaries(&self) -> Result<Vec<Primary>, TargetError> {
         if !self.cluster {
-            return Ok(vec![(String::new(), None)]);
+            return Ok(vec![Primary::default()]);
         }
-        let mut pipeline = ::redis::pipe();
-        pipeline.cmd("CLUSTER").arg("NODES");
-        let answer = self
-            .read(pipeline)
-            .await?
-            .into_iter()
-            .flatten()
-            .next()
-            .unwrap_or_default();
-        let mut nodes = primaries(&String::from_utf8_lossy(&answer));
-        nodes.sort();
-        if nodes.is_empty() {
-            Err(self.down("the cluster names no primaries".to_owned()))
-        } else {
-            Ok(nodes)
+        let mut slots = ::redis::pipe();
+        slots.cmd("CLUSTER").arg("SLOTS");
+        let answer = only(self.run(slots, None).await?).map_err(|error| self.blame_or_down(&error))?;
+        match nodes::primaries(&answer) {
+            Some(primaries) if !primaries.is_empty() => Ok(primaries),
+            _ => Err(self.down("the cluster does not say where its slots are".to_owned())),
         }
     }
 
@@ -150,27 +154,13 @@ impl Client {
             return Ok(Vec::new());
         }
         commands.ignore_errors();
-        let mut result = self.attempt(&commands, node).await;
-        for _ in 0..LOADS {
-            if !met(&result, |error| verdict(error) == Verdict::Load) {
-                break;
-            }
-            self.load().await?;
-            result = self.attempt(&commands, node).await;
-        }
+        let result = self.attempt(&commands, node).await;
         result.map_err(|error| self.blame_or_down(&error))
     }
 
     /// Loads the functions, in the place of older ones.
     pub async fn load(&self) -> Result<(), TargetError> {
-        let mut pipeline = ::redis::pipe();
-        pipeline
-            .cmd("FUNCTION")
-            .arg("LOAD")
-            .arg("REPLACE")
-            .arg(functions::library())
-            .ignore_errors();
-        match self.attempt(&pipeline, None).await.and_then(only) {
+        match self.attempt(&library(), None).await.and_then(only) {
             Ok(_) => Ok(()),
             Err(error) => Err(self.blame(&error).unwrap_or_else(|| self.refused(text(&error)))),
         }
@@ -189,7 +179,7 @@ impl Client {
     /// to the same server.
     async fn once(&self, commands: &Pipeline, node: Option<&str>) -> RedisResult<Replies> {
         let mut connection = self.pool.get().await.map_err(pool_error)?;
-        let result = connection.run(commands, node).await;
+        let result = with_functions(&mut connection, commands, node).await;
         if met(&result, |error| {
             error.is_io_error() || verdict(error) == Verdict::Reconnect
         }) {
@@ -234,6 +224,51 @@ impl Client {
     }
 }
 
+/// Runs the commands, and those again that found no functions, after these were loaded. On the same connection: on a cluster it
+/// has just learnt of the primary that is new. It may have asked a node that did not know of it yet, hence the waits.
+async fn with_functions(
+    connection: &mut Connection,
+    commands: &Pipeline,
+    node: Option<&str>,
+) -> RedisResult<Replies> {
+    let mut replies = connection.run(commands, node).await?;
+    for attempt in 0..LOADS {
+        let missing = |at: &usize| matches!(&replies[*at], Err(error) if verdict(error) == Verdict::Load);
+        let places: Vec<usize> = (0..replies.len()).filter(missing).collect();
+        if places.is_empty() {
+            break;
+        }
+        if attempt > 0 {
+            let seed = u64::from(std::process::id());
+            backoff::wait(LOADING.delay(attempt, seed), &CancellationToken::new()).await;
+        }
+        connection.run(&library(), None).await.and_then(only)?;
+        let each: Vec<&Cmd> = commands.cmd_iter().collect();
+        let mut again = ::redis::pipe();
+        again.ignore_errors();
+        for at in &places {
+            again.add_command(each[*at].clone());
+        }
+        let answers = connection.run(&again, node).await?;
+        for (at, answer) in places.into_iter().zip(answers) {
+            replies[at] = answer;
+        }
+    }
+    Ok(replies)
+}
+
+/// The command that loads the functions, in the place of older ones.
+fn library() -> Pipeline {
+    let mut pipeline = ::redis::pipe();
+    pipeline
+        .cmd("FUNCTION")
+        .arg("LOAD")
+        .arg("REPLACE")
+        .arg(functions::library())
+        .ignore_errors();
+    pipeline
+}
+
 /// Whether the whole, or one of its replies, is such an error.
 fn met(result: &RedisResult<Replies>, such: impl Fn(&RedisError) -> bool) -> bool {
     match result {
@@ -269,45 +304,9 @@ fn life(info: &str) -> String {
     format!("{}/{}", line("run_id:").trim(), line("master_replid:").trim())
 }
 
-/// The addresses of all primaries with slots in the answer of CLUSTER NODES, each with its first slot. One that is down
-/// stays in: without its keys a scan would not be whole.
-fn primaries(nodes: &str) -> Vec<(String, Option<u16>)> {
-    let mut out = Vec::new();
-    for line in nodes.lines() {
-        // id, host:port@bus[,hostname], flags, primary, ping, pong, epoch, link, slots…
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        if let [_, address, flags, _, _, _, _, _, slots @ ..] = &fields[..]
-            && flags.split(',').any(|flag| flag == "master")
-            // Slots that come or go stand in brackets.
-            && let Some(first) = slots.iter().find_map(|range| range.split('-').next()?.parse().ok())
-        {
-            out.push((
-                address.split(['@', ',']).next().unwrap_or(address).to_owned(),
-                Some(first),
-            ));
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn primaries_are_those_with_slots() {
-        let nodes = "\
-a 10.0.0.1:6379@16379,host myself,master - 0 0 1 connected 0-100 200
-b 10.0.0.2:6379@16379 slave a 0 0 1 connected
-c 10.0.0.3:6379@16379 master,fail - 0 0 2 disconnected 101-199
-d 10.0.0.4:6379@16379 master,fail - 0 0 2 disconnected
-";
-        let primary = |address: &str, slot| (address.to_owned(), Some(slot));
-        assert_eq!(
-            primaries(nodes),
-            [primary("10.0.0.1:6379", 0), primary("10.0.0.3:6379", 101)]
-        );
-    }
 
     #[test]
     fn a_life_is_a_run_and_a_history() {

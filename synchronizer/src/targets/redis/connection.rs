@@ -14,11 +14,13 @@ use futures::{StreamExt, stream};
 const CONNECT: Duration = Duration::from_secs(5);
 const RESPONSE: Duration = Duration::from_secs(10);
 
-/// Tries of the cluster client for one command: what takes longer is the breaker's.
-const CLUSTER_RETRIES: u32 = 3;
+/// More tries of the cluster client for one command, and the shortest and longest wait between two, in milliseconds: about
+/// half a second in all, in which an ordinary move of a slot ends. What takes longer is the caller's.
+const CLUSTER_RETRIES: u32 = 6;
+const CLUSTER_WAITS: (u64, u64) = (10, 200);
 
 /// Commands under way at once where a cluster takes them one by one.
-const CLUSTER_WINDOW: usize = 64;
+pub const CLUSTER_WINDOW: usize = 64;
 
 pub type Pool = managed::Pool<Manager>;
 
@@ -60,6 +62,8 @@ fn cluster(rest: &str) -> RedisResult<ClusterClient> {
         .connection_timeout(CONNECT)
         .response_timeout(RESPONSE)
         .retries(CLUSTER_RETRIES)
+        .min_retry_wait(CLUSTER_WAITS.0)
+        .max_retry_wait(CLUSTER_WAITS.1)
         .build()
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::client::Client;
 use super::functions;
 use super::keys::Keys;
+use super::nodes::Primary;
 use crate::target::{Found, Loss, Seen, TargetError};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -45,10 +46,11 @@ pub async fn look(client: &Client, keys: &Keys, look: &Look) -> Result<Seen, Tar
     let mut found = Vec::new();
     let primaries = match keys.have_one_slot() && client.is_cluster() {
         // Whoever has the slot; which life it has is not asked.
-        true => vec![(String::new(), None)],
+        true => vec![Primary::default()],
         false => client.primaries().await?,
     };
-    for (address, slot) in primaries {
+    for primary in primaries {
+        let slot = primary.slot(known.nodes.keys().filter_map(|slot| slot.parse().ok()));
         let name = slot.map(|slot| slot.to_string()).unwrap_or_default();
         let before = known.nodes.get(&name).cloned().unwrap_or_default();
         let mut call = ::redis::cmd("FCALL");
@@ -58,7 +60,7 @@ pub async fn look(client: &Client, keys: &Keys, look: &Look) -> Result<Seen, Tar
             .arg(before.mark.map(|mark| mark.to_string()).unwrap_or_default())
             .arg(look.highest)
             .arg(look.mark);
-        let (life, answer) = client.identify(&address, call).await?;
+        let (life, answer) = client.identify(&primary.address, call).await?;
         let held: Option<String> =
             from_redis_value(answer).map_err(|error| client.down(format!("an unexpected mark: {error}")))?;
         let held = held.and_then(|held| held.parse().ok());
