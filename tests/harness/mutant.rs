@@ -1,17 +1,33 @@
-//! Deliberate mistakes in the product, each in a file: what it means, then for each edit the path, the exact text and what
-//! stands there instead. They are made in a copy of the tree, never in the tree itself.
+//! Deliberate mistakes in the product, each in a file: what it means, perhaps notes (`faults: …`), then for each edit the path,
+//! the exact text and what stands there instead. They are made in a copy of the tree, never in the tree itself: one build
+//! holds all of them, and makes the one that a variable names; what stands there instead asks `mistake("its name")`.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+/// The variable that names the mistake. Not `PUBSYNC_…`: those are the product's settings.
+pub const MISTAKE: &str = "MISTAKE";
+
+/// The crates that have something to ask, each for itself: one of them knows no other.
+const ASKED: [&str; 2] = ["schema/src/lib.rs", "worker/src/lib.rs"];
+const ANSWER: &str = "
+/// Whether this mistake is to be made.
+pub fn mistake(name: &str) -> bool {
+    static NAME: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    NAME.get_or_init(|| std::env::var(\"MISTAKE\").ok()).as_deref() == Some(name)
+}
+";
 
 /// One mistake.
 #[derive(Debug)]
 pub struct Mutant {
     pub name: String,
     pub meaning: String,
+    notes: BTreeMap<String, String>,
     edits: Vec<Edit>,
 }
 
@@ -45,7 +61,13 @@ impl Mutant {
     fn read(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut parts = text.split("\n=== ");
-        let meaning = parts.next().unwrap_or_default().trim().to_owned();
+        let mut lines = parts.next().unwrap_or_default().lines();
+        let meaning = lines.next().unwrap_or_default().to_owned();
+        let note = |line: &str| {
+            line.split_once(": ")
+                .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        };
+        let notes = lines.filter_map(note).collect();
         let edit = |part: &str| {
             let (path, rest) = part.split_once("\n--- original\n").expect("an original");
             let (original, mutant) = rest.split_once("\n--- mutant\n").expect("a mutant");
@@ -62,6 +84,7 @@ impl Mutant {
                 .to_string_lossy()
                 .into_owned(),
             meaning,
+            notes,
             edits: parts.map(edit).collect(),
         }
     }
@@ -79,10 +102,20 @@ impl Mutant {
         }
     }
 
-    /// Whether these words stand in all that stands in the place of something.
+    /// Whether it is a mistake only where it is asked for.
+    ///
+    /// # Panics
+    /// Where it never asks.
+    pub fn assert_asks(&self) {
+        let question = format!("mistake(\"{}\")", self.name);
+        let asks = self.edits.iter().any(|edit| edit.mutant.contains(&question));
+        assert!(asks, "{} does not ask {question}", self.name);
+    }
+
+    /// What its file says after this word; nothing where it says nothing.
     #[must_use]
-    pub fn says(&self, words: &str) -> bool {
-        self.edits.iter().all(|edit| edit.mutant.contains(words))
+    pub fn note(&self, word: &str) -> &str {
+        self.notes.get(word).map_or("", String::as_str)
     }
 
     /// Makes the mistake in a copy of the tree, beside others that stand there.
@@ -99,18 +132,24 @@ impl Mutant {
             fs::write(path, text.replacen(&edit.original, &edit.mutant, 1)).expect("the mutant");
         }
     }
+}
 
-    /// Takes it back.
-    pub fn revert(&self, tree: &Path) {
-        for edit in &self.edits {
-            fs::copy(repository().join(&edit.path), tree.join(&edit.path)).expect("the original file");
-        }
+/// A copy of the tree, in a folder below `target`, in which all these mistakes can be made.
+#[must_use]
+pub fn tree_of_mistakes(folder: &str, mutants: &[Mutant]) -> PathBuf {
+    let tree = copy_of_the_tree(folder);
+    for mutant in mutants {
+        mutant.apply(&tree);
     }
+    for asked in ASKED.map(|path| tree.join(path)) {
+        let text = fs::read_to_string(&asked).unwrap_or_else(|error| panic!("{}: {error}", asked.display()));
+        fs::write(asked, text + ANSWER).expect("what is asked");
+    }
+    tree
 }
 
 /// Copies what git knows of, as it stands now, into a folder below `target`.
-#[must_use]
-pub fn copy_of_the_tree(folder: &str) -> PathBuf {
+fn copy_of_the_tree(folder: &str) -> PathBuf {
     let tree = repository().join("target").join(folder).join("tree");
     let listed = Command::new("git")
         .arg("ls-files")

@@ -19,7 +19,7 @@ pub enum Role {
 }
 
 pub const ROLES: [Role; 3] = [Role::Relay, Role::Publisher, Role::Synchronizer];
-const PODS_OF_A_ROLE: usize = 2;
+pub const PODS_OF_A_ROLE: usize = 2;
 const METRICS_PORT: u16 = 29_464;
 /// A process that has just been started must have found database and definitions within.
 const BEGINNING: Duration = Duration::from_secs(300);

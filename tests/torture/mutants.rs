@@ -1,52 +1,107 @@
-//! Breaks the product on purpose and lets the torture find it: each mutant of `tests/torture/mutants/` is built from a copy of
-//! the tree and tortured until the first violation.
+//! Breaks the product on purpose and lets the torture find it: one build holds all mistakes of `tests/torture/mutants/`. It
+//! must pass without one; then each is tortured until the first violation, with the faults that its file names.
 
 use std::{
-    env,
+    collections::BTreeMap,
+    env, fs,
+    io::{BufRead, BufReader, Write as _},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
 };
 
-use pubsync_tests::mutant::{Mutant, copy_of_the_tree};
+use pubsync_tests::mutant::{MISTAKE, Mutant, tree_of_mistakes};
 
-/// Enough of everything, in a hurry.
-const RUN: [&str; 10] = [
-    "--minutes",
-    "5",
-    "--rounds",
-    "2",
-    "--roots",
-    "1000",
-    "--limit",
-    "90",
-    "--first-only",
-    "yes",
-];
+/// Without a mistake: each of the faults several times.
+const RIGHT: &str = "--minutes 2.5 --rounds 3 --roots 1000 --limit 180";
+/// With one: quiet comes often, for much is seen only then.
+const WRONG: &str = "--minutes 4 --rounds 12 --roots 1000 --limit 90 --first-only yes";
+/// Longer than either lasts on a slow machine.
+const DEADLINE: Duration = Duration::from_secs(1200);
+
+/// The first violation.
+struct Found {
+    invariant: String,
+    what: String,
+    /// The fault that began last before it.
+    fault: String,
+    after: Duration,
+}
 
 /// Tries those whose name holds the word.
 ///
 /// # Panics
-/// Where one is not found.
+/// Where one is not found, or something is found without a mistake.
 pub fn run(word: &str) {
-    let tree = copy_of_the_tree("torture-mutants");
-    let mut survivors = Vec::new();
-    for mutant in Mutant::all("tests/torture/mutants", word) {
-        mutant.apply(&tree);
-        let found = build(&tree).and_then(|product| torture(&product));
-        mutant.revert(&tree);
-        match found {
-            Ok(violation) => println!("{}: {violation}", mutant.name),
-            Err(reason) => {
-                println!("{} survives ({}): {reason}", mutant.name, mutant.meaning);
-                survivors.push(mutant.name);
-            }
+    let mutants = Mutant::all("tests/torture/mutants", word);
+    let tree = tree_of_mistakes("torture-mutants", &mutants);
+    let product = build(&tree);
+    let logs = tree.with_file_name("logs");
+    fs::create_dir_all(&logs).unwrap_or_else(|error| panic!("{}: {error}", logs.display()));
+    let torture = |mistake: Option<&str>, arguments: &str, faults: &str| {
+        eprintln!(
+            "{}: {arguments}, {faults}",
+            mistake.unwrap_or("without a mistake")
+        );
+        torture(&product, &logs, mistake, arguments, faults)
+    };
+    for (options, faults) in by_options(&mutants) {
+        let log = format!("see {}", logs.display());
+        match torture(None, &format!("{RIGHT} {options}"), &faults) {
+            Ok(None) => {}
+            Ok(Some(found)) => panic!(
+                "without a mistake it finds {}: {}; {log}",
+                found.invariant, found.what
+            ),
+            Err(reason) => panic!("without a mistake {reason}; {log}"),
         }
     }
+    let (mut table, mut survivors) = (String::new(), Vec::new());
+    for mutant in mutants {
+        let options = format!("{WRONG} {}", mutant.note("options"));
+        let line = match torture(Some(&mutant.name), &options, mutant.note("faults")) {
+            // Something else may be the machine's.
+            Ok(Some(found))
+                if mutant
+                    .note("invariants")
+                    .split('|')
+                    .any(|one| one == found.invariant) =>
+            {
+                found.line(&mutant.name)
+            }
+            other => {
+                survivors.push(mutant.name.clone());
+                let reason = match other {
+                    Ok(Some(found)) => format!("{}: {}", found.invariant, found.what),
+                    Ok(None) => "nothing was violated".to_owned(),
+                    Err(reason) => reason,
+                };
+                format!("| `{}` | **not found**: {reason} | | |\n", mutant.name)
+            }
+        };
+        eprint!("{line}");
+        table.push_str(&line);
+    }
+    println!("\n| mutant | invariant | last fault | seconds |\n| --- | --- | --- | --- |\n{table}");
     assert!(survivors.is_empty(), "mutants that nobody finds: {survivors:?}");
 }
 
+/// For each set of options the faults of all mutants that need it.
+fn by_options(mutants: &[Mutant]) -> BTreeMap<&str, String> {
+    let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for mutant in mutants {
+        all.entry(mutant.note("options"))
+            .or_default()
+            .push(mutant.note("faults"));
+    }
+    all.into_iter()
+        .map(|(options, faults)| (options, faults.join(",")))
+        .collect()
+}
+
 /// The product of the copy.
-fn build(tree: &Path) -> Result<PathBuf, String> {
+fn build(tree: &Path) -> PathBuf {
     let target = tree.with_file_name("build");
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "-q", "--locked", "-p", "pubsync"])
@@ -54,26 +109,92 @@ fn build(tree: &Path) -> Result<PathBuf, String> {
         .env("CARGO_TARGET_DIR", &target)
         .output()
         .expect("cargo");
-    if !output.status.success() {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("it does not build:\n{errors}"));
-    }
-    Ok(target.join("debug/pubsync"))
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "it does not build:\n{errors}");
+    target.join("debug/pubsync")
 }
 
-/// The first violation.
-fn torture(product: &Path) -> Result<String, String> {
-    let output = Command::new(env::current_exe().expect("the path of this program"))
-        .args(RUN)
+/// What was violated first; a run that fails otherwise is an error.
+fn torture(
+    product: &Path,
+    logs: &Path,
+    mistake: Option<&str>,
+    arguments: &str,
+    faults: &str,
+) -> Result<Option<Found>, String> {
+    let mut command = Command::new(env::current_exe().expect("the path of this program"));
+    command
+        .args(arguments.split_whitespace())
+        .args(["--only", faults])
         .env("PUBSYNC_BIN", product)
         .env("RUST_BACKTRACE", "0")
-        .output()
-        .expect("the torture");
-    let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    let violation = log.lines().find_map(|line| line.strip_prefix("VIOLATION "));
-    match (violation, output.status.success()) {
-        (Some(violation), _) => Ok(violation.chars().take(200).collect()),
-        (None, true) => Err("nothing was violated".to_owned()),
-        (None, false) => Err(format!("it failed otherwise:\n{log}")),
+        .env_remove(MISTAKE)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    if let Some(mistake) = mistake {
+        command.env(MISTAKE, mistake);
+    }
+    let begun = Instant::now();
+    let mut child = command.spawn().expect("the torture");
+    let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        stderr
+            .lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| sender.send(line))
+    });
+    let path = logs.join(format!("{}.log", mistake.unwrap_or("right")));
+    let mut log = fs::File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let (mut found, mut fault) = (None, "none".to_owned());
+    loop {
+        match lines.recv_timeout(DEADLINE.saturating_sub(begun.elapsed())) {
+            Ok(line) => {
+                writeln!(log, "{line}").expect("the log");
+                if let Some(violation) = line.strip_prefix("VIOLATION ") {
+                    found.get_or_insert_with(|| Found::of(violation, &fault, begun.elapsed()));
+                }
+                fault = begun_fault(&line).map_or(fault, str::to_owned);
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                child.kill().expect("SIGKILL");
+                child.wait().expect("its status");
+                return Err(format!("it did not end within {DEADLINE:?}"));
+            }
+        }
+    }
+    let status = child.wait().expect("its status");
+    match found {
+        None if !status.success() => Err(format!("it failed otherwise ({status}); see {}", path.display())),
+        found => Ok(found),
+    }
+}
+
+/// From `   12 s name`.
+fn begun_fault(line: &str) -> Option<&str> {
+    let (seconds, name) = line.trim_start().split_once(" s ")?;
+    seconds.parse::<u64>().is_ok().then_some(name)
+}
+
+impl Found {
+    fn of(violation: &str, fault: &str, after: Duration) -> Self {
+        let (invariant, what) = violation.split_once(": ").unwrap_or((violation, ""));
+        Self {
+            invariant: invariant.to_owned(),
+            what: what.chars().take(120).collect(),
+            fault: fault.to_owned(),
+            after,
+        }
+    }
+
+    fn line(&self, mutant: &str) -> String {
+        let what = self.what.replace('|', "\\|");
+        format!(
+            "| `{mutant}` | {}: {what} | {} | {} |\n",
+            self.invariant,
+            self.fault,
+            self.after.as_secs()
+        )
     }
 }

@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-const USAGE: &str = "usage: torture [--seed N] [--minutes M] [--rounds N] [--roots N] [--rate T] [--limit S] [--only WORD] \
-     [--first-only yes] [--report FOLDER] | torture mutants [WORD]";
+const USAGE: &str = "usage: torture [--seed N] [--minutes M] [--rounds N] [--roots N] [--rate T] [--limit S] [--only WORD,WORD] \
+     [--first-only yes] [--resend-after S] [--report FOLDER] | torture mutants [WORD]";
 
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Options {
@@ -23,6 +23,8 @@ pub struct Options {
     pub limit: u64,
     /// The first violation ends the run.
     pub first_only: bool,
+    /// Seconds after which messages that were sent and not settled are sent again.
+    pub resend_after: u64,
 }
 
 impl Options {
@@ -39,6 +41,7 @@ impl Options {
             only: None,
             limit: 180,
             first_only: false,
+            resend_after: 10,
         };
         while let Some(name) = arguments.next() {
             let value = arguments.next().unwrap_or_else(|| panic!("{name}: {USAGE}"));
@@ -55,6 +58,7 @@ impl Options {
             "--roots" => self.roots = number(name, &value),
             "--rate" => self.rate = number(name, &value),
             "--limit" => self.limit = number(name, &value),
+            "--resend-after" => self.resend_after = number(name, &value),
             "--first-only" => self.first_only = value == "yes",
             "--report" => self.report = Some(PathBuf::from(value)),
             "--only" => self.only = Some(value),

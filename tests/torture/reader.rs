@@ -14,7 +14,7 @@ use pubsync_tests::Random;
 
 use crate::{
     beacons, pace,
-    shop::Sizes,
+    shop::{FIRST_PROBE, PROBES, Sizes},
     stamps::{self, Stamps},
     targets::{Search, Seen, Store},
     violations::{Broken, Violations},
@@ -102,6 +102,7 @@ impl Reader {
                 )
             }
             9 => ("sku", (1..=PAGE).map(|n| format!("sku:a%3Ab{}", n * 7)).collect()),
+            _ if self.random.one_in(2) => ("product", probes()),
             _ => ("product", beacons::keys()),
         }
     }
@@ -144,6 +145,11 @@ impl Reader {
             );
         }
     }
+}
+
+fn probes() -> Vec<String> {
+    let ids = FIRST_PROBE..FIRST_PROBE + PROBES;
+    ids.map(|id| format!("product:en:{id}")).collect()
 }
 
 /// What was gone comes back with a revision above that of its delete, hence above the last one seen.

@@ -35,8 +35,6 @@ use crate::{
     workload::Workload,
 };
 
-/// Messages that were sent and not settled are sent again after so many seconds.
-const RESEND_AFTER: &str = "10";
 /// For `wait`, in seconds.
 const PATIENCE: &str = "300";
 /// For `wait` in the middle of it all.
@@ -207,7 +205,10 @@ impl Stage {
         let shared = world.services().redis.clone();
         world.configure(|config| {
             let config = config.replace(&shared, &redis.url());
-            config.replace("resend_after: 3", &format!("resend_after: {RESEND_AFTER}"))
+            config.replace(
+                "resend_after: 3",
+                &format!("resend_after: {}", options.resend_after),
+            )
         });
         secrets.plant(&world).await;
         let config = std::fs::read_to_string(world.folder().join("pubsync.yaml")).expect("pubsync.yaml");
@@ -341,7 +342,7 @@ impl Run<'_> {
         }
         match beacons.converge(self.arena.limit).await {
             // Of several nobody knows which took how long.
-            Ok(timing) if hand.len() == 1 && !hand[0].1.loses() => {
+            Ok(timing) if hand.len() == 1 && !hand[0].1.is_alone() => {
                 self.faults.entry(hand[0].0).or_default().1.add(timing.longest());
             }
             Ok(_) => {}

@@ -1,30 +1,19 @@
 //! Deliberate mistakes in the product, each in a file under `tests/mutants/`: what it means, then for each edit the path, the
-//! exact text and what stands there instead. One build holds all of them, and makes the one that `PUBSYNC_MISTAKE` names:
-//! what stands there instead asks `pubsync_schema::mistake`. The comparison must find every one of them.
+//! exact text and what stands there instead. One build holds all of them. The comparison must find every one.
 
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use pubsync_tests::mutant::{Mutant, copy_of_the_tree};
+use pubsync_tests::mutant::{MISTAKE, Mutant, tree_of_mistakes};
 
 /// More cases than any mutant survives.
 const SEEDS: u32 = 400;
 
 /// Cases without a mistake, so that the build itself is none.
 const RIGHT: u32 = 20;
-
-/// What mutants ask, at the end of the file.
-const ASKED: &str = "schema/src/lib.rs";
-const ANSWER: &str = "
-/// Whether this mistake is to be made.
-pub fn mistake(name: &str) -> bool {
-    static NAME: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
-    NAME.get_or_init(|| std::env::var(\"PUBSYNC_MISTAKE\").ok()).as_deref() == Some(name)
-}
-";
 
 /// In the order of their names; only those whose name holds `PUBSYNC_MUTANT`.
 fn mutants() -> Vec<Mutant> {
@@ -38,23 +27,23 @@ fn originals_stand_in_the_source() {
     assert!(all.len() >= 10 || env::var_os("PUBSYNC_MUTANT").is_some());
     for mutant in &all {
         mutant.assert_fits();
-        let asks = format!("mistake(\"{}\")", mutant.name);
-        assert!(mutant.says(&asks), "{} does not ask {asks}", mutant.name);
+        mutant.assert_asks();
     }
-    Mutant::all("tests/torture/mutants", "")
-        .iter()
-        .for_each(Mutant::assert_fits);
+    for mutant in Mutant::all("tests/torture/mutants", "") {
+        mutant.assert_fits();
+        mutant.assert_asks();
+        for note in ["faults", "invariants"] {
+            assert_ne!(mutant.note(note), "", "{}: {note}?", mutant.name);
+        }
+    }
 }
 
 /// Takes a copy of the tree, and builds it: `make mutants`.
 #[test]
 #[ignore = "builds the product once more"]
 fn every_mutant_is_found() {
-    let (tree, mutants) = (copy_of_the_tree("mutants"), mutants());
-    mutants.iter().for_each(|mutant| mutant.apply(&tree));
-    let asked = tree.join(ASKED);
-    let text = fs::read_to_string(&asked).expect(ASKED);
-    fs::write(asked, text + ANSWER).expect(ASKED);
+    let mutants = mutants();
+    let tree = tree_of_mistakes("mutants", &mutants);
     let program = build(&tree, &tree.with_file_name("build"));
     let (passes, output) = play(&tree, &program, None, RIGHT);
     assert!(passes, "without a mistake it fails, too:\n{output}");
@@ -102,8 +91,8 @@ fn play(tree: &Path, program: &Path, mistake: Option<&str>, seeds: u32) -> (bool
         .env("RUST_BACKTRACE", "0")
         .env_remove("PUBSYNC_COLLECT");
     match mistake {
-        Some(name) => command.env("PUBSYNC_MISTAKE", name),
-        None => command.env_remove("PUBSYNC_MISTAKE"),
+        Some(name) => command.env(MISTAKE, name),
+        None => command.env_remove(MISTAKE),
     };
     let output = command.output().expect("the program");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

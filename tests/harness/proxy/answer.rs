@@ -1,4 +1,6 @@
-//! Answers that the proxy gives in the place of a service that speaks HTTP.
+//! Answers that the proxy gives in the place of a service that speaks HTTP, as a whole or in part.
+
+use serde_json::{Value, json};
 
 /// With this status.
 pub(super) fn status(status: u16) -> String {
@@ -6,27 +8,73 @@ pub(super) fn status(status: u16) -> String {
     with_body(&format!("{status} injected"), &body)
 }
 
-/// To a `_bulk`: 200, and 429 for each item of the request.
-pub(super) fn refused_items(request: &[u8]) -> String {
-    let request = String::from_utf8_lossy(request);
-    let body = request.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let (mut lines, mut items) = (body.lines(), Vec::new());
-    while let Some(action) = lines.next() {
-        let verb = ["index", "create", "update", "delete"]
-            .into_iter()
-            .find(|verb| action.starts_with(&format!("{{\"{verb}\"")));
-        let Some(verb) = verb else { continue };
-        if verb != "delete" {
-            lines.next();
+/// What a `_bulk` is told of each of its items; `None`: what the server says of it.
+#[derive(Debug)]
+pub(super) struct Refusal(Vec<Option<Value>>);
+
+impl Refusal {
+    /// Too many requests for each item that holds the words; and the request without these, where anything is left.
+    pub(super) fn of(request: &[u8], words: &str) -> (Self, Option<Vec<u8>>) {
+        let request = String::from_utf8_lossy(request);
+        let (head, body) = request.split_once("\r\n\r\n").unwrap_or((&request, ""));
+        let (mut lines, mut rest, mut places) = (body.lines(), String::new(), Vec::new());
+        while let Some(action) = lines.next() {
+            let verb = ["index", "create", "update", "delete"]
+                .into_iter()
+                .find(|verb| action.starts_with(&format!("{{\"{verb}\"")));
+            let Some(verb) = verb else { continue };
+            let mut item = format!("{action}\n");
+            if verb != "delete" {
+                item.extend([lines.next().unwrap_or_default(), "\n"]);
+            }
+            let refused = item.contains(words);
+            let reason = json!({ "type": "rejected_execution_exception", "reason": "injected" });
+            places.push(refused.then(|| json!({ verb: { "status": 429, "error": reason } })));
+            if !refused {
+                rest.push_str(&item);
+            }
         }
-        items.push(format!(
-            "{{\"{verb}\":{{\"status\":429,\"error\":{{\"type\":\"rejected_execution_exception\",\"reason\":\"injected\"}}}}}}"
-        ));
+        let is_length = |line: &&str| line.to_ascii_lowercase().starts_with("content-length:");
+        let head: Vec<&str> = head.split("\r\n").filter(|line| !is_length(line)).collect();
+        let (head, length) = (head.join("\r\n"), rest.len());
+        let left =
+            (length > 0).then(|| format!("{head}\r\ncontent-length: {length}\r\n\r\n{rest}").into_bytes());
+        (Self(places), left)
     }
-    with_body(
-        "200 OK",
-        &format!("{{\"errors\":true,\"items\":[{}]}}", items.join(",")),
-    )
+
+    /// Where the server was not asked.
+    pub(super) fn answer(&self) -> String {
+        let items: Vec<&Value> = self.0.iter().flatten().collect();
+        with_body("200 OK", &json!({ "errors": true, "items": items }).to_string())
+    }
+
+    /// The server's answer with the items that it never saw. Another one than 200 speaks of all of them.
+    ///
+    /// # Errors
+    /// Where it is no answer to a `_bulk` of the items that were left.
+    pub(super) fn merged(&self, answer: &[u8]) -> Result<String, String> {
+        let text = String::from_utf8_lossy(answer);
+        let strange = || {
+            format!(
+                "no answer to a _bulk: {}",
+                text.chars().take(500).collect::<String>()
+            )
+        };
+        let (head, body) = text.split_once("\r\n\r\n").ok_or_else(strange)?;
+        if !head.starts_with("HTTP/1.1 200") {
+            return Ok(text.into_owned());
+        }
+        let mut body: Value = serde_json::from_str(body).map_err(|_| strange())?;
+        let mut done = body["items"].as_array().ok_or_else(strange)?.clone().into_iter();
+        let items = self
+            .0
+            .iter()
+            .map(|refused| refused.clone().or_else(|| done.next()));
+        let items: Vec<Value> = items.collect::<Option<_>>().ok_or_else(strange)?;
+        body["errors"] = json!(true);
+        body["items"] = json!(items);
+        Ok(with_body("200 OK", &body.to_string()))
+    }
 }
 
 fn with_body(status: &str, body: &str) -> String {
@@ -38,22 +86,64 @@ fn with_body(status: &str, body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::refused_items;
+    use super::{Refusal, with_body};
+
+    const REQUEST: &str = "POST /_bulk HTTP/1.1\r\nContent-Length: 9\r\na: b\r\n\r\n{\"index\":{\"_id\":\"a\"}}\n{\"delete\":\"a body\"}\n\
+                           {\"delete\":{\"_id\":\"b\"}}\n{\"update\":{}}\n{\"doc\":{}}\n";
+
+    fn items(answer: &str) -> Vec<serde_json::Value> {
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())));
+        let answer: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(answer["errors"], true);
+        answer["items"].as_array().unwrap().clone()
+    }
+
+    fn verb(item: &serde_json::Value) -> &str {
+        item.as_object().unwrap().keys().next().unwrap()
+    }
 
     #[test]
     fn each_action_is_refused_by_its_name() {
-        let request = "POST /_bulk HTTP/1.1\r\n\r\n{\"index\":{\"_id\":\"a\"}}\n{\"delete\":\"a body\"}\n{\"delete\":{\"_id\":\"b\"}}\n\
-                       {\"update\":{}}\n{\"doc\":{}}\n";
-        let answer = refused_items(request.as_bytes());
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        let items: serde_json::Value = serde_json::from_str(body).unwrap();
-        let verbs: Vec<&str> = items["items"]
-            .as_array()
-            .unwrap()
+        let (refusal, rest) = Refusal::of(REQUEST.as_bytes(), "");
+        assert_eq!(rest, None);
+        let items = items(&refusal.answer());
+        assert_eq!(
+            items.iter().map(verb).collect::<Vec<_>>(),
+            ["index", "delete", "update"]
+        );
+        assert!(items.iter().all(|item| item[verb(item)]["status"] == 429));
+    }
+
+    #[test]
+    fn others_are_done_and_all_are_told_in_their_order() {
+        let (refusal, rest) = Refusal::of(REQUEST.as_bytes(), "\"b\"");
+        let left = "{\"index\":{\"_id\":\"a\"}}\n{\"delete\":\"a body\"}\n{\"update\":{}}\n{\"doc\":{}}\n";
+        let head = "POST /_bulk HTTP/1.1\r\na: b\r\ncontent-length:";
+        let expected = format!("{head} {}\r\n\r\n{left}", left.len());
+        assert_eq!(String::from_utf8(rest.unwrap()).unwrap(), expected);
+        let done =
+            r#"{"took":1,"errors":false,"items":[{"index":{"status":201}},{"update":{"status":200}}]}"#;
+        let items = items(&refusal.merged(with_body("200 OK", done).as_bytes()).unwrap());
+        let states: Vec<_> = items
             .iter()
-            .map(|item| item.as_object().unwrap().keys().next().unwrap().as_str())
+            .map(|item| (verb(item), &item[verb(item)]["status"]))
             .collect();
-        assert_eq!(verbs, ["index", "delete", "update"]);
-        assert!(answer.contains(&format!("content-length: {}\r\n", body.len())));
+        assert_eq!(
+            format!("{states:?}"),
+            r#"[("index", Number(201)), ("delete", Number(429)), ("update", Number(200))]"#
+        );
+    }
+
+    #[test]
+    fn what_is_no_answer_is_told() {
+        let (refusal, _) = Refusal::of(REQUEST.as_bytes(), "\"b\"");
+        assert!(
+            refusal
+                .merged(with_body("200 OK", r#"{"items":[]}"#).as_bytes())
+                .is_err()
+        );
+        let unavailable = with_body("503 no", "{}");
+        assert_eq!(refusal.merged(unavailable.as_bytes()).unwrap(), unavailable);
     }
 }

@@ -9,9 +9,10 @@ use tokio::{net::TcpStream, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Mode, Shared, answer,
+    Mode, Shared,
+    answer::{self, Refusal},
     frames::{Frame, Frames, Side},
-    rules::{At, Then},
+    rules::{At, Rule, Then},
 };
 use crate::eventually::pause;
 
@@ -22,11 +23,18 @@ struct Connection {
     client: TcpStream,
     server: TcpStream,
     /// What happens at the next frame of this side.
-    answer: Mutex<Option<(Side, Then)>>,
+    answer: Mutex<Option<(Side, Awaited)>>,
     /// Nothing moves.
     still: watch::Sender<bool>,
     /// Both directions end.
     end: CancellationToken,
+}
+
+/// What happens at an answer.
+enum Awaited {
+    Rule(Rule),
+    /// Items that the server never saw are refused in it.
+    Refusal(Refusal),
 }
 
 /// Passes frames on until either side or a rule ends the connection.
@@ -95,10 +103,12 @@ impl Connection {
             return std::future::pending().await;
         }
         let _ = self.still.subscribe().wait_for(|still| !still).await;
-        if let Some(then) = self.taken_answer(side) {
-            return self.happen(then, side, &frame.bytes).await;
+        match self.taken_answer(side) {
+            Some(Awaited::Rule(rule)) => return self.happen(rule, side, &frame.bytes).await,
+            Some(Awaited::Refusal(refusal)) => return self.merged(&refusal, &frame.bytes).await,
+            None => {}
         }
-        let Some(rule) = self.shared.rules.take(side, &frame.name) else {
+        let Some(rule) = self.shared.rules.take(side, frame) else {
             return self.write(side, &frame.bytes).await;
         };
         let passes = match rule.at {
@@ -106,29 +116,49 @@ impl Connection {
             At::Half => frame.bytes.len() / 2,
             At::After => frame.bytes.len(),
             At::Answer => {
-                *self.lock_answer() = Some((side.other(), rule.then));
+                *self.lock_answer() = Some((side.other(), Awaited::Rule(rule)));
                 return self.write(side, &frame.bytes).await;
             }
         };
         let (now, rest) = frame.bytes.split_at(passes);
         self.write(side, now).await?;
-        self.happen(rule.then, side, rest).await
+        self.happen(rule, side, rest).await
     }
 
-    fn lock_answer(&self) -> std::sync::MutexGuard<'_, Option<(Side, Then)>> {
+    fn lock_answer(&self) -> std::sync::MutexGuard<'_, Option<(Side, Awaited)>> {
         self.answer.lock().expect("no holder of it panics")
     }
 
-    fn taken_answer(&self, side: Side) -> Option<Then> {
+    fn taken_answer(&self, side: Side) -> Option<Awaited> {
         let mut answer = self.lock_answer();
         answer
             .take_if(|(expected, _)| *expected == side)
-            .map(|(_, then)| then)
+            .map(|(_, awaited)| awaited)
+    }
+
+    /// The server gets the items that hold none of the words; the client is told of all.
+    async fn refuse(&self, request: &[u8], words: &str) -> io::Result<()> {
+        let (refusal, rest) = Refusal::of(request, words);
+        let Some(rest) = rest else {
+            return write(&self.client, refusal.answer().as_bytes()).await;
+        };
+        *self.lock_answer() = Some((Side::Server, Awaited::Refusal(refusal)));
+        write(&self.server, &rest).await
+    }
+
+    async fn merged(&self, refusal: &Refusal, answer: &[u8]) -> io::Result<()> {
+        match refusal.merged(answer) {
+            Ok(merged) => write(&self.client, merged.as_bytes()).await,
+            Err(error) => {
+                self.shared.errors().push(error);
+                write(&self.client, answer).await
+            }
+        }
     }
 
     /// `rest` has not passed.
-    async fn happen(&self, then: Then, side: Side, rest: &[u8]) -> io::Result<()> {
-        match then {
+    async fn happen(&self, rule: Rule, side: Side, rest: &[u8]) -> io::Result<()> {
+        match rule.then {
             Then::Reset => self.reset(),
             Then::Finish => self.end.cancel(),
             Then::Hole(length) => {
@@ -143,7 +173,7 @@ impl Connection {
                 return self.write(side, rest).await;
             }
             Then::Status(status) => return write(&self.client, answer::status(status).as_bytes()).await,
-            Then::RefuseItems => return write(&self.client, answer::refused_items(rest).as_bytes()).await,
+            Then::RefuseItems => return self.refuse(rest, rule.holds).await,
         }
         // Nothing passes between the end and its notice.
         std::future::pending().await

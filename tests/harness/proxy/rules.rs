@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::frames::Side;
+use super::frames::{Frame, Side};
 
 /// Where at the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,8 @@ pub enum Then {
     Delay(Duration),
     /// HTTP only: the client gets this status instead of an answer, and the connection goes on.
     Status(u16),
-    /// OpenSearch's `_bulk` only: the client is told that each item met too many requests, under a 200.
+    /// OpenSearch's `_bulk` only: the client is told that items met too many requests, under a 200. Those that hold the
+    /// rule's words, and no others, which are done.
     RefuseItems,
 }
 
@@ -44,19 +45,35 @@ pub enum Then {
 pub struct Rule {
     pub side: Side,
     pub frame: &'static str,
+    /// Words that stand in the frame; every frame holds none.
+    pub holds: &'static str,
     pub at: At,
     pub then: Then,
 }
 
 impl Rule {
     #[must_use]
-    pub fn new(side: Side, frame: &'static str, at: At, then: Then) -> Self {
+    pub const fn new(side: Side, frame: &'static str, at: At, then: Then) -> Self {
         Self {
             side,
             frame,
+            holds: "",
             at,
             then,
         }
+    }
+
+    /// Only at a frame in which these words stand.
+    #[must_use]
+    pub const fn holding(self, words: &'static str) -> Self {
+        Self { holds: words, ..self }
+    }
+
+    fn fits(&self, side: Side, frame: &Frame) -> bool {
+        let words = self.holds.as_bytes();
+        self.side == side
+            && frame.name.starts_with(self.frame)
+            && (words.is_empty() || frame.bytes.windows(words.len()).any(|part| part == words))
     }
 }
 
@@ -111,11 +128,9 @@ impl Rules {
     }
 
     /// The first rule that this frame fits; it counts as fired.
-    pub(super) fn take(&self, side: Side, frame: &str) -> Option<Rule> {
+    pub(super) fn take(&self, side: Side, frame: &Frame) -> Option<Rule> {
         let mut entries = self.entries();
-        let fits = |entry: &&mut Entry| {
-            entry.left > 0 && entry.rule.side == side && frame.starts_with(entry.rule.frame)
-        };
+        let fits = |entry: &&mut Entry| entry.left > 0 && entry.rule.fits(side, frame);
         let entry = entries.all.iter_mut().find(fits)?;
         entry.left -= 1;
         entry.fired.send_modify(|fired| *fired += 1);

@@ -4,6 +4,7 @@
 
 mod echoes;
 mod losses;
+mod probes;
 mod rollout;
 mod services;
 mod wires;
@@ -16,7 +17,10 @@ use pubsync_tests::{
 };
 
 pub use self::wires::Wires;
-use self::wires::{Service, WIRES};
+use self::{
+    probes::{MOMENTS, Moment},
+    wires::{Service, WIRES},
+};
 
 use crate::{
     beacons::{self, Beacons},
@@ -64,6 +68,8 @@ pub enum Fault {
     Wire(Service, Rule),
     /// All connections to a service.
     Cut(Service, Mode),
+    /// The probes, at a moment of their own.
+    Probe(Moment),
 }
 
 impl Fault {
@@ -75,7 +81,7 @@ impl Fault {
     /// What it measures would mean nothing with another fault at the same time; nor may `wait` be asked while a
     /// target is empty.
     pub fn is_alone(self) -> bool {
-        self.loses() || matches!(self, Self::KillHolding(_))
+        self.loses() || matches!(self, Self::KillHolding(_) | Self::Probe(_))
     }
 
     /// Whether a target loses what it had accepted.
@@ -97,7 +103,7 @@ impl Fault {
 
 /// All faults by the names of the report.
 pub fn all() -> impl Iterator<Item = (&'static str, Fault)> {
-    FAULTS.iter().chain(WIRES).copied()
+    FAULTS.iter().chain(WIRES).chain(MOMENTS).copied()
 }
 
 const FAULTS: &[(&str, Fault)] = &[
@@ -216,6 +222,7 @@ impl Arena<'_> {
                 return self.wires.cut_at(service, rule, times).await;
             }
             Fault::Cut(service, mode) => return self.cut_off(service, mode).await,
+            Fault::Probe(moment) => return self.probe(moment).await,
         }
         true
     }

@@ -37,15 +37,7 @@ impl Service {
 }
 
 const fn wire(service: Service, side: Side, frame: &'static str, at: At, then: Then) -> Fault {
-    Fault::Wire(
-        service,
-        Rule {
-            side,
-            frame,
-            at,
-            then,
-        },
-    )
+    Fault::Wire(service, Rule::new(side, frame, at, then))
 }
 
 use At::{After, Answer, Before, Half};
@@ -209,7 +201,7 @@ impl Wires {
         [&self.postgres, &self.rabbitmq, &self.redis, &self.opensearch]
     }
 
-    fn of(&self, service: Service) -> &Proxy {
+    pub(super) fn of(&self, service: Service) -> &Proxy {
         match service {
             Service::Postgres => &self.postgres,
             Service::RabbitMq => &self.rabbitmq,

@@ -5,9 +5,14 @@ use pubsync_tests::{Expected, World};
 /// Products that only the beacons write.
 pub const BEACONS: i64 = 64;
 pub const FIRST_BEACON: i64 = 1_000_000;
-/// Products that cannot be built for a while.
+/// Products that cannot be built for a while, each kind with a reason of its own.
 pub const POISONS: i64 = 3;
 pub const FIRST_POISON: i64 = 2_000_000;
+/// Products that nothing but the faults that aim at them changes.
+pub const PROBES: i64 = 16;
+pub const FIRST_PROBE: i64 = 3_000_000;
+/// How the keys of their English documents begin, and no others.
+pub const PROBE_KEY: &str = "product:en:30000";
 
 /// Names, declarations and what they must give.
 const DOCUMENTS: [(&str, &str, &str); 4] = [
@@ -50,7 +55,9 @@ pub async fn open(world: &World, sizes: Sizes) {
         .replace("$BRANDS", &sizes.brands.to_string())
         .replace("$PRODUCTS", &sizes.products.to_string())
         .replace("$ORDERS", &sizes.orders.to_string())
-        .replace("$BEACONS", &BEACONS.to_string());
+        .replace("$BEACONS", &BEACONS.to_string())
+        .replace("$POISONS", &POISONS.to_string())
+        .replace("$PROBES", &PROBES.to_string());
     world.script(&sql).await;
     for (name, yaml, _) in DOCUMENTS {
         world.document(name, yaml);

@@ -13,7 +13,8 @@ SELECT 'product:' || l.code || ':' || p.id AS key,
                 FROM product_category j JOIN category c ON c.id = j.category_id
                 WHERE j.product_id = p.id),
                '[]'),
-           'stock', (SELECT coalesce(sum(s.amount), 0) FROM stock s WHERE s.product_id = p.id))::text AS body
+           'stock', (SELECT coalesce(sum(s.amount), 0) FROM stock s WHERE s.product_id = p.id),
+           'weight', (SELECT coalesce(sum(s.weight), 0) FROM stock s WHERE s.product_id = p.id))::text AS body
 FROM product p
 CROSS JOIN locale l
 LEFT JOIN product_text t ON t.product_id = p.id AND t.locale_id = l.id

@@ -28,7 +28,8 @@ CREATE TABLE product_text (
 CREATE TABLE stock (
     id bigint PRIMARY KEY,
     product_id bigint NOT NULL REFERENCES product (id) ON DELETE CASCADE,
-    amount bigint NOT NULL
+    amount bigint NOT NULL,
+    weight double precision NOT NULL DEFAULT 1.5
 );
 CREATE INDEX ON stock (product_id);
 CREATE TABLE orders (id bigint PRIMARY KEY, number text NOT NULL, stamp bigint NOT NULL DEFAULT 0);
@@ -50,9 +51,12 @@ SELECT n, 'SKU-' || n, CASE WHEN n % 5 = 0 AND n <= 2500 THEN 1 ELSE 1 + n % $BR
 FROM generate_series(1, $PRODUCTS) AS n;
 -- Beacons: written by one session, one after the other, so that it is known what must be there when.
 INSERT INTO product SELECT 1000000 + n, 'BEACON-' || n, 0, 1, n, '', 0 FROM generate_series(0, $BEACONS - 1) AS n;
--- Poison: its price is no number for a while.
-INSERT INTO product SELECT 2000000 + n, 'POISON-' || n, 0, 1, n, '', 0 FROM generate_series(0, 2) AS n;
-INSERT INTO product_category SELECT id, 1 + (id * 7 + p * 3) % 40, p FROM product, generate_series(0, 2) AS p;
+-- Poison: for a while its price is no number, or its weight more than a number holds.
+INSERT INTO product SELECT 2000000 + n, 'POISON-' || n, 0, 1, n, '', 0 FROM generate_series(0, 2 * $POISONS - 1) AS n;
+-- Probes: in no category, so that nothing but what aims at them reaches them.
+INSERT INTO product SELECT 3000000 + n, 'PROBE-' || n, 0, 1, n, '', 0 FROM generate_series(0, $PROBES - 1) AS n;
+INSERT INTO product_category
+SELECT id, 1 + (id * 7 + p * 3) % 40, p FROM product, generate_series(0, 2) AS p WHERE id < 3000000;
 INSERT INTO product_text SELECT id, 1 + id % 2, 'text ' || id, 0 FROM product;
 INSERT INTO stock SELECT id * 2 + p, id, 10 + p FROM product, generate_series(0, 1) AS p;
 INSERT INTO orders SELECT n, 'order ' || n, 0 FROM generate_series(1, $ORDERS) AS n;
