@@ -7,7 +7,7 @@ use std::time::Duration;
 use pubsync_synchronizer::street::Street;
 use pubsync_synchronizer::synchronize::Synchronizer;
 use pubsync_synchronizer::target::Target;
-use pubsync_synchronizer::{apply, direct, measure, sender, sweeper, watch};
+use pubsync_synchronizer::{apply, direct, measure, road, sender, sweeper, watch};
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
@@ -53,6 +53,7 @@ pub async fn start(
             .clone()
             .follow(street.store.clone(), shutdown.taking().clone()),
     );
+    shutdown.spawn(road::watch(street.clone(), shutdown.taking().clone()));
     let needs_registry = roles.contains(&Role::Relay) || roles.contains(&Role::Publisher);
     if needs_registry {
         let registry = Registry::load_with(street, publishers).await?;

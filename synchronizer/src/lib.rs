@@ -13,6 +13,7 @@ pub mod purge;
 pub mod quiet;
 pub mod removing;
 pub mod resync;
+pub mod road;
 pub mod retry;
 pub mod sender;
 pub mod settle;

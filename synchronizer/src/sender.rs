@@ -8,7 +8,7 @@ use std::time::Duration;
 use pubsync_schema::failure::{self, NewFailure, Prospect, Stage};
 use pubsync_schema::ledger;
 use pubsync_schema::pause;
-use pubsync_worker::broker::{BrokerError, Outgoing, SendOutcome};
+use pubsync_worker::broker::{Broker, BrokerError, Outgoing, SendOutcome};
 use pubsync_worker::metrics;
 use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
@@ -25,6 +25,7 @@ const WINDOW: usize = 500;
 /// Where publishers hand in what they have inserted as claimed. Cheap to clone.
 #[derive(Clone)]
 pub struct Outbound {
+    broker: Arc<dyn Broker>,
     fresh: mpsc::Sender<Outgoing>,
     room: Arc<Mutex<HashMap<String, i64>>>,
     outstanding: i64,
@@ -32,10 +33,12 @@ pub struct Outbound {
 
 impl Outbound {
     /// Whether so many more messages may be out on this queue; if so they are counted as out. What does not fit is
-    /// inserted unclaimed and waits in the ledger.
+    /// inserted unclaimed and waits in the ledger, and so is all while the broker takes nothing.
     #[must_use]
     pub fn reserve(&self, queue: &str, messages: i64) -> bool {
-        if self.fresh.capacity() < usize::try_from(messages).unwrap_or(usize::MAX) {
+        if self.broker.blocked()
+            || self.fresh.capacity() < usize::try_from(messages).unwrap_or(usize::MAX)
+        {
             return false;
         }
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,6 +65,7 @@ pub fn start(street: &Street, shutdown: &Shutdown) -> Outbound {
     let (fresh, receiver) = mpsc::channel(2 * WINDOW);
     let room = Arc::new(Mutex::new(HashMap::new()));
     let outbound = Outbound {
+        broker: street.broker.clone(),
         fresh,
         room: room.clone(),
         outstanding: street.settings.outstanding,

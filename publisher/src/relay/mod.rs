@@ -83,13 +83,14 @@ impl Relay {
         }
     }
 
-    /// Takes one batch of outbox rows. Gives how many.
+    /// Takes one batch of outbox rows. Gives how many. None while the broker takes no messages: what nobody has claimed
+    /// needs nobody to take it back.
     ///
     /// # Errors
     /// Of the database; then nothing has happened.
     pub async fn once(&self) -> Result<usize, DbErr> {
         let store = &self.street.store;
-        if !outbox::waits(store).await? {
+        if self.street.broker.blocked() || !outbox::waits(store).await? {
             return Ok(0);
         }
         let txn = store.begin().await?;

@@ -11,7 +11,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
 use tokio::time::{Instant, timeout_at};
 
-use super::super::{BrokerError, MAX_BODY, Outgoing, SendOutcome};
+use super::super::{ALARM, BrokerError, MAX_BODY, Outgoing, SendOutcome};
 use super::link::{Dial, Link};
 use super::{TRACE_HEADER, queues};
 
@@ -52,7 +52,7 @@ impl Publisher {
             return Err(self
                 .dial
                 .endpoint
-                .unreachable("takes no messages now: memory or disk alarm"));
+                .unreachable(ALARM));
         }
         let mut routes = Vec::with_capacity(batch.len());
         for message in batch {
