@@ -8,12 +8,10 @@ use pubsync_worker::backoff;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
+use crate::gate::PAUSE;
 use crate::street::Street;
 
 const PERIOD: Duration = Duration::from_secs(1);
-
-/// How long the row stands unless it is renewed, in seconds: its process may have gone.
-const PAUSE: i64 = 15;
 
 /// Watches until stopped.
 pub async fn watch(street: Street, stop: CancellationToken) {

@@ -36,9 +36,7 @@ impl Outbound {
     /// inserted unclaimed and waits in the ledger, and so is all while the broker takes nothing.
     #[must_use]
     pub fn reserve(&self, queue: &str, messages: i64) -> bool {
-        if self.broker.blocked()
-            || self.fresh.capacity() < usize::try_from(messages).unwrap_or(usize::MAX)
-        {
+        if self.broker.blocked() || self.fresh.capacity() < usize::try_from(messages).unwrap_or(usize::MAX) {
             return false;
         }
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);

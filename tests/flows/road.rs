@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pubsync_tests::proxy::{Mode, Protocol, Proxy};
+use pubsync_tests::proxy::{At, Mode, Protocol, Proxy, Rule, Side, Then};
 use pubsync_tests::{Expected, Worker, World, eventually};
 use serde_json::Value;
 
@@ -74,7 +74,9 @@ async fn count(world: &World, sql: &str) -> i64 {
 async fn metrics(worker: &Worker) -> String {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let log = worker.log();
-    let (_, at) = log.split_once("health and metrics address=").expect("the address");
+    let (_, at) = log
+        .split_once("health and metrics address=")
+        .expect("the address");
     let at = at.lines().next().expect("a line").trim();
     let ready = client.get(format!("http://{at}/readyz")).send().await.unwrap();
     assert_eq!(ready.status().as_u16(), 200, "ready whatever the broker does");
@@ -134,5 +136,126 @@ async fn an_alarm_of_the_broker_stops_the_relay() {
     })
     .await;
     assert_eq!(proxy.errors(), Vec::<String>::new());
+    worker.stop().await;
+}
+
+/// Whatever is up first: a worker says what it waits for, and goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_order_in_which_services_start_does_not_matter() {
+    let world = World::postgres("order").await;
+    world.script(TABLES).await;
+    world.document("brand", BRAND);
+    world.pubsync(&["apply", "--yes"]).await;
+    let services = world.services().clone();
+    let place = |url: &str| {
+        let rest = url.split_once("://").expect("a scheme").1;
+        let rest = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        rest.split('/').next().expect("a place").to_owned()
+    };
+    let mut proxies = Vec::new();
+    for (protocol, url) in [
+        (Protocol::Postgres, &services.postgres),
+        (Protocol::Amqp, &services.rabbitmq),
+        (Protocol::Resp, &services.redis),
+        (Protocol::Http, &services.opensearch),
+    ] {
+        let proxy = Proxy::start(protocol, &place(url)).await;
+        proxy.set(Mode::Refuse);
+        world.configure(|config| config.replace(&place(url), &proxy.address()));
+        proxies.push(proxy);
+    }
+    let [postgres, rabbitmq, redis, opensearch] = &proxies[..] else {
+        panic!("four services")
+    };
+
+    let worker = world.spawn(&["run"]);
+    eventually("the database in the log", SOON, async || {
+        let (log, address) = (worker.log(), postgres.address());
+        let told = log
+            .lines()
+            .any(|line| line.contains("waiting: ") && line.contains(&address));
+        if told { Ok(()) } else { Err(log) }
+    })
+    .await;
+    postgres.set(Mode::Pass);
+    // Each of the others by its address, in what `status` says.
+    for (subject, address) in [
+        (serde_json::json!("broker"), "no address"),
+        (serde_json::json!({ "target": "storage" }), &redis.address()),
+        (serde_json::json!({ "target": "search" }), &opensearch.address()),
+    ] {
+        let pause = until_status(&world, &format!("the pause of {subject}"), |status| {
+            let mut pauses = status["paused"].as_array()?.iter();
+            pauses.find(|pause| pause["subject"] == subject).cloned()
+        })
+        .await;
+        let reason = pause["reason"].as_str().expect("a reason");
+        assert!(subject == "broker" || reason.contains(address), "{reason}");
+        assert!(pause["since"].as_i64().is_some_and(|since| since > 0), "{pause}");
+    }
+    assert!(worker.log().contains(&rabbitmq.address()), "{}", worker.log());
+    world.script("UPDATE brand SET name = 'early' WHERE id = 1").await;
+    for proxy in [opensearch, redis, rabbitmq] {
+        proxy.set(Mode::Pass);
+    }
+    world.pubsync(&["wait", "--timeout", "120"]).await;
+    let expected: Expected = world.expected(&[("brand", EXPECTED)]).await;
+    world.snapshot(&["brand"]).await.assert_equals(&expected);
+    worker.stop().await;
+}
+
+/// OpenSearch has too much to do: it is left alone, nothing is counted as an attempt, and all arrives afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_has_too_much_to_do_is_left_alone() {
+    let world = World::postgres("busy").await;
+    let url = world.services().opensearch.clone();
+    let place = url.split_once("://").expect("a scheme").1.to_owned();
+    let proxy = Proxy::start(Protocol::Http, &place).await;
+    world.configure(|config| config.replace(&place, &proxy.address()));
+    world.script(TABLES).await;
+    world.document("brand", BRAND);
+    world.pubsync(&["apply", "--yes"]).await;
+    let worker = world.spawn(&["run"]);
+    world.pubsync(&["wait", "--timeout", "120"]).await;
+    let subject = serde_json::json!({ "target": "search" });
+    for (then, told) in [
+        (Then::Status(429), "429"),
+        (Then::RefuseItems, "rejected_execution_exception"),
+    ] {
+        let busy = proxy.arm(
+            Rule::new(Side::Client, "POST _bulk", At::Before, then),
+            usize::MAX,
+        );
+        world.script("UPDATE brand SET name = name || '!'").await;
+        let reason = until_status(&world, "the pause of the target", |status| {
+            let mut pauses = status["paused"].as_array()?.iter();
+            let pause = pauses.find(|pause| pause["subject"] == subject)?;
+            Some(pause["reason"].as_str()?.to_owned())
+        })
+        .await;
+        assert!(reason.contains(told), "{reason}");
+        // It is asked again and again.
+        let asked = busy.count();
+        eventually("three more probes", SOON, async || match busy.count() {
+            count if count >= asked + 3 => Ok(()),
+            count => Err(format!("{count}")),
+        })
+        .await;
+        let ledger = world.database().own_table("ledger");
+        let attempts = count(
+            &world,
+            &format!("SELECT coalesce(max(attempts), 0) FROM {ledger}"),
+        )
+        .await;
+        assert_eq!(attempts, 0, "an attempt was counted");
+        drop(busy);
+        world.pubsync(&["wait", "--timeout", "120"]).await;
+    }
+    let expected: Expected = world.expected(&[("brand", EXPECTED)]).await;
+    world.snapshot(&["brand"]).await.assert_equals(&expected);
+    until_status(&world, "the end of the pause", |status| {
+        (status["in_sync"] == true && status["failures"] == serde_json::json!([])).then_some(())
+    })
+    .await;
     worker.stop().await;
 }

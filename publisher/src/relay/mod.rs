@@ -29,7 +29,8 @@ const IDLE: Duration = Duration::from_millis(15);
 
 const RETRY: Backoff = Backoff {
     first: Duration::from_millis(100),
-    cap: Duration::from_secs(5),
+    // A broker or database that is back is to be used again within 5 s.
+    cap: Duration::from_secs(2),
 };
 
 /// A relay role of one process.
