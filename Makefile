@@ -16,8 +16,9 @@ test: toolchain ## Start the services, check format and lints, build, run every 
 services: ## Start PostgreSQL, RabbitMQ, Redis and OpenSearch, print their addresses
 	@docker/services up
 
-services-stop: ## Stop them
+services-stop: ## Stop them, and those of the torture
 	@docker/services stop
+	@PUBSYNC_SERVICES_SET=1 docker/services stop
 
 fmt: toolchain ## Format the code
 	cargo fmt --all
@@ -40,13 +41,16 @@ mutants: ## Break the product on purpose, and see the comparison find each
 	docker/services up >/dev/null
 	@eval "$$(docker/services env)"; cargo test --locked -p pubsync-tests --test flows differential::mutants -- --ignored --nocapture
 
+# It kills services, so it has a set of its own. Two at the same time need two.
+torture torture-short torture-mutants: export PUBSYNC_SERVICES_SET := $(or $(PUBSYNC_SERVICES_SET),1)
+
 torture: ## Kill, cut and freeze everything for 40 minutes, and look for what was lost (PUBSYNC_SEED, PUBSYNC_MINUTES)
 	docker/services up >/dev/null
 	cargo build --release --locked -p pubsync
 	@eval "$$(docker/services env)"; set -x; cargo run --release --locked -p pubsync-tests --bin torture -- \
 	    --seed $${PUBSYNC_SEED:-1} --minutes $${PUBSYNC_MINUTES:-40} --rounds 8 --roots 20000 --rate 40 --report target/torture
 
-torture-short: ## Five minutes of it in a debug build. Nothing else may use the services
+torture-short: ## Five minutes of it in a debug build
 	docker/services up >/dev/null
 	cargo build --locked -p pubsync
 	@eval "$$(docker/services env)"; cargo run --locked -p pubsync-tests --bin torture -- --seed $${PUBSYNC_SEED:-1}
