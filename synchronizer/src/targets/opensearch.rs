@@ -168,13 +168,6 @@ impl OpenSearchTarget {
             // One item breaks the request, or a person must help: its size is no matter.
             Ok(Sent::Whole(_)) | Err(TargetError::Refused { .. }) => before,
         };
-        if throttle.documents < before.documents {
-            tracing::debug!(
-                target_name = self.name,
-                ?throttle,
-                "less goes to OpenSearch at once"
-            );
-        }
     }
 
     fn throttle(&self) -> Throttle {
