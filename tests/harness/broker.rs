@@ -4,6 +4,26 @@ use reqwest::Method;
 
 use crate::http::Http;
 
+/// A message as somebody published it.
+#[derive(Debug, Clone)]
+pub struct Tapped {
+    pub queue: String,
+    pub properties: serde_json::Value,
+    /// In base64.
+    pub payload: String,
+}
+
+impl Tapped {
+    fn read(traced: &serde_json::Value) -> Option<Self> {
+        let headers = &traced["properties"]["headers"];
+        Some(Self {
+            queue: headers["routing_keys"][0].as_str()?.to_owned(),
+            properties: headers["properties"].clone(),
+            payload: traced["payload"].as_str()?.to_owned(),
+        })
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct VirtualHost {
     http: Http,
@@ -111,6 +131,58 @@ impl VirtualHost {
                 .await;
         }
         connections.len()
+    }
+
+    /// Lets another user, which need not be known yet, do everything here.
+    pub async fn admit(&self, user: &str, password: &str) {
+        let body = serde_json::json!({ "password": password, "tags": "" }).to_string();
+        self.send(Method::PUT, format!("/api/users/{user}"), Some(body))
+            .await;
+        let rights = r#"{"configure":".*","write":".*","read":".*"}"#.to_owned();
+        let path = format!("/api/permissions/{}/{user}", self.name);
+        self.send(Method::PUT, path, Some(rights)).await;
+    }
+
+    /// From now on the broker copies every message that is published here into a queue of this name, the last so many.
+    pub async fn tap(&self, queue: &str, most: u32) {
+        let (name, arguments) = (&self.name, serde_json::json!({ "x-max-length": most }));
+        let body = serde_json::json!({ "durable": true, "arguments": arguments }).to_string();
+        self.send(Method::PUT, format!("/api/queues/{name}/{queue}"), Some(body))
+            .await;
+        let path = format!("/api/bindings/{name}/e/amq.rabbitmq.trace/q/{queue}");
+        let body = r#"{"routing_key":"publish.#"}"#.to_owned();
+        self.send(Method::POST, path, Some(body)).await;
+        self.trace(true).await;
+    }
+
+    /// Ends what [`Self::tap`] began, and gives what it copied.
+    pub async fn untap(&self, queue: &str) -> Vec<Tapped> {
+        self.trace(false).await;
+        let path = format!("/api/queues/{}/{queue}/get", self.name);
+        let body = r#"{"count":100000,"ackmode":"ack_requeue_false","encoding":"base64"}"#.to_owned();
+        let text = self.send(Method::POST, path, Some(body)).await;
+        self.delete_queue(queue).await;
+        let messages: Vec<serde_json::Value> =
+            serde_json::from_str(text.as_deref().unwrap_or("[]")).expect("a list of messages");
+        messages.iter().filter_map(Tapped::read).collect()
+    }
+
+    async fn trace(&self, on: bool) {
+        let body = serde_json::json!({ "tracing": on }).to_string();
+        self.send(Method::PUT, format!("/api/vhosts/{}", self.name), Some(body))
+            .await;
+    }
+
+    /// Publishes a message as it was published before. Where its queue is gone, the message is too.
+    pub async fn publish(&self, message: &Tapped) {
+        let body = serde_json::json!({
+            "properties": message.properties,
+            "routing_key": message.queue,
+            "payload": message.payload,
+            "payload_encoding": "base64",
+        });
+        let path = format!("/api/exchanges/{}/amq.default/publish", self.name);
+        self.send(Method::POST, path, Some(body.to_string())).await;
     }
 
     async fn each_queue(&self, suffix: &str) -> usize {

@@ -36,7 +36,7 @@ mod services;
 mod snapshot;
 mod world;
 
-pub use broker::VirtualHost;
+pub use broker::{Tapped, VirtualHost};
 pub use database::{Database, Session};
 pub use eventually::eventually;
 pub use json::Json;

@@ -161,6 +161,11 @@ impl SearchIndexes {
         indexes.len()
     }
 
+    /// An index is gone, with all that it held.
+    pub async fn lose(&self, index: &str) {
+        self.send(Method::DELETE, format!("/{index}")).await;
+    }
+
     async fn send(&self, method: Method, path: String) -> Option<String> {
         self.http.send(method, &path, None).await
     }

@@ -179,6 +179,12 @@ impl Worker {
         peak
     }
 
+    /// The number of the process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How it ended, where it did by itself.
     pub fn end(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("the state of a child")

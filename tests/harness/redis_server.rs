@@ -23,32 +23,35 @@ pub struct RedisServer {
     folder: PathBuf,
     /// Whether it keeps what it acknowledged.
     durable: bool,
+    /// What it asks its clients for.
+    password: Option<String>,
     process: Option<Child>,
 }
 
 impl RedisServer {
     /// Starts on a free port, with its files in the world's folder. It keeps nothing by itself.
     pub async fn start(world: &World) -> Self {
-        Self::start_in(world.folder(), false).await
+        Self::start_in(world.folder(), false, None).await
     }
 
     /// As [`Self::start`], for a test without a world.
     pub async fn start_beside(shop: &Scratch) -> Self {
-        Self::start_in(shop.folder(), false).await
+        Self::start_in(shop.folder(), false, None).await
     }
 
-    /// One that keeps all that it acknowledged (`appendfsync always`).
-    pub async fn start_durable(world: &World) -> Self {
-        Self::start_in(world.folder(), true).await
+    /// One that keeps all that it acknowledged (`appendfsync always`), for those who know its password.
+    pub async fn start_durable(world: &World, password: &str) -> Self {
+        Self::start_in(world.folder(), true, Some(password.to_owned())).await
     }
 
-    async fn start_in(folder: &Path, durable: bool) -> Self {
+    async fn start_in(folder: &Path, durable: bool, password: Option<String>) -> Self {
         let folder = folder.join("redis");
         std::fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut server = Self {
             port: free_port(),
             folder,
             durable,
+            password,
             process: None,
         };
         server.start_again().await;
@@ -57,7 +60,8 @@ impl RedisServer {
 
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        let login = self.password.as_ref().map(|password| format!(":{password}@"));
+        format!("redis://{}127.0.0.1:{}/0", login.unwrap_or_default(), self.port)
     }
 
     /// Everything in it.
@@ -107,6 +111,11 @@ impl RedisServer {
                 "--appendfsync",
                 "always",
             ])
+            .args(
+                self.password
+                    .iter()
+                    .flat_map(|password| ["--requirepass", password]),
+            )
             .arg("--dir")
             .arg(&self.folder)
             .stdin(Stdio::null())

@@ -134,6 +134,8 @@ impl Beacons {
         let mut state = self.state();
         for (beacon, seen) in seen.iter().enumerate() {
             let Some(stamp) = seen.as_ref().and_then(own_stamp) else {
+                // Redis has lost it.
+                state.arrived[beacon] = 0;
                 continue;
             };
             state.arrived[beacon] = stamp;
@@ -192,11 +194,16 @@ impl Beacons {
         Silence(self.turn.lock().await)
     }
 
-    /// Changes each beacon once, and tells those that have not arrived when no other did for `calm`.
-    pub async fn held_back(&self, silence: &mut Silence<'_>, calm: Duration) -> Vec<usize> {
+    /// Changes each beacon once.
+    pub async fn change_all(&self, silence: &mut Silence<'_>) {
         for beacon in 0..count() {
             self.commit(&mut silence.0, beacon).await;
         }
+    }
+
+    /// Changes each beacon once, and tells those that have not arrived when no other did for `calm`.
+    pub async fn held_back(&self, silence: &mut Silence<'_>, calm: Duration) -> Vec<usize> {
+        self.change_all(silence).await;
         let committed = self.committed();
         let (mut behind, mut since) = (self.behind(&committed), Instant::now());
         while !behind.is_empty() && since.elapsed() < calm {

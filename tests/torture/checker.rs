@@ -9,7 +9,8 @@ use std::{
 use pubsync_tests::{Documents, Expected, RedisKeys, World};
 
 use crate::{
-    pace, shop,
+    pace,
+    shop::{self, Version},
     violations::{Broken, Violations},
 };
 
@@ -36,8 +37,8 @@ impl Checker {
     }
 
     /// I1, I2, I3 and I5, right after `wait` has returned.
-    pub async fn check(&mut self, world: &World) {
-        let expected = shop::expected(world).await;
+    pub async fn check(&mut self, world: &World, version: Version) {
+        let expected = shop::expected(world, version).await;
         let mirror = tombstoned_mirror(world).await;
         let snapshot = world.snapshot(&shop::names()).await;
         let stored = self.store.documents().await;

@@ -5,7 +5,9 @@ use std::{os::unix::process::ExitStatusExt, sync::Arc, time::Duration};
 use pubsync_tests::{Random, Worker, World, eventually};
 
 use crate::{
+    bounds::Bounds,
     metrics::Metrics,
+    secrets::Secrets,
     violations::{Broken, Violations},
 };
 
@@ -41,9 +43,17 @@ struct Pod {
 /// A process that was taken out of the fleet; its replacement waits for the end of it.
 pub struct Victim(Pod);
 
+/// Those who look at each process.
+#[derive(Clone)]
+pub struct Watchers {
+    pub metrics: Arc<Metrics>,
+    pub bounds: Arc<Bounds>,
+    pub secrets: Secrets,
+}
+
 pub struct Fleet<'a> {
     world: &'a World,
-    metrics: Arc<Metrics>,
+    watchers: Watchers,
     violations: Violations,
     random: Random,
     pods: Vec<Pod>,
@@ -52,10 +62,10 @@ pub struct Fleet<'a> {
 
 impl<'a> Fleet<'a> {
     /// Starts all processes.
-    pub fn start(world: &'a World, metrics: Arc<Metrics>, violations: Violations, random: Random) -> Self {
+    pub fn start(world: &'a World, watchers: Watchers, violations: Violations, random: Random) -> Self {
         let mut fleet = Self {
             world,
-            metrics,
+            watchers,
             violations,
             random,
             pods: Vec::new(),
@@ -78,7 +88,8 @@ impl<'a> Fleet<'a> {
             &listen,
         ];
         let worker = self.world.spawn(&arguments);
-        self.metrics.watch(self.started, listen.clone());
+        self.watchers.metrics.watch(self.started, listen.clone());
+        self.watchers.bounds.watch(worker.id(), role.name());
         self.started += 1;
         self.pods.push(Pod { role, worker });
     }
@@ -108,7 +119,7 @@ impl<'a> Fleet<'a> {
         }
         for at in ended.into_iter().rev() {
             let pod = self.pods.remove(at);
-            self.note_panics(&pod.worker);
+            self.judge(&pod.worker);
             self.spawn(pod.role);
         }
     }
@@ -138,7 +149,7 @@ impl<'a> Fleet<'a> {
     /// Dead at once; another one starts.
     pub fn kill(&mut self, victim: Victim) {
         let role = victim.0.role;
-        self.note_panics(&victim.0.worker);
+        self.judge(&victim.0.worker);
         victim.0.worker.kill9();
         self.spawn(role);
     }
@@ -156,14 +167,32 @@ impl<'a> Fleet<'a> {
         self.spawn(role);
     }
 
+    /// How many of this role there are.
+    pub fn count(&self, role: Role) -> usize {
+        self.pods.iter().filter(|pod| pod.role == role).count()
+    }
+
+    /// Starts as many of this role, or ends them in order, until there are so many.
+    pub async fn scale(&mut self, role: Role, count: usize) {
+        (self.count(role)..count).for_each(|_| self.spawn(role));
+        for _ in count..self.count(role) {
+            let pod = self.take(role);
+            self.end(pod).await;
+        }
+    }
+
+    /// Waits until all of this role are at work.
+    pub async fn begun(&mut self, role: Role) {
+        self.look_after();
+        for pod in self.pods.iter().filter(|pod| pod.role == role) {
+            begun(&pod.worker).await;
+        }
+    }
+
     async fn end(&self, pod: Pod) {
         // Before that it is not in its hands how a signal ends it.
-        let begun = async || {
-            let log = pod.worker.log();
-            log.contains("running roles").then_some(()).ok_or(log)
-        };
-        eventually("the beginning of a process", BEGINNING, begun).await;
-        self.note_panics(&pod.worker);
+        begun(&pod.worker).await;
+        self.judge(&pod.worker);
         let log = pod.worker.log();
         let status = pod.worker.sigterm().await;
         if status.code() != Some(0) {
@@ -176,10 +205,13 @@ impl<'a> Fleet<'a> {
         }
     }
 
-    fn note_panics(&self, worker: &Worker) {
-        for line in worker.log().lines().filter(|line| line.contains("panicked at")) {
+    /// What a process wrote.
+    fn judge(&self, worker: &Worker) {
+        let log = worker.log();
+        for line in log.lines().filter(|line| line.contains("panicked at")) {
             self.violations.add(Broken::Process, line);
         }
+        self.watchers.secrets.look("a log", &log, &self.violations);
     }
 
     /// How many were started.
@@ -194,4 +226,12 @@ impl<'a> Fleet<'a> {
             self.end(pod).await;
         }
     }
+}
+
+async fn begun(worker: &Worker) {
+    let begun = async || {
+        let log = worker.log();
+        log.contains("running roles").then_some(()).ok_or(log)
+    };
+    eventually("the beginning of a process", BEGINNING, begun).await;
 }

@@ -2,7 +2,7 @@
 //! comparison with hand-written SQL whenever all is quiet. docs/torture.md says what it does and what came of it.
 //!
 //! ```text
-//! eval "$(docker/services up)"
+//! export PUBSYNC_SERVICES_SET=1; eval "$(docker/services up)"
 //! cargo run --release -p pubsync-tests --bin torture -- --minutes 40 --rounds 10 --roots 20000 --report target/torture
 //! ```
 
@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod beacons;
+mod bounds;
 mod checker;
 mod deck;
 mod faults;
@@ -17,16 +18,19 @@ mod fleet;
 mod metrics;
 mod mutants;
 mod options;
+mod own;
 mod pace;
 mod poison;
 mod reader;
 mod report;
 mod run;
+mod secrets;
 mod shop;
 mod stamps;
 mod targets;
 mod timing;
 mod violations;
+mod windows;
 mod workload;
 
 use crate::options::Options;

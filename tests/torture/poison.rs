@@ -10,6 +10,11 @@ use crate::{
     violations::{Broken, Violations},
 };
 
+/// Bytes that are no message, in base64.
+pub const UNREADABLE: &str = "bm8gbWVzc2FnZQ==";
+/// What of them stands in the failure.
+const NO_MESSAGE: &str = "no message";
+
 /// A price without a JSON form.
 pub async fn add(world: &World) {
     world
@@ -32,8 +37,11 @@ pub async fn heal(world: &World) {
 
 /// I5 with poison: these failures are open, with their reason, and no others.
 pub async fn check(world: &World, violations: &Violations) {
-    let query = "SELECT root, document || ' ' || stage || ' ' || class, error FROM pubsync.failure";
-    let rows = world.session().await.rows(query).await;
+    let query = format!(
+        "SELECT root, document || ' ' || stage || ' ' || class, error FROM pubsync.failure \
+         WHERE (stage, class, payload) IS DISTINCT FROM ('message', 'unreadable', '{NO_MESSAGE}')"
+    );
+    let rows = world.session().await.rows(&query).await;
     let mut roots = BTreeSet::new();
     for row in rows {
         let [root, what, error] = &row[..] else {
@@ -51,6 +59,15 @@ pub async fn check(world: &World, violations: &Violations) {
     if roots != seeded {
         let what = format!("failures of {roots:?} instead of {seeded:?}");
         violations.add(Broken::Unquiet, what);
+    }
+}
+
+/// Forgets the messages that nobody could read, as a person does who has seen them.
+pub async fn forget(world: &World, config: &str) {
+    let query = "SELECT 1 FROM pubsync.failure WHERE stage = 'message'";
+    if !world.session().await.rows(query).await.is_empty() {
+        let drop = ["failures", "drop", "--class", "unreadable", "--yes"];
+        world.with_config(config, 0, &drop).await;
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     stamps::{self, Stamps},
     targets::{Search, Seen, Store},
     violations::{Broken, Violations},
+    windows::{OPENSEARCH, REDIS, Windows},
 };
 
 const PAGE: usize = 100;
@@ -35,16 +36,24 @@ pub struct Reader {
     sizes: Sizes,
     stamps: Arc<Stamps>,
     violations: Violations,
+    windows: Windows,
     known: HashMap<(&'static str, String), Last>,
 }
 
 impl Reader {
-    pub fn new(random: Random, sizes: Sizes, stamps: Arc<Stamps>, violations: Violations) -> Self {
+    pub fn new(
+        random: Random,
+        sizes: Sizes,
+        stamps: Arc<Stamps>,
+        violations: Violations,
+        windows: Windows,
+    ) -> Self {
         Self {
             random,
             sizes,
             stamps,
             violations,
+            windows,
             known: HashMap::new(),
         }
     }
@@ -55,13 +64,13 @@ impl Reader {
             let (document, keys) = self.choose();
             if let Some(seen) = store.read(&keys).await {
                 reads.fetch_add(seen.len() as u64, Ordering::Relaxed);
-                self.judge("Redis", &keys, seen);
+                self.judge(REDIS, &keys, seen);
             }
             // Searching costs more than it shows.
             if turn % 4 == 0
                 && let Some(seen) = search.read(document, &keys).await
             {
-                self.judge("OpenSearch", &keys, seen);
+                self.judge(OPENSEARCH, &keys, seen);
             }
             pace::pause(PAUSE).await;
         }
@@ -98,6 +107,11 @@ impl Reader {
     }
 
     fn judge(&mut self, place: &'static str, keys: &[String], seen: Vec<Option<Seen>>) {
+        // What it lost counts for nothing, and neither does what was known before.
+        let lost = self.windows.is_open(place);
+        if lost {
+            self.known.retain(|(known, _), _| *known != place);
+        }
         for (key, seen) in keys.iter().zip(seen) {
             let name = (place, key.clone());
             let Some(seen) = seen else {
@@ -111,6 +125,9 @@ impl Reader {
                     self.violations
                         .add(Broken::Uncommitted, format!("{place}: {key}: {objection}"));
                 }
+            }
+            if lost {
+                continue;
             }
             let last = self.known.get(&name);
             if let Some(last) = last.filter(|last| fell(**last, seen.revision)) {

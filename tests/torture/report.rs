@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, process::Command, time::Duration};
 
 use crate::{
+    bounds::Most,
     metrics::Metrics,
     options::Options,
     timing::{Summary, Timing},
@@ -40,6 +41,9 @@ pub struct Report {
     compared: usize,
     reads: u64,
     waits_checked: u64,
+    /// Messages that were published once more.
+    echoes: u64,
+    most: Most,
     broken: BTreeMap<Broken, u64>,
     examples: BTreeMap<Broken, Vec<String>>,
 }
@@ -59,6 +63,8 @@ pub struct Collected {
     pub compared: usize,
     pub reads: u64,
     pub waits_checked: u64,
+    pub echoes: u64,
+    pub most: Most,
 }
 
 impl Report {
@@ -95,6 +101,8 @@ impl Report {
             compared: collected.compared,
             reads: collected.reads,
             waits_checked: collected.waits_checked,
+            echoes: collected.echoes,
+            most: collected.most,
             broken: Broken::ALL
                 .iter()
                 .map(|kind| (*kind, violations.count(*kind)))
@@ -121,6 +129,7 @@ impl Report {
         self.head(&mut text);
         self.counts(&mut text);
         self.times(&mut text);
+        self.bounds(&mut text);
         for (kind, examples) in &self.examples {
             let _ = writeln!(text, "\n### {kind:?}\n");
             examples.iter().for_each(|example| {
@@ -156,6 +165,14 @@ impl Report {
                 ),
             ),
             ("processes started", self.processes.to_string()),
+            (
+                "faults",
+                self.faults
+                    .values()
+                    .map(|(count, _)| count)
+                    .sum::<u64>()
+                    .to_string(),
+            ),
         ];
         for (name, value) in rows {
             let _ = writeln!(text, "| {name} | {value} |");
@@ -175,6 +192,7 @@ impl Report {
             ("messages consumed", self.messages),
             ("of them delivered again", self.redelivered),
             ("messages sent again", self.resent),
+            ("copies of messages that nobody sent", self.echoes),
             ("documents built", self.published),
             ("of them unchanged", self.unchanged),
             ("writes applied", self.applied_writes),
@@ -183,6 +201,25 @@ impl Report {
         for (name, value) in rows {
             let _ = writeln!(text, "| {name} | {value} |");
         }
+    }
+
+    fn bounds(&self, text: &mut String) {
+        let Most {
+            memory_mib,
+            files,
+            sessions,
+            oldest_transaction,
+        } = &self.most;
+        let _ = writeln!(text, "\n| the most | |\n| --- | --- |");
+        for (role, most) in memory_mib {
+            let files = files.get(role).copied().unwrap_or_default();
+            let _ = writeln!(text, "| a {role} | {most} MiB, {files} open files |");
+        }
+        let _ = writeln!(text, "| sessions at the database | {sessions} |");
+        let _ = writeln!(
+            text,
+            "| oldest transaction, frozen ones too | {oldest_transaction:.1} s |"
+        );
     }
 
     fn times(&self, text: &mut String) {

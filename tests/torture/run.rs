@@ -15,19 +15,21 @@ use tokio::{task::JoinSet, time::Instant};
 use crate::{
     beacons::Beacons,
     checker::Checker,
-    deck::Deck,
+    deck::{Card, Deck},
     faults::{Arena, Fault, Wires},
-    fleet::Fleet,
-    metrics::Metrics,
+    fleet::{Fleet, Watchers},
     options::Options,
+    own::OwnServices,
     pace, poison,
     reader::Reader,
     report::{Collected, Report},
-    shop::{self, Sizes},
+    secrets::{self, Secrets},
+    shop::{self, Sizes, Version},
     stamps::Stamps,
     targets::{Search, Store},
     timing::Timing,
     violations::{Broken, Violations},
+    windows::Windows,
     workload::Workload,
 };
 
@@ -47,6 +49,8 @@ struct Stage {
     sizes: Sizes,
     stamps: Arc<Stamps>,
     violations: Violations,
+    windows: Windows,
+    secrets: Secrets,
 }
 
 /// One run.
@@ -61,28 +65,42 @@ struct Run<'a> {
     begun: Instant,
     faults: BTreeMap<&'static str, (u64, Timing)>,
     to_quiet: Timing,
-    waits: u64,
+    /// `wait`s that were checked.
+    waits: Arc<AtomicU64>,
 }
 
 /// Plays all rounds.
 pub async fn play(options: Options) -> (Report, Violations) {
+    let own = OwnServices::from_env();
+    let _alone = own.as_ref().map(OwnServices::alone);
     let begun = Instant::now();
-    let (stage, redis) = Stage::set(&options).await;
     let mut random = Random::seeded(options.seed);
-    let metrics = Arc::new(Metrics::default());
+    let (stage, redis) = Stage::set(&options, Secrets::new(&mut random)).await;
+    let watchers = Watchers {
+        metrics: Arc::default(),
+        bounds: Arc::default(),
+        secrets: stage.secrets.clone(),
+    };
     let Database::Postgres { url } = stage.world.database() else {
         panic!("the torture runs on PostgreSQL")
     };
     let beacons = Beacons::new(url, Arc::clone(&stage.stamps));
     let reads = Arc::new(AtomicU64::new(0));
-    let mut watchers = stage.watch(&beacons, &metrics, &reads, &mut random);
-    let wires = Wires::start(&stage.world, &redis.url()).await;
+    let mut watching = stage.watch(&beacons, &watchers, &reads, &mut random);
+    let wires = Arc::new(Wires::start(&stage.world, &redis.url()).await);
     let fleet = Fleet::start(
         &stage.world,
-        Arc::clone(&metrics),
+        watchers.clone(),
         stage.violations.clone(),
         random.fork(),
     );
+    let workload = Workload::new(
+        &stage.world,
+        stage.sizes,
+        Arc::clone(&stage.stamps),
+        Arc::clone(&beacons),
+    );
+    let deck = Deck::new(options.only.as_deref(), own.is_some());
     let redis_keys = redis.keys().below(stage.world.redis().prefix());
     let mut run = Run {
         arena: Arena {
@@ -90,27 +108,30 @@ pub async fn play(options: Options) -> (Report, Violations) {
             fleet,
             wires,
             redis,
+            own,
+            workload: Arc::clone(&workload),
+            windows: stage.windows.clone(),
+            secrets: stage.secrets.clone(),
+            version: Version::First,
+            direct: DIRECT,
+            remembered: Vec::new(),
+            echoes: 0,
             beacons: &beacons,
             random: random.fork(),
             violations: stage.violations.clone(),
             reprocessed: Timing::default(),
-            longest: Duration::from_secs_f64(options.minutes.clamp(3.0, 15.0)),
+            usual: Duration::from_secs_f64(options.minutes.clamp(2.0, 6.0)),
             limit: Duration::from_secs(options.limit),
         },
-        workload: Workload::new(
-            &stage.world,
-            stage.sizes,
-            Arc::clone(&stage.stamps),
-            Arc::clone(&beacons),
-        ),
+        workload,
         checker: Checker::new(redis_keys, stage.violations.clone()),
-        deck: Deck::new(options.only.as_deref()),
+        faults: deck.names().map(|name| (name, Default::default())).collect(),
+        deck,
         options: options.clone(),
         begun,
         stage: &stage,
-        faults: BTreeMap::new(),
         to_quiet: Timing::default(),
-        waits: 0,
+        waits: Arc::default(),
         random,
     };
     run.begin().await;
@@ -131,14 +152,15 @@ pub async fn play(options: Options) -> (Report, Violations) {
     let processes = run.arena.fleet.started();
     // A run that is over is not ended in order.
     if !run.is_over() {
+        run.read_everything().await;
         run.arena.fleet.stop().await;
     }
-    while let Some(ended) = watchers.try_join_next() {
+    while let Some(ended) = watching.try_join_next() {
         stage
             .violations
             .add(Broken::Process, format!("one who watched ended: {ended:?}"));
     }
-    drop(watchers);
+    drop(watching);
     let (calm, under_faults) = beacons.timings();
     let collected = Collected {
         lasted: begun.elapsed(),
@@ -152,23 +174,26 @@ pub async fn play(options: Options) -> (Report, Violations) {
         to_quiet: run.to_quiet,
         compared: run.checker.compared,
         reads: reads.load(Ordering::Relaxed),
-        waits_checked: run.waits,
+        waits_checked: run.waits.load(Ordering::Relaxed),
+        echoes: run.arena.echoes,
+        most: watchers.bounds.most(),
         options,
     };
-    let report = Report::new(collected, &metrics, &stage.violations);
+    let report = Report::new(collected, &watchers.metrics, &stage.violations);
     (report, stage.violations.clone())
 }
 
 impl Stage {
     /// Database, virtual host, prefixes, a Redis of its own, tables, documents.
-    async fn set(options: &Options) -> (Self, RedisServer) {
+    async fn set(options: &Options, secrets: Secrets) -> (Self, RedisServer) {
         let world = World::postgres("torture").await;
-        let redis = RedisServer::start_durable(&world).await;
+        let redis = RedisServer::start_durable(&world, &secrets.store).await;
         let shared = world.services().redis.clone();
         world.configure(|config| {
             let config = config.replace(&shared, &redis.url());
             config.replace("resend_after: 3", &format!("resend_after: {RESEND_AFTER}"))
         });
+        secrets.plant(&world).await;
         let config = std::fs::read_to_string(world.folder().join("pubsync.yaml")).expect("pubsync.yaml");
         world.write(DIRECT, &config);
         let sizes = Sizes::of(options.roots);
@@ -180,6 +205,8 @@ impl Stage {
             sizes,
             stamps: Arc::new(Stamps::new()),
             violations: Violations::default(),
+            windows: Windows::default(),
+            secrets,
         };
         (stage, redis)
     }
@@ -196,22 +223,26 @@ impl Stage {
     fn watch(
         &self,
         beacons: &Arc<Beacons>,
-        metrics: &Arc<Metrics>,
+        watchers: &Watchers,
         reads: &Arc<AtomicU64>,
         random: &mut Random,
     ) -> JoinSet<()> {
-        let mut watchers = JoinSet::new();
+        let mut watching = JoinSet::new();
         let reader = Reader::new(
             random.fork(),
             self.sizes,
             Arc::clone(&self.stamps),
             self.violations.clone(),
+            self.windows.clone(),
         );
-        watchers.spawn(reader.run(self.store(), self.search(), Arc::clone(reads)));
-        watchers.spawn(Arc::clone(metrics).collect());
-        watchers.spawn(Arc::clone(beacons).watch(self.store()));
-        watchers.spawn(Arc::clone(beacons).blink());
-        watchers
+        let bounds = Arc::clone(&watchers.bounds);
+        watching.spawn(Arc::clone(&bounds).look(self.violations.clone()));
+        watching.spawn(bounds.ask(self.world.services().postgres.clone(), secrets::USER));
+        watching.spawn(reader.run(self.store(), self.search(), Arc::clone(reads)));
+        watching.spawn(Arc::clone(&watchers.metrics).collect());
+        watching.spawn(Arc::clone(beacons).watch(self.store()));
+        watching.spawn(Arc::clone(beacons).blink());
+        watching
     }
 }
 
@@ -229,7 +260,7 @@ impl Run<'_> {
             .await;
         let _silence = self.arena.beacons.silence().await;
         self.quiet().await;
-        self.checker.check(&self.stage.world).await;
+        self.checker.check(&self.stage.world, self.arena.version).await;
     }
 
     /// Load and faults until then; then quiet.
@@ -237,10 +268,10 @@ impl Run<'_> {
         let running = self.workload.start(&mut self.random, self.options.rate);
         poison::add(&self.stage.world).await;
         while Instant::now() < end && !self.is_over() {
-            let (name, fault) = self.deck.next(&mut self.random);
-            let at_once = self.random.one_in(3);
-            self.strike(name, fault, at_once).await;
-            pace::pause(Duration::from_millis(self.random.up_to(1000))).await;
+            let hand = self.deck.hand(&mut self.random);
+            let at_once = self.random.one_in(4);
+            self.strike(&hand, at_once).await;
+            pace::pause(Duration::from_millis(self.random.up_to(500))).await;
             self.arena.fleet.look_after();
         }
         running.stop().await;
@@ -255,36 +286,75 @@ impl Run<'_> {
         poison::heal(&self.stage.world).await;
         self.quiet().await;
         self.to_quiet.add(last.elapsed());
-        self.checker.check(&self.stage.world).await;
+        poison::forget(&self.stage.world, DIRECT).await;
+        self.checker.check(&self.stage.world, self.arena.version).await;
     }
 
-    /// One fault, and how long it takes until all has arrived; or the next one follows at once.
-    async fn strike(&mut self, name: &'static str, fault: Fault, at_once: bool) {
-        eprintln!("{:>5.0} s {name}", self.begun.elapsed().as_secs_f64());
-        let beacons = self.arena.beacons;
+    /// Faults at the same time, and how long it takes until all has arrived; or the next ones follow at once.
+    async fn strike(&mut self, hand: &[Card], at_once: bool) {
+        let names = hand.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" + ");
+        eprintln!("{:>5.0} s {names}", self.begun.elapsed().as_secs_f64());
+        let (stage, beacons) = (self.stage, self.arena.beacons);
         beacons.under_fire.store(true, Ordering::Relaxed);
-        let met = if self.random.one_in(3) {
-            let (stage, waits) = (self.stage, &mut self.waits);
-            tokio::join!(self.arena.inflict(fault), stage.ask_wait(beacons, waits)).0
+        let asks = self.random.one_in(3) && !hand[0].1.loses();
+        let met = if asks {
+            let waits = Arc::clone(&self.waits);
+            tokio::join!(self.inflict(hand), stage.ask_wait(beacons, &waits)).0
         } else {
-            self.arena.inflict(fault).await
+            self.inflict(hand).await
         };
-        let entry = self.faults.entry(name).or_default();
-        entry.0 += u64::from(met);
-        if at_once || !met {
+        for ((name, _), met) in hand.iter().zip(&met) {
+            self.faults.entry(name).or_default().0 += u64::from(*met);
+        }
+        if at_once || !met.contains(&true) {
             return;
         }
         match beacons.converge(self.arena.limit).await {
-            Ok(timing) => entry.1.add(timing.longest()),
+            // Of several nobody knows which took how long.
+            Ok(timing) if hand.len() == 1 => {
+                self.faults.entry(hand[0].0).or_default().1.add(timing.longest());
+            }
+            Ok(_) => {}
             Err(behind) => {
                 let what = format!(
-                    "{name}: beacons {behind:?} did not arrive within {} s",
+                    "{names}: beacons {behind:?} did not arrive within {} s",
                     self.options.limit
                 );
                 self.stage.violations.add(Broken::Slow, what);
             }
         }
         beacons.under_fire.store(false, Ordering::Relaxed);
+    }
+
+    /// All of a hand: the first is any, the others are on wires. Tells of each whether it met anything.
+    async fn inflict(&mut self, hand: &[Card]) -> Vec<bool> {
+        let wires = Arc::clone(&self.arena.wires);
+        let mut beside = Vec::new();
+        for (_, fault) in &hand[1..] {
+            if let Fault::Wire(service, rule) = *fault {
+                let times = 1 + self.random.below(3);
+                beside.push(wires.cut_at(service, rule, times));
+            }
+        }
+        let (first, beside) = tokio::join!(self.arena.inflict(hand[0].1), futures::future::join_all(beside));
+        let mut met = vec![first];
+        met.extend(beside);
+        met
+    }
+
+    /// I9 of commands: what they say holds no password.
+    async fn read_everything(&self) {
+        for arguments in [
+            &["status"][..],
+            &["status", "--json"],
+            &["config", "show"],
+            &["failures", "ls"],
+        ] {
+            let output = self.stage.world.command(DIRECT, arguments).await;
+            let text = format!("{}{}", output.stdout, output.stderr);
+            let place = format!("the output of `{}`", arguments.join(" "));
+            self.stage.secrets.look(&place, &text, &self.stage.violations);
+        }
     }
 
     /// All work is done, or the violation says what is not.
@@ -305,7 +375,7 @@ impl Run<'_> {
 
 impl Stage {
     /// When `wait` returns, what was committed before is there, whatever happens meanwhile.
-    async fn ask_wait(&self, beacons: &Beacons, waits: &mut u64) {
+    async fn ask_wait(&self, beacons: &Beacons, waits: &AtomicU64) {
         let committed = beacons.committed();
         let output = self.world.command(DIRECT, &["wait", "--timeout", SOON]).await;
         // There may be too much to wait for, and sessions of commands are terminated too.
@@ -318,7 +388,7 @@ impl Stage {
         else {
             return;
         };
-        *waits += 1;
+        waits.fetch_add(1, Ordering::Relaxed);
         for missing in missing {
             self.violations.add(Broken::WaitLied, missing);
         }

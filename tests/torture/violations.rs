@@ -33,10 +33,14 @@ pub enum Broken {
     Slow,
     /// A process ended by itself, panicked, or did not end well after SIGTERM (I8, I9).
     Process,
+    /// A process took more memory or files than it may (I7).
+    Unbounded,
+    /// A password stands where everybody reads it (I9).
+    Told,
 }
 
 impl Broken {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Lost,
         Self::Stale,
         Self::Orphaned,
@@ -48,6 +52,8 @@ impl Broken {
         Self::WaitLied,
         Self::Slow,
         Self::Process,
+        Self::Unbounded,
+        Self::Told,
     ];
 }
 

@@ -15,8 +15,9 @@ use super::places::{self, Places};
 const PREFIX: &str = "PUBSYNC_";
 
 /// Variables of tests, scripts and logging, which are no settings.
-const OTHERS: [&str; 4] = [
+const OTHERS: [&str; 5] = [
     "PUBSYNC_SERVICES_DIR",
+    "PUBSYNC_SERVICES_SET",
     "PUBSYNC_CONFIG",
     "PUBSYNC_DATASETS",
     "PUBSYNC_LOG",

@@ -142,6 +142,7 @@ fn variables_of_others_are_no_settings() {
     let others = [
         ("PUBSYNC_TEST_POSTGRES", "x"),
         ("PUBSYNC_SERVICES_DIR", "x"),
+        ("PUBSYNC_SERVICES_SET", "1"),
         ("PUBSYNC_CONFIG", "x"),
         ("PUBSYNC_DATASETS", "x"),
         ("PUBSYNC_LOG", "debug"),

@@ -2,13 +2,16 @@
 //!
 //! To add a fault: a variant, its line in [`FAULTS`], its arm in [`Arena::inflict`].
 
+mod echoes;
+mod losses;
+mod rollout;
 mod services;
 mod wires;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use pubsync_tests::{
-    Random, RedisServer, World,
+    Output, Random, RedisServer, Tapped, World,
     proxy::{Mode, Rule},
 };
 
@@ -18,12 +21,18 @@ use self::wires::{Service, WIRES};
 use crate::{
     beacons::{self, Beacons},
     fleet::{Fleet, Role},
+    own::OwnServices,
     pace,
+    secrets::Secrets,
+    shop::Version,
     timing::Timing,
     violations::{Broken, Violations},
+    windows::Windows,
+    workload::Workload,
 };
 
-/// No arrival for so long: what is still open is in the hands of the frozen process.
+/// No arrival for so long, or for twice as long as all need on this machine: what is still open is in the hands of the
+/// frozen process.
 const HELD: Duration = Duration::from_millis(1200);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,10 +49,50 @@ pub enum Fault {
     BackendsTerminated,
     SourceLocked,
     RootsLocked,
+    ServiceKilled(Service),
+    MemoryAlarm,
+    QueuesDeleted,
+    VirtualHostWiped,
+    Flushed,
+    IndexDeleted,
+    RolledOut,
+    Scaled(Role),
+    ResyncInterrupted,
+    Echoed,
+    Unreadable,
     /// At a frame on the way to a service.
     Wire(Service, Rule),
     /// All connections to a service.
     Cut(Service, Mode),
+}
+
+impl Fault {
+    /// Whether it hurts all who use the services.
+    pub fn needs_own_services(self) -> bool {
+        matches!(self, Self::ServiceKilled(_) | Self::MemoryAlarm)
+    }
+
+    /// What it measures would mean nothing with another fault at the same time; nor may `wait` be asked while a
+    /// target is empty.
+    pub fn is_alone(self) -> bool {
+        self.loses() || matches!(self, Self::KillHolding(_))
+    }
+
+    /// Whether a target loses what it had accepted.
+    pub fn loses(self) -> bool {
+        matches!(
+            self,
+            Self::Flushed | Self::IndexDeleted | Self::ServiceKilled(Service::OpenSearch)
+        )
+    }
+
+    /// The service on whose wire it happens, where it is nothing but a rule.
+    pub fn wire(self) -> Option<Service> {
+        match self {
+            Self::Wire(service, _) => Some(service),
+            _ => None,
+        }
+    }
 }
 
 /// All faults by the names of the report.
@@ -72,10 +121,33 @@ const FAULTS: &[(&str, Fault)] = &[
     ("RabbitMQ: connections closed", Fault::ConnectionsClosed),
     ("RabbitMQ: queue deleted", Fault::QueueDeleted),
     ("RabbitMQ: queue purged", Fault::QueuePurged),
+    ("RabbitMQ: all queues deleted", Fault::QueuesDeleted),
+    ("RabbitMQ: virtual host wiped", Fault::VirtualHostWiped),
+    ("RabbitMQ: memory alarm", Fault::MemoryAlarm),
+    (
+        "RabbitMQ: kill -9, started again",
+        Fault::ServiceKilled(Service::RabbitMq),
+    ),
+    ("RabbitMQ: messages once more", Fault::Echoed),
+    ("RabbitMQ: unreadable messages", Fault::Unreadable),
     ("Redis: kill -9, started with its data", Fault::RedisKilled),
+    ("Redis: FLUSHALL", Fault::Flushed),
+    ("OpenSearch: index deleted", Fault::IndexDeleted),
+    (
+        "OpenSearch: kill -9, started again",
+        Fault::ServiceKilled(Service::OpenSearch),
+    ),
+    (
+        "PostgreSQL: kill -9, started again",
+        Fault::ServiceKilled(Service::Postgres),
+    ),
     ("PostgreSQL: backends terminated", Fault::BackendsTerminated),
     ("PostgreSQL: source table locked", Fault::SourceLocked),
     ("PostgreSQL: root rows locked", Fault::RootsLocked),
+    ("rolling deploy of another definition", Fault::RolledOut),
+    ("publishers 2, 5, 1, 2", Fault::Scaled(Role::Publisher)),
+    ("synchronizers 2, 5, 1, 2", Fault::Scaled(Role::Synchronizer)),
+    ("SIGTERM of all in a resync", Fault::ResyncInterrupted),
 ];
 
 /// Where the faults happen.
@@ -83,14 +155,26 @@ pub struct Arena<'a> {
     pub world: &'a World,
     pub fleet: Fleet<'a>,
     pub redis: RedisServer,
-    pub wires: Wires,
+    pub wires: Arc<Wires>,
+    /// The set of services that may be killed; there are no such faults where there is none.
+    pub own: Option<OwnServices>,
+    pub workload: Arc<Workload>,
+    pub windows: Windows,
+    pub secrets: Secrets,
+    /// What of the documents is applied.
+    pub version: Version,
+    /// The configuration of commands.
+    pub direct: &'static str,
+    /// Messages of a while ago, and how many were sent again.
+    pub remembered: Vec<Tapped>,
+    pub echoes: u64,
     pub beacons: &'a Beacons,
     pub random: Random,
     pub violations: Violations,
     /// From the kill of a process to the arrival of what it held.
     pub reprocessed: Timing,
-    /// The longest that a fault lasts.
-    pub longest: Duration,
+    /// How long a fault lasts that has no length of its own.
+    pub usual: Duration,
     /// Within which everything must have arrived after a fault.
     pub limit: Duration,
 }
@@ -114,31 +198,66 @@ impl Arena<'_> {
             Fault::BackendsTerminated => self.backends_terminated().await,
             Fault::SourceLocked => return self.source_locked().await,
             Fault::RootsLocked => return self.roots_locked().await,
-            Fault::Wire(service, rule) => return self.cut_at(service, rule).await,
+            Fault::ServiceKilled(service) => self.service_killed(service).await,
+            Fault::MemoryAlarm => self.memory_alarm().await,
+            Fault::QueuesDeleted => return self.queues_deleted().await,
+            Fault::VirtualHostWiped => self.virtual_host_wiped().await,
+            Fault::Flushed => self.flushed().await,
+            Fault::IndexDeleted => return self.index_deleted().await,
+            Fault::RolledOut => self.rolled_out().await,
+            Fault::Scaled(role) => self.scaled(role).await,
+            Fault::ResyncInterrupted => return self.resync_interrupted().await,
+            Fault::Echoed => return self.echoed().await,
+            Fault::Unreadable => return self.unreadable().await,
+            Fault::Wire(service, rule) => {
+                let times = 1 + self.random.below(3);
+                return self.wires.cut_at(service, rule, times).await;
+            }
             Fault::Cut(service, mode) => return self.cut_off(service, mode).await,
         }
         true
     }
 
-    /// Between a tenth of the longest and the longest.
+    /// Between a tenth of the usual length of a fault and all of it; four times as long now and then.
     async fn a_while(&mut self) {
-        let tenths = u32::try_from(self.random.up_to(10)).expect("at most 10");
-        pace::pause(self.longest * tenths / 10).await;
+        let times = if self.random.one_in(8) { 4 } else { 1 };
+        let tenths = times * u32::try_from(self.random.up_to(10)).expect("at most 10");
+        pace::pause(self.usual * tenths / 10).await;
+    }
+
+    async fn command(&self, arguments: &[&str]) -> Output {
+        self.world.command(self.direct, arguments).await
+    }
+
+    fn own(&self) -> &OwnServices {
+        self.own
+            .as_ref()
+            .expect("the deck has such faults only where there are own services")
     }
 
     /// Frozen first: every beacon changes once, and what the others do not bring is in its hands. Then it dies. Whether it
     /// held anything.
     async fn kill_holding(&mut self, role: Role) -> bool {
+        let _rest = self.workload.rest();
         let mut silence = self.beacons.silence().await;
-        if self.beacons.converge(self.limit).await.is_err() {
-            self.late(&format!("before the kill of a {}", role.name()));
+        self.fleet.begun(role).await;
+        let mut usual = Duration::ZERO;
+        // First what is on its way, then what every beacon takes when nobody is frozen.
+        for change in [false, true] {
+            if change {
+                self.beacons.change_all(&mut silence).await;
+            }
+            match self.beacons.converge(self.limit).await {
+                Ok(timing) => usual = timing.longest(),
+                Err(_) => self.late(&format!("before the kill of a {}", role.name())),
+            }
         }
         let victim = self.fleet.freeze(role);
-        let held = self.beacons.held_back(&mut silence, HELD).await;
+        let held = self.beacons.held_back(&mut silence, HELD.max(usual * 2)).await;
         self.fleet.kill(victim);
         match self.beacons.converge(self.limit).await {
-            // Where most have not arrived, the machine is slow, and nobody knows what was held.
-            Ok(timing) if held.len() * 2 < beacons::count() => self.reprocessed.extend(&timing),
+            // Where most have not arrived, nobody knows what was held.
+            Ok(timing) if held.len() * 4 <= beacons::count() * 3 => self.reprocessed.extend(&timing),
             Ok(_) => {}
             Err(_) => self.late(&format!("after the kill of a {}", role.name())),
         }

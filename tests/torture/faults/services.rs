@@ -1,6 +1,12 @@
 //! Faults of the services themselves.
 
+use std::time::Duration;
+
 use super::Arena;
+use crate::pace;
+
+/// The shortest alarm: the broker looks at its memory every 2.5 s.
+const ALARM: Duration = Duration::from_secs(5);
 
 impl Arena<'_> {
     /// A queue of the product with its messages; none where none is there, as just after another was deleted.
@@ -31,6 +37,26 @@ impl Arena<'_> {
         };
         self.world.broker().purge_queue(&queue).await;
         true
+    }
+
+    /// All of them at once.
+    pub(super) async fn queues_deleted(&mut self) -> bool {
+        self.world.broker().delete_queues().await > 0
+    }
+
+    /// With its queues, connections and rights; then there is one of the name again, empty.
+    pub(super) async fn virtual_host_wiped(&mut self) {
+        self.world.broker().recreate().await;
+        self.secrets.admit(self.world).await;
+    }
+
+    /// The broker takes nothing from publishers for a while.
+    pub(super) async fn memory_alarm(&mut self) {
+        let own = self.own().clone();
+        own.memory_of_rabbitmq(&["absolute", "1MB"]).await;
+        pace::pause(ALARM).await;
+        self.a_while().await;
+        own.memory_of_rabbitmq(&["0.4"]).await;
     }
 
     pub(super) async fn redis_killed(&mut self) {

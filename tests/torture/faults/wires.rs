@@ -11,7 +11,7 @@ use super::{Arena, Fault};
 use crate::pace;
 
 /// How long a frame is waited for; some are rare, such as those of a new connection.
-const MET: Duration = Duration::from_secs(15);
+const MET: Duration = Duration::from_secs(10);
 const SOME: Duration = Duration::from_secs(4);
 /// How long a service answers so. Longer than the product tries at once.
 const STORM: Duration = Duration::from_secs(9);
@@ -22,6 +22,18 @@ pub enum Service {
     RabbitMq,
     Redis,
     OpenSearch,
+}
+
+impl Service {
+    /// As `docker/services` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::RabbitMq => "rabbitmq",
+            Self::Redis => "redis",
+            Self::OpenSearch => "opensearch",
+        }
+    }
 }
 
 const fn wire(service: Service, side: Side, frame: &'static str, at: At, then: Then) -> Fault {
@@ -210,6 +222,20 @@ impl Wires {
     pub fn errors(&self) -> Vec<String> {
         self.all().iter().flat_map(|proxy| proxy.errors()).collect()
     }
+
+    /// So many times, on whatever connections it meets; a storm of answers lasts. Returns whether it met one.
+    pub async fn cut_at(&self, service: Service, rule: Rule, times: usize) -> bool {
+        let storm = rule.at == Before && matches!(rule.then, Status(_) | RefuseItems);
+        let times = if storm { usize::MAX } else { times };
+        let mut armed = self.of(service).arm(rule, times);
+        let met = tokio::time::timeout(MET, armed.fired()).await.is_ok();
+        match rule.then {
+            Hole(length) | Delay(length) if met => pace::pause(length).await,
+            _ if met && storm => pace::pause(STORM).await,
+            _ => {}
+        }
+        met
+    }
 }
 
 /// Host and port.
@@ -220,24 +246,6 @@ fn authority(url: &str) -> &str {
 }
 
 impl Arena<'_> {
-    /// One to three times, on whatever connections it meets; a storm of answers lasts. Returns whether it met one.
-    pub(super) async fn cut_at(&mut self, service: Service, rule: Rule) -> bool {
-        let storm = rule.at == Before && matches!(rule.then, Status(_) | RefuseItems);
-        let times = if storm {
-            usize::MAX
-        } else {
-            1 + self.random.below(3)
-        };
-        let mut armed = self.wires.of(service).arm(rule, times);
-        let met = tokio::time::timeout(MET, armed.fired()).await.is_ok();
-        match rule.then {
-            Hole(length) | Delay(length) if met => pace::pause(length).await,
-            _ if met && storm => pace::pause(STORM).await,
-            _ => {}
-        }
-        met
-    }
-
     pub(super) async fn cut_off(&mut self, service: Service, mode: Mode) -> bool {
         self.wires.of(service).set(mode);
         self.a_while().await;

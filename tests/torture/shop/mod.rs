@@ -57,8 +57,48 @@ pub async fn open(world: &World, sizes: Sizes) {
     }
 }
 
+/// Which declaration of brands is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    First,
+    /// With one field more, and fewer products.
+    Second,
+}
+
+impl Version {
+    pub fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+
+    /// The file or the query of brands.
+    fn of(self, text: &str) -> String {
+        let second = [
+            ("limit: 3", "limit: 2"),
+            ("LIMIT 3", "LIMIT 2"),
+            ("  name: name\n", "  name: name\n  label: name\n"),
+            ("'name', b.name,", "'name', b.name, 'label', b.name,"),
+        ];
+        match self {
+            Self::First => text.to_owned(),
+            Self::Second => second.iter().fold(text.to_owned(), |text, (first, second)| {
+                text.replace(first, second)
+            }),
+        }
+    }
+}
+
+/// Writes the document file of brands.
+pub fn declare(world: &World, version: Version) {
+    world.document("brand", &version.of(include_str!("brand.yaml")));
+}
+
 /// What must be there now, by document and key.
-pub async fn expected(world: &World) -> Expected {
-    let queries = DOCUMENTS.map(|(name, _, query)| (name, query));
+pub async fn expected(world: &World, version: Version) -> Expected {
+    let brand = version.of(include_str!("brand.sql"));
+    let queries =
+        DOCUMENTS.map(|(name, _, query)| (name, if name == "brand" { brand.as_str() } else { query }));
     world.expected(&queries).await
 }

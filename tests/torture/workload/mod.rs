@@ -4,7 +4,10 @@ mod changes;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, atomic::AtomicI64},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -52,6 +55,16 @@ pub struct Workload {
     /// The last id that was given to a new row.
     ids: AtomicI64,
     tally: Mutex<Tally>,
+    resting: AtomicBool,
+}
+
+/// No transaction begins while it lives.
+pub struct Rest<'a>(&'a AtomicBool);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
 }
 
 /// Sessions at work.
@@ -81,7 +94,14 @@ impl Workload {
             beacons,
             ids: AtomicI64::new(10_000_000),
             tally: Mutex::default(),
+            resting: AtomicBool::new(false),
         })
+    }
+
+    /// The application rests.
+    pub fn rest(&self) -> Rest<'_> {
+        self.resting.store(true, Ordering::SeqCst);
+        Rest(&self.resting)
     }
 
     pub fn tally(&self) -> Tally {
@@ -105,7 +125,7 @@ impl Workload {
         let mut session = connect(&self.url).await;
         let mut next = Instant::now();
         while !stop.is_cancelled() {
-            if self.beacons.lag() > TOO_SLOW {
+            if self.resting.load(Ordering::SeqCst) || self.beacons.lag() > TOO_SLOW {
                 pace::pause(AGAIN).await;
                 continue;
             }
