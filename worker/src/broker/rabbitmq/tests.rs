@@ -256,7 +256,11 @@ async fn a_message_that_always_comes_back_ends_as_a_dead_letter() {
 async fn without_confirms_the_outcome_is_unknown_and_the_channel_is_thrown_away() {
     let proxy = Proxy::start().await;
     let dead = unique("dead");
-    let broker = RabbitMq::with_patience(&url_at(&proxy.place), &dead, impatient()).unwrap();
+    let patience = Patience {
+        confirms: Duration::from_secs(3),
+        ..Patience::default()
+    };
+    let broker = RabbitMq::with_patience(&url_at(&proxy.place), &dead, patience).unwrap();
     let cleaner = RabbitMq::new(&url(), &dead).unwrap();
     run(&broker, &cleaner, &dead, async |_, queue| {
         fill(&broker, queue, &["before"]).await;
