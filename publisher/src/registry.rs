@@ -14,6 +14,7 @@ use crate::document::Life;
 use crate::handwritten::Publishers;
 use crate::language::{self, SourceFile};
 use crate::plan::{DocumentPlan, TableUse};
+use crate::publish::share::Weight;
 use crate::publisher::Publisher;
 
 /// A document that this process can work on.
@@ -25,6 +26,8 @@ pub struct Compiled {
     pub publisher: Arc<dyn Publisher>,
     /// Whether this process can build it; else it only relays for it.
     pub is_here: bool,
+    /// How large its documents are.
+    pub weight: Weight,
 }
 
 impl Compiled {
@@ -210,5 +213,6 @@ fn compile(street: &Street, catalogue: &Catalogue, definition: &Definition) -> R
         life: plan.document.life.clone(),
         publisher,
         is_here: true,
+        weight: Weight::default(),
     })
 }

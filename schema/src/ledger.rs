@@ -164,8 +164,9 @@ pub async fn take_small(
     let ledger = store.names.table("ledger");
     let small = format!(
         "SELECT id FROM {ledger} WHERE queue = $1 AND claimed_at IS NULL AND kind = 'publish' \
-         AND attempts = 0 AND run IS NULL AND items < $2 AND payload LIKE '{{\"changes\"%' ORDER BY id LIMIT {limit}{}",
+         AND attempts = 0 AND run IS NULL AND items < $2 AND octet_length(payload) < {full} AND payload LIKE '{{\"changes\"%' ORDER BY id LIMIT {limit}{}",
         store.dialect().for_update_skip_locked(),
+        full = crate::wire::MAX_BYTES / 2,
     );
     let sql = format!(
         "DELETE FROM {ledger} WHERE {} RETURNING {COLUMNS}",

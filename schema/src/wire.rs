@@ -1,6 +1,8 @@
 //! What travels in messages and stands in ledger payloads. Versioned JSON that other programs may read
 //! (`docs/messages.md`).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -12,8 +14,8 @@ pub const VERSION: u32 = 1;
 /// Most items (roots, keys, images) in one message.
 pub const MAX_ITEMS: usize = 100;
 
-/// Most bytes in one message, bodies included, unless a single item is larger.
-pub const MAX_BYTES: usize = 1024 * 1024;
+/// Most bytes in one message, bodies included, unless a single item is larger. Consumers hold dozens of messages.
+pub const MAX_BYTES: usize = 256 * 1024;
 
 /// Work for publishers: a ledger payload, and inside [`PublishMessage`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,15 +164,18 @@ pub enum SyncOp {
     Delete,
 }
 
+/// The values of a row by column, as the database's text. A number or a boolean is none: nobody would find its row.
+pub type RowImage = BTreeMap<String, Option<String>>;
+
 /// What one outbox row of kind `rows` holds: a list of these.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RowChange {
     /// Old image; absent on insert.
     #[serde(default)]
-    pub o: Option<serde_json::Map<String, serde_json::Value>>,
+    pub o: Option<RowImage>,
     /// New image; absent on delete.
     #[serde(default)]
-    pub n: Option<serde_json::Map<String, serde_json::Value>>,
+    pub n: Option<RowImage>,
     /// Updates only: watched columns that changed.
     #[serde(default)]
     pub c: Option<Vec<String>>,

@@ -52,6 +52,24 @@ fn carries_bodies(message: &[u8]) -> bool {
     })
 }
 
+/// Takes a row of several items away and puts its halves in its place: it is too large to be worked on as a whole.
+///
+/// # Errors
+/// Of the database; then nothing has happened.
+pub async fn in_halves(street: &Street, id: i64) -> Result<(), DbErr> {
+    let store = &street.store;
+    let txn = store.begin().await?;
+    let entry = ledger::take(&txn, store, id).await?;
+    let Some(entry) = entry else {
+        return txn.rollback().await;
+    };
+    let Some(halves) = halves(&entry).map_err(|e| DbErr::Json(e.to_string()))? else {
+        return txn.rollback().await;
+    };
+    ledger::insert(&txn, store, &halves.map(|half| part(&entry, half))).await?;
+    txn.commit().await
+}
+
 /// A payload and how many items it has.
 type Half = (String, usize);
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pubsync_schema::ledger;
 use pubsync_schema::pause::Subject;
 use pubsync_worker::shutdown::Shutdown;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::apply;
 use crate::gate::Gate;
@@ -19,6 +19,9 @@ use crate::target::Target;
 /// Commits of publishers that wait for one target, at most; each holds at most a publisher's batch.
 const BUFFER: usize = 64;
 
+/// Bytes of documents that wait for the targets of this process, all together.
+const BUFFER_BYTES: usize = 16 << 20;
+
 /// Most keys that go to a target in one call.
 const MOST: usize = 1000;
 
@@ -26,8 +29,12 @@ const MOST: usize = 1000;
 #[derive(Clone)]
 pub struct Direct {
     street: Street,
-    buffers: Arc<BTreeMap<String, mpsc::Sender<Batch>>>,
+    buffers: Arc<BTreeMap<String, mpsc::Sender<Waiting>>>,
+    /// The room for bytes; it is taken by what waits, until its target has answered.
+    bytes: Arc<Semaphore>,
 }
+
+type Waiting = (Batch, OwnedSemaphorePermit);
 
 /// Starts one applier a target. They end when the last [`Direct`] is dropped and the buffers are empty.
 #[must_use]
@@ -41,6 +48,7 @@ pub fn start(street: &Street, shutdown: &Shutdown) -> Direct {
     Direct {
         street: street.clone(),
         buffers: Arc::new(buffers),
+        bytes: Arc::new(Semaphore::new(BUFFER_BYTES)),
     }
 }
 
@@ -48,18 +56,20 @@ impl Direct {
     /// Whether this process reaches the target.
     #[must_use]
     pub fn reaches(&self, target: &str) -> bool {
-        self.buffers
-            .get(target)
-            .is_some_and(|buffer| buffer.capacity() > 0)
+        let buffer = self.buffers.get(target);
+        self.bytes.available_permits() > 0 && buffer.is_some_and(|buffer| buffer.capacity() > 0)
     }
 
     /// Hands over the writes of a commit, whose ledger rows are claimed. A full buffer sends them to the queue.
     pub async fn hand_over(&self, batch: Batch) {
-        let refused = match self.buffers.get(&batch.target) {
-            Some(buffer) => buffer.try_send(batch).err().map(|e| match e {
-                mpsc::error::TrySendError::Full(batch) | mpsc::error::TrySendError::Closed(batch) => batch,
+        let bytes = u32::try_from(batch.bytes().clamp(1, BUFFER_BYTES)).unwrap_or(u32::MAX);
+        let held = self.bytes.clone().try_acquire_many_owned(bytes);
+        let refused = match (self.buffers.get(&batch.target), held) {
+            (Some(buffer), Ok(held)) => buffer.try_send((batch, held)).err().map(|e| match e {
+                mpsc::error::TrySendError::Full((batch, _))
+                | mpsc::error::TrySendError::Closed((batch, _)) => batch,
             }),
-            None => Some(batch),
+            _ => Some(batch),
         };
         if let Some(batch) = refused {
             to_queue(&self.street, &batch).await;
@@ -74,10 +84,11 @@ async fn to_queue(street: &Street, batch: &Batch) {
     }
 }
 
-async fn applier(street: Street, target: Arc<dyn Target>, mut buffer: mpsc::Receiver<Batch>) {
+async fn applier(street: Street, target: Arc<dyn Target>, mut buffer: mpsc::Receiver<Waiting>) {
     let mut waiting = Vec::new();
     while buffer.recv_many(&mut waiting, BUFFER).await > 0 {
-        for mut batch in merge(std::mem::take(&mut waiting)) {
+        let (batches, _held): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
+        for mut batch in merge(batches) {
             batch.coalesce();
             if let Err(error) = attempt(&street, &*target, &batch).await {
                 tracing::debug!(

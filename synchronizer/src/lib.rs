@@ -10,6 +10,7 @@ pub mod gate;
 pub mod measure;
 pub mod message;
 pub mod moving;
+mod parts;
 pub mod purge;
 pub mod quiet;
 pub mod removing;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use pubsync_schema::ledger::Entry;
-use pubsync_schema::mirror;
+use pubsync_schema::mirror::{self, Room};
 use pubsync_schema::store::Store;
 use pubsync_schema::wire::{MAX_BYTES, SyncBody, SyncItem, SyncKey, SyncMessage, SyncOp, SyncWork, VERSION};
 use pubsync_worker::broker::Outgoing;
@@ -17,10 +17,19 @@ use serde_json::value::RawValue;
 pub struct State {
     pub key: String,
     pub revision: i64,
-    /// `None`: a tombstone.
+    /// `None`: a tombstone. Empty: what the mirror has now, which was not read.
     pub body: Option<String>,
     /// What a tombstone tells of the document that it was.
     pub remains: Option<String>,
+}
+
+impl State {
+    /// Of body and key.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let text = self.body.as_ref().or(self.remains.as_ref());
+        text.map_or(0, String::len) + self.key.len()
+    }
 }
 
 /// What a message says of its ledger row.
@@ -68,7 +77,7 @@ pub fn publish(envelope: &Envelope<'_>, payload: &str) -> Result<Vec<u8>, serde_
     })
 }
 
-/// A message of sync items. Bodies over the limit, and those that would make the message larger than 1 MiB, travel
+/// A message of sync items. Bodies over the limit, and those that would make the message larger than 256 KiB, travel
 /// as references.
 ///
 /// # Errors
@@ -124,6 +133,8 @@ fn write(
     for state in states {
         let size = state.body.as_ref().map_or(0, String::len);
         let body = match &state.body {
+            // Too large to be read when the message was made.
+            Some(body) if body.is_empty() => None,
             Some(body)
                 if inline_limit.is_some_and(|limit| size <= limit) && (size <= room || list.is_empty()) =>
             {
@@ -172,13 +183,15 @@ pub struct Unmakeable {
     pub error: String,
 }
 
-/// Makes the messages of these rows: one mirror query a document, whatever the number of rows.
+/// Makes the messages of these rows: one mirror query a document, whatever the number of rows. Of each document no more
+/// than `room` bytes of bodies are read; the others travel as references.
 ///
 /// # Errors
 /// Of the database.
 pub async fn compose(
     store: &Store,
     entries: Vec<Entry>,
+    room: usize,
     limits: impl Fn(&str) -> Limits,
     shows_aliases: impl Fn(&str, &str) -> bool,
 ) -> Result<(Vec<Outgoing>, Vec<Unmakeable>), DbErr> {
@@ -197,7 +210,11 @@ pub async fn compose(
     }
     let mut rows: HashMap<(String, String), mirror::Row> = HashMap::new();
     for (document, keys) in wanted {
-        for row in mirror::by_keys(&store.write, store, document, &keys).await? {
+        let room = Room {
+            each: limits(document).inline,
+            all: room,
+        };
+        for row in mirror::by_keys_within(&store.write, store, document, &keys, room).await? {
             rows.insert((document.to_owned(), row.key.clone()), row);
         }
     }

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pubsync_schema::failure::{self, NewFailure, Prospect, Stage};
-use pubsync_schema::ledger;
+use pubsync_schema::ledger::{self, Entry};
 use pubsync_schema::pause;
+use pubsync_schema::store::Store;
 use pubsync_worker::broker::{Broker, BrokerError, Outgoing, SendOutcome};
 use pubsync_worker::metrics;
 use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::cut;
@@ -22,13 +23,29 @@ use crate::street::Street;
 /// Messages sent and awaited together.
 const WINDOW: usize = 500;
 
+/// Bytes of messages that were handed over and are not sent yet. What finds no room goes back to the ledger.
+const BUFFER: usize = 16 << 20;
+
+/// Bytes of rows whose messages are made and sent together (they hold keys, some thousand of them), and bytes of bodies
+/// that are read for them: what finds no room in these travels as a reference.
+const SLICE: usize = 96 * 1024;
+const BODIES: usize = 16 << 20;
+
 /// Where publishers hand in what they have inserted as claimed. Cheap to clone.
 #[derive(Clone)]
 pub struct Outbound {
     broker: Arc<dyn Broker>,
-    fresh: mpsc::Sender<Outgoing>,
+    fresh: mpsc::Sender<Fresh>,
+    /// The room for bytes; it is taken by what waits, until it is sent.
+    bytes: Arc<Semaphore>,
     room: Arc<Mutex<HashMap<String, i64>>>,
     outstanding: i64,
+}
+
+/// A message that waits to be sent, and the room that it takes.
+struct Fresh {
+    message: Outgoing,
+    held: OwnedSemaphorePermit,
 }
 
 impl Outbound {
@@ -36,7 +53,8 @@ impl Outbound {
     /// inserted unclaimed and waits in the ledger, and so is all while the broker takes nothing.
     #[must_use]
     pub fn reserve(&self, queue: &str, messages: i64) -> bool {
-        if self.broker.blocked() || self.fresh.capacity() < usize::try_from(messages).unwrap_or(usize::MAX) {
+        let full = self.fresh.capacity() < usize::try_from(messages).unwrap_or(usize::MAX);
+        if self.broker.blocked() || full || self.bytes.available_permits() == 0 {
             return false;
         }
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,11 +66,21 @@ impl Outbound {
         fits
     }
 
-    /// Hands a claimed row over, after its transaction has committed. Where the buffer is full the row stays claimed
-    /// and unsent; the sweeper takes it back.
-    pub fn hand_over(&self, message: Outgoing) {
-        if let Err(error) = self.fresh.try_send(message) {
-            tracing::debug!(%error, "a fresh message waits for the sweeper");
+    /// Hands claimed rows over, after their transaction has committed. What the buffer has no room for is free again, for
+    /// any sender.
+    pub async fn hand_over(&self, store: &Store, messages: Vec<Outgoing>) {
+        let mut back = Vec::new();
+        for message in messages {
+            let (id, bytes) = (message.id, message.body.len().clamp(1, BUFFER));
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            let held = self.bytes.clone().try_acquire_many_owned(bytes);
+            let taken = held.is_ok_and(|held| self.fresh.try_send(Fresh { message, held }).is_ok());
+            if !taken {
+                back.push(id);
+            }
+        }
+        if let Err(error) = ledger::unclaim(store, &back).await {
+            tracing::warn!(%error, "what the sender has no room for waits for the sweeper");
         }
     }
 }
@@ -65,6 +93,7 @@ pub fn start(street: &Street, shutdown: &Shutdown) -> Outbound {
     let outbound = Outbound {
         broker: street.broker.clone(),
         fresh,
+        bytes: Arc::new(Semaphore::new(BUFFER)),
         room: room.clone(),
         outstanding: street.settings.outstanding,
     };
@@ -74,13 +103,15 @@ pub fn start(street: &Street, shutdown: &Shutdown) -> Outbound {
 }
 
 /// Sends what publishers hand over until the last of them is gone.
-async fn send_fresh(street: Street, mut fresh: mpsc::Receiver<Outgoing>) {
-    let mut window = Vec::with_capacity(WINDOW);
-    while fresh.recv_many(&mut window, WINDOW).await > 0 {
+async fn send_fresh(street: Street, mut fresh: mpsc::Receiver<Fresh>) {
+    let mut received = Vec::with_capacity(WINDOW);
+    while fresh.recv_many(&mut received, WINDOW).await > 0 {
+        let waiting = received.drain(..).map(|fresh| (fresh.message, fresh.held));
+        let (window, held): (Vec<_>, Vec<_>) = waiting.unzip();
         if let Err(error) = send(&street, &window).await {
             tracing::warn!(%error, messages = window.len(), "could not send; the relay will");
         }
-        window.clear();
+        drop(held);
     }
 }
 
@@ -196,14 +227,31 @@ pub async fn send_unclaimed(street: &Street) -> Result<usize, SendError> {
     if claimed == 0 {
         return Ok(0);
     }
+    let mut entries = entries.into_iter().peekable();
+    while entries.peek().is_some() {
+        let (mut slice, mut bytes) = (Vec::new(), 0);
+        let fits = |bytes: usize, entry: &Entry| bytes == 0 || bytes + entry.payload.len() <= SLICE;
+        while let Some(entry) = entries.next_if(|entry| fits(bytes, entry)) {
+            bytes += entry.payload.len();
+            slice.push(entry);
+        }
+        if let Err(error) = send_slice(street, slice).await {
+            let rest: Vec<i64> = entries.map(|entry| entry.id).collect();
+            ledger::unclaim(&street.store, &rest).await?;
+            return Err(error);
+        }
+    }
+    Ok(claimed)
+}
+
+async fn send_slice(street: &Street, entries: Vec<Entry>) -> Result<(), SendError> {
     let limits = |document: &str| limits(street, document);
     let aliases = |document: &str, target: &str| street.definitions.shows_aliases(document, target);
-    let (window, unmakeable) = message::compose(&street.store, entries, limits, aliases).await?;
+    let (window, unmakeable) = message::compose(&street.store, entries, BODIES, limits, aliases).await?;
     for unmakeable in unmakeable {
         give_up(street, unmakeable).await?;
     }
-    send(street, &window).await?;
-    Ok(claimed)
+    send(street, &window).await
 }
 
 /// How large messages of this document may be, and bodies in them.

@@ -86,6 +86,12 @@ impl Batch {
         Ok(())
     }
 
+    /// Bytes of its bodies and keys.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.states.iter().map(State::bytes).sum()
+    }
+
     /// Some of its keys, as a batch that asks for nothing in the ledger.
     #[must_use]
     pub fn part(&self, places: &[usize], force: bool) -> Self {

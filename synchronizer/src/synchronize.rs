@@ -19,15 +19,17 @@ use tokio_util::sync::CancellationToken;
 use crate::apply::{self, Unsettled};
 use crate::gate::Gate;
 use crate::message::State;
+use crate::parts::{Group, Item, Part};
 use crate::resync::{self, WalkError};
 use crate::settle::Batch;
 use crate::street::Street;
 use crate::target::Target;
 
-/// Messages of a queue that are with a consumer unsettled.
+/// Messages of a queue that are with a consumer unsettled. Those of rebuilds are mostly full, those of edits hold little.
 pub const PREFETCH: u16 = 32;
+pub const BULK_PREFETCH: u16 = 8;
 
-/// Messages that go into one batch; each holds at most 100 items and 1 MiB.
+/// Messages that go into one batch; each holds at most 100 items and 256 KiB.
 const BATCH: usize = 16;
 
 /// How long a batch waits for company.
@@ -79,7 +81,7 @@ impl Synchronizer {
         let bulk = names.sync_queue(self.target.name(), &self.queue, Lane::Bulk);
         let mut lanes = Lanes::new(
             Some(self.street.broker.subscribe(&live, PREFETCH).await?),
-            Some(self.street.broker.subscribe(&bulk, PREFETCH).await?),
+            Some(self.street.broker.subscribe(&bulk, BULK_PREFETCH).await?),
         );
         *attempt = 0;
         loop {
@@ -108,16 +110,34 @@ impl Synchronizer {
                 Err(error) => self.unreadable(delivery, &error).await,
             }
         }
-        for mut group in groups.into_values() {
-            match self.work(&mut group).await {
-                Ok(()) => settle_all(group.deliveries, Settlement::Ack),
-                Err(Unsettled::Paused(_)) => self.give_back(&group.batch.ids, group.deliveries).await,
-                Err(error) => {
-                    tracing::warn!(queue, %error, "batch goes back");
-                    settle_all(group.deliveries, Settlement::Requeue);
+        for group in groups.into_values() {
+            let late = self.is_late(&group.batch);
+            match group.parts(&self.street, late).await {
+                Ok(parts) => {
+                    for part in parts {
+                        self.part(queue, part).await;
+                    }
                 }
+                // Dropped deliveries have gone back.
+                Err(error) => tracing::warn!(queue, %error, "sizes cannot be read; the batch goes back"),
             }
         }
+    }
+
+    async fn part(&self, queue: &str, mut part: Part) {
+        match self.work(&mut part).await {
+            Ok(()) => settle_all(part.deliveries, Settlement::Ack),
+            Err(Unsettled::Paused(_)) => self.give_back(&part.batch.ids, part.deliveries).await,
+            Err(error) => {
+                tracing::warn!(queue, %error, "batch goes back");
+                settle_all(part.deliveries, Settlement::Requeue);
+            }
+        }
+    }
+
+    fn is_late(&self, batch: &Batch) -> bool {
+        let now = self.street.store.estimated_now();
+        now.is_none_or(|now| now - batch.changed_at > FRESH)
     }
 
     /// Asked of the database before anything is given back for it: else a message would go round between a sender that
@@ -148,21 +168,16 @@ impl Synchronizer {
         }
     }
 
-    async fn work(&self, group: &mut Group) -> Result<(), Unsettled> {
-        let second = std::mem::take(&mut group.second);
-        group.batch.coalesce();
+    async fn work(&self, part: &mut Part) -> Result<(), Unsettled> {
+        let (batch, second) = (&mut part.batch, &part.second);
+        batch.coalesce();
         // Asked here and not when it was read: the batch before may have waited for the target for hours.
-        let late = self
-            .street
-            .store
-            .estimated_now()
-            .is_none_or(|now| now - group.batch.changed_at > FRESH);
-        group
-            .batch
+        let late = self.is_late(batch);
+        batch
             .renew(&self.street, |state| late || second.contains(&state.key))
             .await?;
-        match apply::apply(&self.street, &*self.target, &mut group.batch, &self.stop).await {
-            Err(Unsettled::Unbound(_)) => self.unbound(&group.batch).await,
+        match apply::apply(&self.street, &*self.target, batch, &self.stop).await {
+            Err(Unsettled::Unbound(_)) => self.unbound(&part.batch).await,
             other => other.map(|_tally| ()),
         }
     }
@@ -199,15 +214,17 @@ impl Synchronizer {
                     .entry((header.document.clone(), force))
                     .or_insert_with(|| Group {
                         batch: self.batch(lane, queue, &header, force),
-                        second: std::collections::HashSet::new(),
-                        deliveries: Vec::new(),
+                        items: Vec::new(),
                     });
-                group.batch.ids.push(header.id);
                 group.batch.changed_at = group.batch.changed_at.min(header.changed_at);
-                group.batch.attempts = group.batch.attempts.max(header.attempts);
-                group.second.extend(second);
-                group.batch.states.extend(states);
-                group.deliveries.push(delivery);
+                group.items.push(Item {
+                    id: header.id,
+                    changed_at: header.changed_at,
+                    attempts: header.attempts,
+                    states,
+                    second,
+                    delivery,
+                });
             }
             Work::Walk(walk) => {
                 let batch = Batch {
@@ -295,14 +312,6 @@ fn settle_all(deliveries: Vec<Delivery>, settlement: Settlement) {
     for delivery in deliveries {
         delivery.settle(settlement);
     }
-}
-
-/// Items of one document that are applied together.
-struct Group {
-    batch: Batch,
-    /// Keys that must come from the mirror's row of now.
-    second: std::collections::HashSet<String>,
-    deliveries: Vec<Delivery>,
 }
 
 struct Header {

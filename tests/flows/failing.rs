@@ -206,3 +206,50 @@ async fn a_person_pauses_and_unpauses() {
     )
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outbox_row_that_is_no_json_is_shown_dropped_and_mended() {
+    let world = shop().await;
+    let outbox = world.database().own_table("outbox");
+    let nonsense = format!(
+        "INSERT INTO {outbox} (kind, table_name, changes, lane, at) VALUES ('rows', 'brand', 'no json', 'live', 1)"
+    );
+    world.script(&nonsense).await;
+    world.script("UPDATE brand SET name = 'Beech' WHERE id = 2").await;
+    work(&world).await;
+    assert_eq!(
+        keys(&world).await,
+        ["brand:Alder", "brand:Beech"],
+        "the others go on"
+    );
+    let groups = world.pubsync(&["failures", "ls", "--json"]).await;
+    let groups: Value = serde_json::from_str(&groups.stdout).expect("groups");
+    let id = groups[0]["sample"].to_string();
+    let shown = world.pubsync(&["failures", "show", &id]).await.stdout;
+    for line in [
+        "stage      capture\nclass      unreadable\n",
+        "an outbox row of table \"brand\" cannot be read: expected ident",
+        "`pubsync failures retry` rebuilds brand\n",
+        "given up: nobody can read it, but a retry rebuilds the document",
+        "no json",
+    ] {
+        assert!(shown.contains(line), "no {line:?} in\n{shown}");
+    }
+    let stale = "1 × capture brand [unreadable]: what changed is forgotten: documents may be stale until `pubsync publish brand`";
+    told(&world, 0, &["failures", "drop", &id, "--yes"], stale).await;
+
+    mend(&world).await;
+    world.script(&nonsense).await;
+    world.script("UPDATE brand SET name = 'Ash' WHERE id = 1").await;
+    work(&world).await;
+    told(
+        &world,
+        0,
+        &["failures", "retry", "--class", "unreadable"],
+        "1 queued",
+    )
+    .await;
+    work(&world).await;
+    assert_eq!(world.pubsync(&["failures"]).await.stdout, "");
+    assert_eq!(keys(&world).await, ["brand:Ash", "brand:Beech"]);
+}

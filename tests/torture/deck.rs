@@ -18,12 +18,13 @@ pub struct Deck {
 }
 
 impl Deck {
-    /// Faults whose name holds the word; all where there is none. Without services of its own nothing is done to
+    /// Faults whose name holds one of these words, between which commas stand; all where there is none. Without services of its own nothing is done to
     /// the services themselves.
     pub fn new(only: Option<&str>, own_services: bool) -> Self {
         let all: Vec<_> = faults::all()
             .filter(|(name, fault)| {
-                only.is_none_or(|word| name.contains(word)) && (own_services || !fault.needs_own_services())
+                only.is_none_or(|words| words.split(',').any(|word| name.contains(word)))
+                    && (own_services || !fault.needs_own_services())
             })
             .collect();
         assert!(!all.is_empty(), "no fault is called {only:?}");

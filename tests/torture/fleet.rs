@@ -22,7 +22,7 @@ pub const ROLES: [Role; 3] = [Role::Relay, Role::Publisher, Role::Synchronizer];
 const PODS_OF_A_ROLE: usize = 2;
 const METRICS_PORT: u16 = 29_464;
 /// A process that has just been started must have found database and definitions within.
-const BEGINNING: Duration = Duration::from_secs(120);
+const BEGINNING: Duration = Duration::from_secs(300);
 const CONCURRENCY: &str = "2";
 
 impl Role {

@@ -17,7 +17,7 @@ pub struct Options {
     pub rate: f64,
     /// Where `torture.md` and `torture.json` go.
     pub report: Option<PathBuf>,
-    /// Only faults whose name holds this word.
+    /// Only faults whose name holds one of these words, between which commas stand.
     pub only: Option<String>,
     /// Seconds within which everything must have arrived after a fault, and after a round.
     pub limit: u64,

@@ -26,6 +26,8 @@ pub struct Report {
     faults: BTreeMap<&'static str, (u64, Option<Summary>)>,
     /// From the kill of a frozen process to the arrival of each change that it held.
     killed_to_reprocessed: Option<Summary>,
+    /// From the loss of what a target held to the end of its repair.
+    lost_to_repaired: Option<Summary>,
     /// From commit to Redis.
     calm: Option<Summary>,
     under_faults: Option<Summary>,
@@ -51,12 +53,14 @@ pub struct Report {
 /// What the run collected.
 pub struct Collected {
     pub options: Options,
+    pub commit: String,
     pub lasted: Duration,
     pub rounds: u32,
     pub workload: Tally,
     pub processes: u32,
     pub faults: BTreeMap<&'static str, (u64, Timing)>,
     pub reprocessed: Timing,
+    pub repaired: Timing,
     pub calm: Timing,
     pub under_faults: Timing,
     pub to_quiet: Timing,
@@ -73,7 +77,7 @@ impl Report {
         let faults = collected.faults.into_iter();
         Self {
             command: std::env::args().collect::<Vec<_>>().join(" "),
-            commit: commit(),
+            commit: collected.commit,
             build: if cfg!(debug_assertions) {
                 "debug"
             } else {
@@ -88,6 +92,7 @@ impl Report {
                 .map(|(name, (count, timing))| (name, (count, timing.summary())))
                 .collect(),
             killed_to_reprocessed: collected.reprocessed.summary(),
+            lost_to_repaired: collected.repaired.summary(),
             calm: collected.calm.summary(),
             under_faults: collected.under_faults.summary(),
             to_quiet: collected.to_quiet.summary(),
@@ -231,6 +236,7 @@ impl Report {
             ("commit → Redis, calm", &self.calm),
             ("commit → Redis, under faults", &self.under_faults),
             ("kill → processed again", &self.killed_to_reprocessed),
+            ("target lost everything → filled again", &self.lost_to_repaired),
             ("end of load → quiet", &self.to_quiet),
         ];
         for (name, summary) in rows {
@@ -258,7 +264,8 @@ fn row(text: &mut String, name: &str, count: u64, summary: Option<&Summary>) {
     };
 }
 
-fn commit() -> String {
+/// What is built.
+pub fn commit() -> String {
     let output = Command::new("git")
         .args(["describe", "--always", "--dirty"])
         .output();

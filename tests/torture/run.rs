@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt as _;
 use pubsync_tests::{Database, Random, RedisServer, World};
 use tokio::{task::JoinSet, time::Instant};
 
@@ -22,7 +24,7 @@ use crate::{
     own::OwnServices,
     pace, poison,
     reader::Reader,
-    report::{Collected, Report},
+    report::{self, Collected, Report},
     secrets::{self, Secrets},
     shop::{self, Sizes, Version},
     stamps::Stamps,
@@ -73,6 +75,8 @@ struct Run<'a> {
 pub async fn play(options: Options) -> (Report, Violations) {
     let own = OwnServices::from_env();
     let _alone = own.as_ref().map(OwnServices::alone);
+    // Before others change it under the run.
+    let commit = report::commit();
     let begun = Instant::now();
     let mut random = Random::seeded(options.seed);
     let (stage, redis) = Stage::set(&options, Secrets::new(&mut random)).await;
@@ -120,6 +124,7 @@ pub async fn play(options: Options) -> (Report, Violations) {
             random: random.fork(),
             violations: stage.violations.clone(),
             reprocessed: Timing::default(),
+            repaired: Timing::default(),
             usual: Duration::from_secs_f64(options.minutes.clamp(2.0, 6.0)),
             limit: Duration::from_secs(options.limit),
         },
@@ -142,7 +147,13 @@ pub async fn play(options: Options) -> (Report, Violations) {
     let mut rounds = 0;
     while rounds < options.rounds && !run.is_over() {
         rounds += 1;
-        run.round(first + length * rounds).await;
+        let round = AssertUnwindSafe(run.round(first + length * rounds));
+        // A report is written all the same.
+        if round.catch_unwind().await.is_err() {
+            let what = "the torture itself failed: the panic stands above".to_owned();
+            stage.violations.add(Broken::Process, what);
+            break;
+        }
     }
     for error in run.arena.wires.errors() {
         stage
@@ -161,14 +172,19 @@ pub async fn play(options: Options) -> (Report, Violations) {
             .add(Broken::Process, format!("one who watched ended: {ended:?}"));
     }
     drop(watching);
+    if !stage.violations.is_empty() {
+        stage.keep_logs().await;
+    }
     let (calm, under_faults) = beacons.timings();
     let collected = Collected {
+        commit,
         lasted: begun.elapsed(),
         rounds,
         workload: run.workload.tally(),
         processes,
         faults: run.faults,
         reprocessed: run.arena.reprocessed,
+        repaired: run.arena.repaired,
         calm,
         under_faults,
         to_quiet: run.to_quiet,
@@ -209,6 +225,20 @@ impl Stage {
             secrets,
         };
         (stage, redis)
+    }
+
+    /// For those who want to know what happened: what the processes wrote, and what is open.
+    async fn keep_logs(&self) {
+        let folder = std::env::temp_dir().join(format!("{}-logs", self.world.name()));
+        let status = self.world.command(DIRECT, &["status"]).await;
+        let failures = self.world.command(DIRECT, &["failures", "ls", "--all"]).await;
+        let said = format!("{}\n{}", status.stdout, failures.stdout);
+        let kept = std::fs::rename(self.world.folder().join("logs"), &folder)
+            .and_then(|()| std::fs::write(folder.join("status"), said));
+        match kept {
+            Ok(()) => eprintln!("what the processes wrote is in {}", folder.display()),
+            Err(error) => eprintln!("{}: {error}", folder.display()),
+        }
     }
 
     fn store(&self) -> Store {
@@ -311,7 +341,7 @@ impl Run<'_> {
         }
         match beacons.converge(self.arena.limit).await {
             // Of several nobody knows which took how long.
-            Ok(timing) if hand.len() == 1 => {
+            Ok(timing) if hand.len() == 1 && !hand[0].1.loses() => {
                 self.faults.entry(hand[0].0).or_default().1.add(timing.longest());
             }
             Ok(_) => {}

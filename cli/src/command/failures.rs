@@ -334,6 +334,12 @@ fn consequence(group: &Group) -> String {
         "capture" if class == "capture" => {
             format!("nothing is captured for {document} until `pubsync apply`")
         }
+        "capture" if class == "unreadable" && document.is_empty() => {
+            "what changed is forgotten: documents may be stale until `pubsync publish --all`".to_owned()
+        }
+        "capture" if class == "unreadable" => {
+            format!("what changed is forgotten: documents may be stale until `pubsync publish {document}`")
+        }
         _ => "nothing is known to be stale; `pubsync verify` tells".to_owned(),
     };
     format!(
@@ -393,6 +399,12 @@ mod tests {
             ("publish", "build", None, "`pubsync publish product`"),
             ("affected", "build", None, "these changes are forgotten"),
             ("capture", "capture", None, "nothing is captured for product"),
+            (
+                "capture",
+                "unreadable",
+                None,
+                "stale until `pubsync publish product`",
+            ),
             ("capture", "unknown document", None, "`pubsync verify`"),
             ("message", "unreadable", None, "`pubsync verify`"),
         ] {

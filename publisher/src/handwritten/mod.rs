@@ -17,6 +17,7 @@ use pubsync_synchronizer::street::Street;
 
 use crate::catalogue::Catalogue;
 use crate::document::Life;
+use crate::publish::share::Weight;
 use crate::publisher::Publisher;
 use crate::registry::Compiled;
 pub use declaration::{Captured, Declaration, Mistake};
@@ -83,6 +84,7 @@ impl Publishers {
             life: Life::default(),
             publisher,
             is_here: ours.is_some(),
+            weight: Weight::default(),
         }))
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod difference;
 pub mod explode;
 mod queueing;
 mod remains;
+pub(crate) mod share;
 mod suspect;
 mod verdict;
 mod writing;
@@ -155,10 +156,12 @@ impl Publish {
             failure::clear_work(&txn, store, &job.ids).await?;
         }
         let number = compiled.definition.number;
+        let (roots, rest) = roots.split_at(self.share(&txn, compiled, roots).await?);
         let locks = mirror::lock_roots(&txn, store, document, number, roots);
         let locked = metrics::lock_wait(document, locks).await?;
         let known = mirror::of_roots(&txn, store, document, roots).await?;
         let built = self.look(&txn, compiled, roots).await?;
+        compiled.weight.note(&built);
         let writing = Writing {
             publish: self,
             txn: &txn,
@@ -170,7 +173,10 @@ impl Publish {
         };
         let written = writing.write(difference::between(&known, built)).await?;
         match &written {
-            Written::Done(..) => txn.commit().await?,
+            Written::Done(..) => {
+                self.leave(&txn, compiled, job, rest).await?;
+                txn.commit().await?;
+            }
             Written::Held(_) => txn.rollback().await?,
         }
         Ok(Some(written))

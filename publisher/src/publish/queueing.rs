@@ -55,26 +55,38 @@ pub async fn wake(writing: &Writing<'_>, written: &[(String, i64)], buried: &[Bu
         .map(str::to_owned)
         .collect();
     let roots = failure::waiting_for(*txn, store, &definition.document, &freed).await?;
-    let mut entries = Vec::new();
-    for chunk in roots.chunks(MAX_ITEMS) {
+    let entries = again(publish, compiled, job, roots, None)?;
+    ledger::insert(*txn, store, &entries).await?;
+    Ok(())
+}
+
+/// Ledger rows that ask for these roots.
+pub fn again(
+    publish: &Publish,
+    compiled: &Compiled,
+    job: &Job,
+    roots: Vec<String>,
+    run: Option<i64>,
+) -> Result<Vec<NewEntry>, DbErr> {
+    let (names, definition) = (&publish.street.store.names, &compiled.definition);
+    let entry = |chunk: &[String]| {
         let work = PublishWork::Roots(chunk.to_vec());
-        entries.push(NewEntry {
-            queue: store.names.publish_queue(&definition.shape.queue, job.lane),
+        Ok(NewEntry {
+            queue: names.publish_queue(&definition.shape.queue, job.lane),
             document: definition.document.clone(),
             target: None,
             lane: job.lane,
             payload: serde_json::to_string(&work).map_err(|e| DbErr::Json(e.to_string()))?,
             items: chunk.len() as i64,
             definition: definition.number,
-            run: None,
+            run,
             changed_at: job.changed_at,
             attempts: 0,
             trace: job.trace.clone(),
             claimed: false,
-        });
-    }
-    ledger::insert(*txn, store, &entries).await?;
-    Ok(())
+        })
+    };
+    roots.chunks(MAX_ITEMS).map(entry).collect()
 }
 
 /// Inserts the ledger rows of all targets in one statement.
@@ -131,9 +143,10 @@ pub async fn queue(
 
 /// After the commit. Whatever is not taken here is taken back by the sweeper.
 pub async fn hand_over(publish: &Publish, handed: Handed) {
-    for message in handed.messages {
-        publish.outbound.hand_over(message);
-    }
+    publish
+        .outbound
+        .hand_over(&publish.street.store, handed.messages)
+        .await;
     for batch in handed.direct {
         publish.direct.hand_over(batch).await;
     }
@@ -253,17 +266,12 @@ fn states(puts: Vec<Changed>, written: &[(String, i64)], buried: &[Buried], alia
     states
 }
 
-/// Cuts into messages of at most 100 items and 1 MiB; a larger body travels alone.
+/// Cuts into messages of at most 100 items and 256 KiB; a larger body travels alone.
 fn pack(states: Vec<State>) -> Vec<Vec<State>> {
     let mut packs: Vec<Vec<State>> = Vec::new();
     let mut bytes = 0;
     for state in states {
-        let size = state
-            .body
-            .as_ref()
-            .or(state.remains.as_ref())
-            .map_or(0, String::len)
-            + state.key.len();
+        let size = state.bytes();
         match packs.last_mut() {
             Some(pack) if pack.len() < MAX_ITEMS && bytes + size <= MAX_BYTES => {
                 bytes += size;

@@ -82,7 +82,8 @@ impl Writing<'_> {
         puts.append(&mut difference.aliases);
         let handed = queueing::queue(self, puts, written, &buried).await?;
         if let Some(run) = job.run {
-            run::count(txn, store, run, 0, job.roots.len() as i64, failures.len() as i64).await?;
+            let done = job.roots.iter().filter(|root| self.roots.contains(root)).count();
+            run::count(txn, store, run, 0, done as i64, failures.len() as i64).await?;
         }
         Ok(Written::Done(tally, handed))
     }

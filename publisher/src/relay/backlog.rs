@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use pubsync_schema::ledger::{self, Entry, NewEntry};
 use pubsync_schema::store::Store;
-use pubsync_schema::wire::{MAX_ITEMS, PublishWork, TableImages};
+use pubsync_schema::wire::{MAX_BYTES, MAX_ITEMS, PublishWork, TableImages};
 use sea_orm::{ConnectionTrait, DbErr};
 
 use super::images::Images;
@@ -95,7 +95,7 @@ fn together(group: Vec<NewEntry>) -> Result<Vec<NewEntry>, DbErr> {
             }
         }
     }
-    for tables in images.cut(MAX_ITEMS) {
+    for tables in images.cut(MAX_ITEMS, MAX_BYTES) {
         let items = tables.iter().map(|t| t.rows.len() as i64).sum();
         let work = PublishWork::Changes { tables, after: None };
         let payload = serde_json::to_string(&work).map_err(|e| DbErr::Json(e.to_string()))?;

@@ -39,32 +39,40 @@ impl Images {
         self.sets.is_empty()
     }
 
-    /// Cuts into works of at most `most` images each.
+    /// Cuts into works of at most `most` images and `bytes` bytes each; a larger image is a work by itself.
     #[must_use]
-    pub fn cut(self, most: usize) -> Vec<Vec<TableImages>> {
+    pub fn cut(self, most: usize, bytes: usize) -> Vec<Vec<TableImages>> {
         let mut works: Vec<Vec<TableImages>> = Vec::new();
-        let mut room = 0;
+        let (mut images, mut held) = (0, 0);
         for ((table, columns), rows) in self.sets {
-            let mut rows: Vec<_> = rows.into_iter().collect();
-            while !rows.is_empty() {
-                if room == 0 {
+            let mut begun = false;
+            for row in rows {
+                let size = size(&row);
+                if works.is_empty() || images == most || held + size > bytes {
                     works.push(Vec::new());
-                    room = most;
+                    (images, held, begun) = (0, 0, false);
                 }
-                let rest = rows.split_off(room.min(rows.len()));
-                room -= rows.len();
-                if let Some(work) = works.last_mut() {
+                (images, held) = (images + 1, held + size);
+                let Some(work) = works.last_mut() else { continue };
+                if !begun {
                     work.push(TableImages {
                         table: table.clone(),
                         columns: columns.clone(),
-                        rows,
+                        rows: Vec::new(),
                     });
+                    begun = true;
                 }
-                rows = rest;
+                if let Some(images) = work.last_mut() {
+                    images.rows.push(row);
+                }
             }
         }
         works
     }
+}
+
+fn size(image: &Image) -> usize {
+    image.iter().flatten().map(String::len).sum::<usize>() + 4 * image.len()
 }
 
 /// Images of several messages as one set.
@@ -76,7 +84,7 @@ pub fn merge(tables: Vec<TableImages>) -> Vec<TableImages> {
             images.add(&table.table, &table.columns, row);
         }
     }
-    images.cut(usize::MAX).into_iter().flatten().collect()
+    images.cut(usize::MAX, usize::MAX).into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -92,7 +100,7 @@ mod tests {
         for parent in ["1", "2", "2", "3"] {
             images.add("child", &columns, image(parent));
         }
-        let works = images.cut(100);
+        let works = images.cut(100, usize::MAX);
         assert_eq!(works[0][0].rows, [image("1"), image("2"), image("3")]);
     }
 
@@ -104,10 +112,28 @@ mod tests {
         }
         images.add("b", &["id".to_owned()], vec![None]);
         let sizes: Vec<usize> = images
-            .cut(100)
+            .cut(100, usize::MAX)
             .iter()
             .map(|w| w.iter().map(|t| t.rows.len()).sum())
             .collect();
         assert_eq!(sizes, [100, 100, 51]);
+    }
+
+    #[test]
+    fn works_are_bounded_by_bytes() {
+        let mut images = Images::default();
+        for (table, bytes) in [("a", 40), ("a", 41), ("b", 10), ("b", 900), ("b", 11)] {
+            let text = "x".repeat(bytes);
+            images.add(table, &["id".to_owned()], vec![Some(text)]);
+        }
+        let works = images.cut(100, 100);
+        let tables = |work: &Vec<TableImages>| {
+            work.iter()
+                .map(|t| (t.table.clone(), t.rows.len()))
+                .collect::<Vec<_>>()
+        };
+        let works: Vec<_> = works.iter().map(tables).collect();
+        let (a, b) = (|rows| ("a".to_owned(), rows), |rows| ("b".to_owned(), rows));
+        assert_eq!(works, [vec![a(2)], vec![b(2)], vec![b(1)]]);
     }
 }

@@ -132,9 +132,11 @@ impl Relay {
         }
         txn.commit().await?;
         metrics::relayed(taken, entries.len());
-        for (entry, id) in entries.into_iter().zip(ids).filter(|(entry, _)| entry.claimed) {
-            self.outbound.hand_over(outgoing(entry, id)?);
-        }
+        let claimed = entries.into_iter().zip(ids).filter(|(entry, _)| entry.claimed);
+        let messages = claimed.map(|(entry, id)| outgoing(entry, id));
+        self.outbound
+            .hand_over(store, messages.collect::<Result<_, _>>()?)
+            .await;
         Ok(taken)
     }
 }

@@ -7,7 +7,7 @@ use pubsync_schema::failure::{NewFailure, Prospect, Stage};
 use pubsync_schema::ledger::NewEntry;
 use pubsync_schema::names::{Lane, Names};
 use pubsync_schema::outbox::{OutboxKind, OutboxRow};
-use pubsync_schema::wire::{MAX_ITEMS, PublishWork, RowChange};
+use pubsync_schema::wire::{MAX_BYTES, MAX_ITEMS, PublishWork, RowChange};
 use sea_orm::DbErr;
 
 use super::images::Images;
@@ -47,7 +47,7 @@ type Shares<'a> = BTreeMap<(&'a str, Lane), Share>;
 /// Routes rows to documents.
 ///
 /// # Errors
-/// [`DbErr::Json`] where a row cannot be read: it was written by a newer version, and is not taken.
+/// [`DbErr::Json`] where work cannot be written. A row that cannot be read is a failure: the others go on.
 pub fn route(
     documents: &BTreeMap<String, Arc<Compiled>>,
     names: &Names,
@@ -56,15 +56,22 @@ pub fn route(
     let mut routed = Routed::default();
     let mut shares = Shares::new();
     for row in &rows {
-        match row.kind {
-            OutboxKind::Rows => changes(documents, row, &mut shares)?,
+        match &row.kind {
+            OutboxKind::Rows => match changes(documents, row, &mut shares) {
+                Ok(()) => {}
+                Err(error) => unreadable(documents, row, &error.to_string(), &mut routed),
+            },
             OutboxKind::Truncate => {
                 for document in users(documents, &row.table) {
                     share(&mut shares, document, Lane::Bulk, row).all = true;
                 }
             }
-            OutboxKind::Publish => announced(documents, row, &mut shares, &mut routed)?,
+            OutboxKind::Publish => match serde_json::from_str(&row.changes) {
+                Ok(wanted) => announced(documents, row, wanted, &mut shares, &mut routed),
+                Err(error) => unreadable(documents, row, &error.to_string(), &mut routed),
+            },
             OutboxKind::Broken => broken(documents, row, &mut routed),
+            OutboxKind::Unreadable(why) => unreadable(documents, row, why, &mut routed),
         }
     }
     for ((document, lane), share) in shares {
@@ -97,9 +104,8 @@ fn changes<'a>(
     documents: &'a BTreeMap<String, Arc<Compiled>>,
     row: &OutboxRow,
     shares: &mut Shares<'a>,
-) -> Result<(), DbErr> {
-    let changes: Vec<RowChange> = serde_json::from_str(&row.changes)
-        .map_err(|e| DbErr::Json(format!("outbox row {} of table {}: {e}", row.id, row.table)))?;
+) -> Result<(), serde_json::Error> {
+    let changes: Vec<RowChange> = serde_json::from_str(&row.changes)?;
     for (document, compiled) in documents {
         let Some(used) = compiled.uses(&row.table) else {
             continue;
@@ -112,7 +118,7 @@ fn changes<'a>(
         for change in changes.iter().filter(|c| concerns(used, c)) {
             let share = share(shares, document, row.lane, row);
             for image in [&change.o, &change.n].into_iter().flatten() {
-                let text = |name: &String| image.get(name).and_then(|v| v.as_str()).map(str::to_owned);
+                let text = |name: &String| image.get(name).cloned().flatten();
                 share
                     .images
                     .add(&row.table, &columns, columns.iter().map(text).collect());
@@ -139,11 +145,10 @@ struct Announced {
 fn announced<'a>(
     documents: &'a BTreeMap<String, Arc<Compiled>>,
     row: &OutboxRow,
+    announced: Announced,
     shares: &mut Shares<'a>,
     routed: &mut Routed,
-) -> Result<(), DbErr> {
-    let announced: Announced =
-        serde_json::from_str(&row.changes).map_err(|e| DbErr::Json(format!("outbox row {}: {e}", row.id)))?;
+) {
     match documents.get_key_value(&announced.document) {
         Some((document, _)) => share(shares, document, row.lane, row).roots.extend(announced.ids),
         None => routed.failures.push(failure(
@@ -156,7 +161,59 @@ fn announced<'a>(
             ),
         )),
     }
-    Ok(())
+}
+
+/// Most bytes of a row that stay with its failure: who wrote it will know it by its beginning.
+const KEPT: usize = 64 * 1024;
+
+/// Nobody knows what such a row says, so whatever shows its table may be stale: each of these documents has a failure,
+/// which ends with a rebuild. Where the row does not tell whom it concerns, the failure is of no document.
+fn unreadable(documents: &BTreeMap<String, Arc<Compiled>>, row: &OutboxRow, why: &str, routed: &mut Routed) {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        document: String,
+    }
+    let mut concerned: Vec<&str> = users(documents, &row.table).collect();
+    if let Ok(Named { document }) = serde_json::from_str(&row.changes) {
+        let known = documents
+            .get_key_value(&document)
+            .map(|(known, _)| known.as_str());
+        concerned.extend(known.filter(|known| !concerned.contains(known)));
+    }
+    if concerned.is_empty() {
+        concerned.push("");
+    }
+    for document in concerned {
+        let (rebuild, prospect) = match document {
+            "" => (
+                "`pubsync publish --all` brings everything up to date, then `pubsync failures drop`"
+                    .to_owned(),
+                "nobody knows which documents it concerns",
+            ),
+            _ => (
+                format!("`pubsync failures retry` rebuilds {document}"),
+                "nobody can read it, but a retry rebuilds the document",
+            ),
+        };
+        let error = format!(
+            "an outbox row of table {:?} cannot be read: {why}. A newer pubsync has written it, or something that is none; what \
+             changed is not known. {rebuild}",
+            row.table
+        );
+        tracing::error!(id = row.id, document, error, "outbox row given up");
+        routed.failures.push(NewFailure {
+            payload: Some(kept(&row.changes)),
+            prospect: Prospect::Never(prospect),
+            ..failure(row, document, "unreadable", error.replace('\0', "\u{fffd}"))
+        });
+    }
+}
+
+/// As much as a failure keeps. PostgreSQL has no text with a NUL.
+fn kept(changes: &str) -> String {
+    let end = changes.floor_char_boundary(KEPT);
+    let cut = if end < changes.len() { "…" } else { "" };
+    format!("{}{cut}", &changes[..end]).replace('\0', "\u{fffd}")
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -184,7 +241,7 @@ fn broken(documents: &BTreeMap<String, Arc<Compiled>>, row: &OutboxRow, routed: 
 fn failure(row: &OutboxRow, document: &str, class: &str, error: String) -> NewFailure {
     NewFailure {
         stage: Stage::Capture,
-        document: document.to_owned(),
+        document: document.replace('\0', "\u{fffd}"),
         root: None,
         key: None,
         target: None,
@@ -211,7 +268,7 @@ fn entries(
         for roots in share.roots.chunks(MAX_ITEMS) {
             works.push((PublishWork::Roots(roots.to_vec()), roots.len()));
         }
-        for tables in share.images.cut(MAX_ITEMS) {
+        for tables in share.images.cut(MAX_ITEMS, MAX_BYTES) {
             let items = tables.iter().map(|t| t.rows.len()).sum();
             works.push((PublishWork::Changes { tables, after: None }, items));
         }

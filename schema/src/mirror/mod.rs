@@ -2,6 +2,7 @@
 
 mod locks;
 mod read;
+mod size;
 mod write;
 
 use sea_orm::{DbErr, QueryResult};
@@ -11,6 +12,7 @@ pub use read::{
     Counts, Page, Touched, by_keys, counts, existing, full_page, holders, live, of_roots, page, revisions,
     touched,
 };
+pub use size::{Room, by_keys_within, of_keys, per_root};
 pub use write::{Burial, Buried, Put, bury, bury_orphans, purge, put, raise, renumber};
 
 /// What a row is.

@@ -267,7 +267,7 @@ pub async fn counts(
     })
 }
 
-fn row(row: &QueryResult) -> Result<Row, DbErr> {
+pub(super) fn row(row: &QueryResult) -> Result<Row, DbErr> {
     Ok(Row {
         key: row.try_get("", "key")?,
         root: row.try_get("", "root")?,

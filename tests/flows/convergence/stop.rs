@@ -89,6 +89,7 @@ fn with(compiled: &Compiled, publisher: Arc<dyn Publisher>) -> Arc<Compiled> {
         life: compiled.life.clone(),
         publisher,
         is_here: true,
+        weight: Default::default(),
     })
 }
 

@@ -2,9 +2,11 @@
 
 use pubsync_publisher::{publish::PublishError, registry::Registry};
 use pubsync_schema::{
+    failure::Filter,
     names::Lane,
     wire::{PublishMessage, PublishWork, SyncBody, SyncMessage},
 };
+use pubsync_synchronizer::retry;
 use pubsync_worker::broker::{Outgoing, SendOutcome};
 use serde::Serialize;
 
@@ -76,36 +78,171 @@ async fn messages_of_another_version_are_failures() {
     scene.assert_shown("product", &[("product:a", new)]).await;
 }
 
-/// Nothing is taken out of the outbox behind a row that cannot be read.
+/// What stands in an outbox row, as SQL, and what its failure says of it.
+type Odd = (&'static str, &'static str, &'static str, &'static str);
+
+/// Kind, table, changes, and why nobody can read it.
+const ODD: [Odd; 6] = [
+    (
+        "'rows'",
+        "'product'",
+        "'nonsense'",
+        "expected ident at line 1 column 2",
+    ),
+    (
+        "'rows'",
+        "'product'",
+        "'[{\"n\":{\"id\":7}}]'",
+        "invalid type: integer `7`, expected a string at line 1 column 13",
+    ),
+    (
+        "'rows'",
+        "'nowhere'",
+        "'{'",
+        "invalid type: map, expected a sequence at line 1 column 0",
+    ),
+    (
+        "'publish'",
+        "''",
+        "'{\"document\":\"product\",\"ids\":[1]}'",
+        "invalid type: integer `1`, expected a string at line 1 column 30",
+    ),
+    (
+        "'publish'",
+        "''",
+        "''",
+        "EOF while parsing a value at line 1 column 0",
+    ),
+    (
+        "'dance'",
+        "'product'",
+        "'{}'",
+        "its kind \"dance\" is none that this pubsync knows",
+    ),
+];
+
+/// SQLite keeps in a column of texts what is none.
+const ODDER: [Odd; 3] = [
+    ("'rows'", "'product'", "x'ff00'", "its changes is no UTF-8"),
+    (
+        "5",
+        "'product'",
+        "CAST(x'7bff' AS text)",
+        "its changes is no UTF-8",
+    ),
+    (
+        "'rows'",
+        "'product'",
+        "8",
+        "invalid type: integer `8`, expected a sequence at line 1 column 1",
+    ),
+];
+
 #[tokio::test(flavor = "multi_thread")]
-async fn outbox_rows_that_are_no_json_stay() {
-    let scene = Scene::sqlite("outbox", &[PRODUCT], ONE).await;
+async fn outbox_rows_that_nobody_can_read_are_failures() {
+    unreadable(Scene::postgres("outbox", &[PRODUCT], ONE).await, &ODD).await;
+    unreadable(
+        Scene::sqlite("outbox", &[PRODUCT], ONE).await,
+        &[&ODD[..], &ODDER].concat(),
+    )
+    .await;
+}
+
+/// They stop nobody; what they may have said is in what a retry builds.
+async fn unreadable(scene: Scene, odd: &[Odd]) {
     let outbox = scene.own("outbox");
-    for (kind, told) in [
-        (
-            "rows",
-            "Json Error: outbox row {id} of table product: expected ident at line 1 column 2",
-        ),
-        (
-            "publish",
-            "Json Error: outbox row {id}: expected ident at line 1 column 2",
-        ),
-        (
-            "dance",
-            "Custom Error: outbox row of kind \"dance\": written by a newer pubsync? nothing is taken",
-        ),
-    ] {
+    // A change that only such a row tells of.
+    scene
+        .shop
+        .script(&format!(
+            "BEGIN; UPDATE product SET name = 'told by nobody'; DELETE FROM {outbox}; COMMIT;"
+        ))
+        .await;
+    for (kind, table, changes, _) in odd {
         scene
             .shop
             .script(&format!(
-                "INSERT INTO {outbox} (kind, table_name, changes, lane, at) VALUES ('{kind}', 'product', 'nonsense', 'live', 1)"
+                "INSERT INTO {outbox} (kind, table_name, changes, lane, at) VALUES ({kind}, {table}, {changes}, 'live', 1)"
             ))
             .await;
-        let id = scene.number(&format!("SELECT max(id) FROM {outbox}")).await;
-        let error = scene.process.relay.once().await.unwrap_err().to_string();
-        assert_eq!(error, told.replace("{id}", &id.to_string()));
-        assert_eq!(scene.count("outbox").await, 1);
-        scene.shop.script(&format!("DELETE FROM {outbox}")).await;
+    }
+    scene
+        .shop
+        .script("INSERT INTO product VALUES (2, NULL, 'b', 'two')")
+        .await;
+    scene.process.drain().await;
+    let (one, two) = (
+        ("product:a", "{\"name\":\"one\",\"brand\":null,\"offers\":[]}"),
+        ("product:b", "{\"name\":\"two\",\"brand\":null,\"offers\":[]}"),
+    );
+    scene.assert_shown("product", &[one, two]).await;
+    assert_told(&scene, odd).await;
+
+    let again = retry::now(&scene.process.street.store, &Filter::default())
+        .await
+        .expect("a retry");
+    let lost = odd.iter().filter(|odd| concerns(odd).is_empty()).count() as u64;
+    assert_eq!(
+        (again.queued, again.not_retryable),
+        (odd.len() as u64 - lost, lost)
+    );
+    scene.process.drain().await;
+    let told = (
+        "product:a",
+        "{\"name\":\"told by nobody\",\"brand\":null,\"offers\":[]}",
+    );
+    scene.assert_shown("product", &[told, two]).await;
+    assert_eq!(
+        scene.count("failure").await,
+        lost as i64,
+        "what concerns nobody known stays"
+    );
+}
+
+/// The document that its failure is of.
+fn concerns((_, table, changes, _): &Odd) -> &'static str {
+    match *table == "'product'" || changes.contains("\"product\"") {
+        true => "product",
+        false => "",
+    }
+}
+
+/// One failure for each, with its text and what is wrong with it.
+async fn assert_told(scene: &Scene, odd: &[Odd]) {
+    let failures = format!(
+        "SELECT stage, class, document, error, payload FROM {} ORDER BY id",
+        scene.own("failure")
+    );
+    let told = scene.shop.rows(&failures).await;
+    assert_eq!(told.len(), odd.len(), "{told:?}");
+    for (told, odd) in told.iter().zip(odd) {
+        let [stage, class, document, error, payload] =
+            [0, 1, 2, 3, 4].map(|at| told[at].clone().unwrap_or_default());
+        assert_eq!(
+            (stage.as_str(), class.as_str(), document.as_str()),
+            ("capture", "unreadable", concerns(odd))
+        );
+        let (mend, table) = match concerns(odd) {
+            "" => (
+                "`pubsync publish --all` brings everything up to date, then `pubsync failures drop`",
+                odd.1.trim_matches('\''),
+            ),
+            _ => (
+                "`pubsync failures retry` rebuilds product",
+                odd.1.trim_matches('\''),
+            ),
+        };
+        let expected = format!(
+            "an outbox row of table {table:?} cannot be read: {}. A newer pubsync has written it, or something that is none; \
+             what changed is not known. {mend}",
+            odd.3
+        );
+        assert_eq!(error, expected);
+        let text = odd.2.trim_matches('\'');
+        assert!(
+            payload == text || ODDER.contains(odd),
+            "{payload} instead of {text}"
+        );
     }
 }
 

@@ -73,7 +73,7 @@ impl Arena<'_> {
     }
 
     /// Waits until a loss was noted since then, and everything that answers it is done.
-    async fn repaired(&self, target: &str, since: i64, limit: Duration) -> bool {
+    async fn repaired(&mut self, target: &str, since: i64, limit: Duration) -> bool {
         let query = format!(
             "SELECT 1 FROM pubsync.health h WHERE target = '{target}' AND lost_at >= {since} AND pending = '' \
              AND NOT EXISTS (SELECT 1 FROM pubsync.run r \
@@ -83,7 +83,9 @@ impl Arena<'_> {
         let begun = Instant::now();
         while begun.elapsed() < limit {
             if !session.rows(&query).await.is_empty() {
-                return self.beacons.converge(limit).await.is_ok();
+                let whole = self.beacons.converge(limit).await.is_ok();
+                self.repaired.add(begun.elapsed());
+                return whole;
             }
             pace::pause(LOOK).await;
         }

@@ -173,6 +173,8 @@ pub struct Arena<'a> {
     pub violations: Violations,
     /// From the kill of a process to the arrival of what it held.
     pub reprocessed: Timing,
+    /// From the loss of what a target held to the end of its repair.
+    pub repaired: Timing,
     /// How long a fault lasts that has no length of its own.
     pub usual: Duration,
     /// Within which everything must have arrived after a fault.
