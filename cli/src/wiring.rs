@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pubsync_schema::store::Store;
 use pubsync_synchronizer::definitions::Definitions;
+use pubsync_synchronizer::gate::Breakers;
 use pubsync_synchronizer::street::{Keep, Settings, Street};
 use pubsync_synchronizer::target::Target;
 use pubsync_synchronizer::targets;
@@ -84,6 +85,7 @@ impl Wired {
             store: self.store.clone(),
             broker: self.broker.clone(),
             targets: self.targets.clone(),
+            breakers: Breakers::default(),
             settings: settings(&self.config),
             process: process().into(),
         })

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pubsync_synchronizer::apply::Unsettled;
+use pubsync_synchronizer::gate::Gate;
 use pubsync_synchronizer::street::Street;
 use pubsync_synchronizer::synchronize::Synchronizer;
 use pubsync_synchronizer::target::Target;
-use pubsync_synchronizer::{apply, direct, measure, sender, sweeper, watch};
+use pubsync_synchronizer::{direct, measure, road, sender, sweeper, watch};
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
@@ -53,6 +55,7 @@ pub async fn start(
             .clone()
             .follow(street.store.clone(), shutdown.taking().clone()),
     );
+    shutdown.spawn(road::watch(street.clone(), shutdown.taking().clone()));
     let needs_registry = roles.contains(&Role::Relay) || roles.contains(&Role::Publisher);
     if needs_registry {
         let registry = Registry::load_with(street, publishers).await?;
@@ -202,14 +205,16 @@ async fn prepare(street: &Street, target: &dyn Target, stop: &CancellationToken)
             .filter_map(|d| street.definitions.write_set(&d.document, target.name()))
             .flat_map(|set| set.collections().cloned().collect::<Vec<_>>())
             .collect();
-        match target.prepare(&collections).await {
-            Ok(()) => return true,
-            Err(error) => {
-                if let Err(error) = apply::note_down(street, target.name(), &error).await {
-                    tracing::warn!(%error, "the pause cannot be noted");
-                }
-            }
+        let mut gate = Gate::new(street, target);
+        match gate.wait(stop).await {
+            Ok(_waited) => match gate.send(target.prepare(&collections), |()| None).await {
+                Ok(()) => return true,
+                Err(error) => tracing::warn!(%error, "a target cannot be prepared"),
+            },
+            Err(Unsettled::Stopped(_)) => return false,
+            Err(error) => tracing::warn!(%error, "a target is not prepared"),
         }
+        // The breaker waits for one that is left alone.
         if !backoff::wait(PREPARE.delay(attempt, u64::from(std::process::id())), stop).await {
             return false;
         }

@@ -13,17 +13,25 @@ use crate::store::{Store, rows_parameter};
 pub enum Subject {
     Document(String),
     Target(String),
+    /// The road of all messages: workers note that it takes none, nobody pauses it by hand.
+    Broker,
 }
+
+const BROKER: &str = "broker";
 
 impl Subject {
     fn as_text(&self) -> String {
         match self {
             Self::Document(name) => format!("document:{name}"),
             Self::Target(name) => format!("target:{name}"),
+            Self::Broker => BROKER.to_owned(),
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
+        if text == BROKER {
+            return Some(Self::Broker);
+        }
         match text.split_once(':')? {
             ("document", name) => Some(Self::Document(name.to_owned())),
             ("target", name) => Some(Self::Target(name.to_owned())),
@@ -161,8 +169,10 @@ pub async fn current(conn: &impl ConnectionTrait, store: &Store) -> Result<Vec<P
 
 /// What is paused as the one parameter that a claim leaves out: targets (`c0`) and documents (`c1`).
 pub(crate) fn paused_parameter(paused: &[Subject]) -> Value {
-    rows_parameter(paused.iter().map(|subject| match subject {
-        Subject::Target(name) => [Some(name.clone()), None],
-        Subject::Document(name) => [None, Some(name.clone())],
+    rows_parameter(paused.iter().filter_map(|subject| match subject {
+        Subject::Target(name) => Some([Some(name.clone()), None]),
+        Subject::Document(name) => Some([None, Some(name.clone())]),
+        // Each process asks its own connection.
+        Subject::Broker => None,
     }))
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use pubsync_schema::mirror;
-use pubsync_schema::pause::{self, Subject};
 use pubsync_schema::shape::Collection;
 use pubsync_schema::writeset::WriteSet;
 use pubsync_worker::backoff::Backoff;
@@ -13,12 +12,10 @@ use pubsync_worker::metrics;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
+use crate::gate::{self, Gate, GateError};
 use crate::settle::{self, Batch, Tally};
 use crate::street::Street;
 use crate::target::{Accept, Held, Outcome, Target, TargetError};
-
-/// How long a pause that a worker writes lasts unless it is renewed, in seconds.
-const PAUSE: i64 = 15;
 
 /// How often items that may succeed later are tried again at once: meanwhile they hold up all that is behind them.
 const RETRIES: u32 = 2;
@@ -45,9 +42,18 @@ pub enum Unsettled {
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     #[error(transparent)]
-    Target(#[from] TargetError),
+    Gate(#[from] GateError),
+    /// While it was waited for.
+    #[error(transparent)]
+    Unsettled(Unsettled),
     #[error("database: {0}")]
     Store(#[from] DbErr),
+}
+
+impl From<TargetError> for ApplyError {
+    fn from(error: TargetError) -> Self {
+        Self::Gate(error.into())
+    }
 }
 
 /// Applies and settles. While the target is down a pause row says so, and the rows of now are read again afterwards.
@@ -61,49 +67,53 @@ pub async fn apply(
     stop: &CancellationToken,
 ) -> Result<Tally, Unsettled> {
     let mut set = write_set(street, batch)?;
-    let mut attempt = 0;
-    loop {
-        let least = match attempt_all(street, target, &set, batch, stop).await {
+    let mut gate = Gate::new(street, target);
+    for attempt in 0_u32.. {
+        if gate.wait(stop).await? || attempt > 0 {
+            batch.renew(street, |_| true).await?;
+        }
+        let error = match attempt_all(&mut gate, &set, batch, stop).await {
             Ok((outcomes, ahead)) => {
-                if attempt > 0 {
-                    let subject = Subject::Target(batch.target.clone());
-                    pause::end(&street.store.write, &street.store, &subject).await?;
-                    tracing::info!(target_name = batch.target, "target is back");
-                }
                 if let Some(tally) = settle::settle(street, batch, &set, &outcomes, &ahead).await? {
                     return Ok(tally);
                 }
                 set = again(street, target, batch, &set).await?;
                 continue;
             }
-            Err(ApplyError::Store(error)) => return Err(error.into()),
-            Err(ApplyError::Target(error)) => {
-                note_down(street, &batch.target, &error).await?;
-                asked_for(&error)
+            Err(ApplyError::Store(error) | ApplyError::Gate(GateError::Store(error))) => {
+                return Err(error.into());
             }
+            Err(ApplyError::Unsettled(error)) => return Err(error),
+            Err(ApplyError::Gate(GateError::Shut { .. })) => continue,
+            Err(ApplyError::Gate(GateError::Target(error))) => error,
         };
-        if !pubsync_worker::backoff::wait(least, stop).await {
-            return Err(Unsettled::Stopped(target.name().to_owned()));
+        // Others are answered: it is left alone by this batch only.
+        if !gate.is_shut() {
+            tracing::warn!(target_name = batch.target, %error, "target does not take a batch; trying again");
+            let least = gate::asked_for(&error).unwrap_or_default();
+            let delay = BACKOFF.delay(attempt, u64::from(std::process::id())).max(least);
+            if !pubsync_worker::backoff::wait(delay, stop).await {
+                break;
+            }
         }
-        wait_until_up(street, target, &mut attempt, stop).await?;
-        batch.renew(street, |_| true).await?;
     }
+    Err(Unsettled::Stopped(target.name().to_owned()))
 }
 
 /// Outcomes of all, and the keys of which the target holds more than the mirror.
 async fn attempt_all(
-    street: &Street,
-    target: &dyn Target,
+    gate: &mut Gate<'_>,
     set: &WriteSet,
     batch: &Batch,
     stop: &CancellationToken,
 ) -> Result<(Vec<Outcome>, Vec<(String, i64)>), ApplyError> {
-    let mut outcomes = everywhere(street, target, set, batch, stop).await?;
+    let (street, target) = (gate.street, gate.target);
+    let mut outcomes = everywhere(gate, set, batch, Some(stop)).await?;
     let Refused { ahead, same } = refused(street, target, set, batch, &outcomes).await?;
     if !same.is_empty() {
         let mut again = batch.part(&same, true);
         again.renew(street, |_| true).await?;
-        let answers = everywhere(street, target, set, &again, stop).await?;
+        let answers = everywhere(gate, set, &again, Some(stop)).await?;
         for (place, outcome) in same.into_iter().zip(answers) {
             outcomes[place] = outcome;
         }
@@ -141,26 +151,25 @@ async fn undo(target: &dyn Target, older: &WriteSet, set: &WriteSet) -> Result<(
     Ok(())
 }
 
-/// Applies to all collections of the set. What one of them refuses is refused.
+/// Applies to all collections of the set. What one of them refuses is refused. Without `stop` nothing is waited for.
 ///
 /// # Errors
 /// Of the target, and of the database where items are tried again.
 pub async fn everywhere(
-    street: &Street,
-    target: &dyn Target,
+    gate: &mut Gate<'_>,
     set: &WriteSet,
     batch: &Batch,
-    stop: &CancellationToken,
+    stop: Option<&CancellationToken>,
 ) -> Result<Vec<Outcome>, ApplyError> {
     let mut worst: Option<Vec<Outcome>> = None;
     for collection in set.collections() {
         // Where nothing is to stand, what was on its way is done when the whole is taken away; once more, for somebody
         // may have made it again.
-        if set.removal.is_some() && target.discard(collection).await? {
+        if set.removal.is_some() && gate.target.discard(collection).await? {
             worst.get_or_insert_with(|| vec![Outcome::Applied; batch.states.len()]);
             continue;
         }
-        let outcomes = patiently(street, target, collection, batch, stop).await?;
+        let outcomes = patiently(gate, collection, batch, stop).await?;
         worst = Some(match worst {
             Some(known) => known
                 .into_iter()
@@ -185,26 +194,36 @@ fn worse(a: Outcome, b: Outcome) -> Outcome {
 }
 
 /// Applies, and tries again after a pause what may succeed later: those items only, from the mirror's rows of then, and only
-/// so often. What is still open then gets a ledger row of its own.
+/// so often, where it is not the target that is waited for. What is still open then gets a ledger row of its own.
 async fn patiently(
-    street: &Street,
-    target: &dyn Target,
+    gate: &mut Gate<'_>,
     collection: &Collection,
     batch: &Batch,
-    stop: &CancellationToken,
+    stop: Option<&CancellationToken>,
 ) -> Result<Vec<Outcome>, ApplyError> {
-    let mut outcomes = once(target, collection, batch).await?;
-    for attempt in 0..RETRIES {
+    let mut outcomes = once(gate, collection, batch).await?;
+    let mut attempt = 0;
+    while let Some(stop) = stop {
         let open: Vec<usize> = (0..outcomes.len())
             .filter(|&i| matches!(outcomes[i], Outcome::Retry(_)))
             .collect();
-        let seed = u64::from(std::process::id());
-        if open.is_empty() || !pubsync_worker::backoff::wait(BACKOFF.delay(attempt, seed), stop).await {
+        if open.is_empty() {
+            break;
+        }
+        if gate.is_shut() {
+            gate.wait(stop).await.map_err(ApplyError::Unsettled)?;
+        } else if attempt < RETRIES {
+            let delay = BACKOFF.delay(attempt, u64::from(std::process::id()));
+            if !pubsync_worker::backoff::wait(delay, stop).await {
+                break;
+            }
+            attempt += 1;
+        } else {
             break;
         }
         let mut again = batch.part(&open, false);
-        again.renew(street, |_| true).await?;
-        let answers = once(target, collection, &again).await?;
+        again.renew(gate.street, |_| true).await?;
+        let answers = once(gate, collection, &again).await?;
         for (place, outcome) in open.into_iter().zip(answers) {
             outcomes[place] = outcome;
         }
@@ -213,10 +232,10 @@ async fn patiently(
 }
 
 async fn once(
-    target: &dyn Target,
+    gate: &mut Gate<'_>,
     collection: &Collection,
     batch: &Batch,
-) -> Result<Vec<Outcome>, TargetError> {
+) -> Result<Vec<Outcome>, GateError> {
     // What a filter leaves out is deleted, though it stands there in this very revision.
     let left_out = || batch.states.iter().any(|state| !collection.takes(&state.key));
     let accept = if batch.force || left_out() {
@@ -224,8 +243,9 @@ async fn once(
     } else {
         Accept::Higher
     };
-    let writes = batch.writes(collection);
-    metrics::target_batch(target.name(), target.apply(collection, &writes, accept)).await
+    let (writes, target) = (batch.writes(collection), gate.target);
+    let request = metrics::target_batch(target.name(), target.apply(collection, &writes, accept));
+    gate.send(request, |outcomes| gate::mostly_busy(outcomes)).await
 }
 
 /// What a target refused though the mirror has nothing newer.
@@ -313,72 +333,4 @@ fn write_set(street: &Street, batch: &Batch) -> Result<WriteSet, Unsettled> {
         .definitions
         .write_set(&batch.document, &batch.target)
         .ok_or_else(|| Unsettled::Unbound(batch.target.clone()))
-}
-
-/// Says in the database that the target does not take writes, so that nobody hammers it and `status` can tell.
-pub async fn note_down(street: &Street, name: &str, error: &TargetError) -> Result<(), DbErr> {
-    tracing::warn!(target_name = name, %error, "target does not take writes; waiting for it");
-    pause::set(
-        &street.store.write,
-        &street.store,
-        &Subject::Target(name.to_owned()),
-        &error.to_string(),
-        Some(PAUSE),
-    )
-    .await
-}
-
-/// How long the target wants to be left alone; not longer than a pause stands without being renewed.
-fn asked_for(error: &TargetError) -> Duration {
-    match error {
-        TargetError::Busy {
-            after: Some(after), ..
-        } => (*after).min(Duration::from_secs(PAUSE as u64)),
-        TargetError::Busy { after: None, .. } | TargetError::Down { .. } | TargetError::Refused { .. } => {
-            Duration::ZERO
-        }
-    }
-}
-
-async fn wait_until_up(
-    street: &Street,
-    target: &dyn Target,
-    attempt: &mut u32,
-    stop: &CancellationToken,
-) -> Result<(), Unsettled> {
-    loop {
-        *attempt += 1;
-        let seed = u64::from(std::process::id()) ^ u64::from(*attempt);
-        if !pubsync_worker::backoff::wait(BACKOFF.delay(*attempt, seed), stop).await {
-            return Err(Unsettled::Stopped(target.name().to_owned()));
-        }
-        if street
-            .definitions
-            .is_paused_by_hand(&Subject::Target(target.name().to_owned()))
-        {
-            return Err(Unsettled::Paused(target.name().to_owned()));
-        }
-        match target.ping().await {
-            Ok(()) => return Ok(()),
-            Err(error) => note_down(street, target.name(), &error).await?,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_is_left_alone_as_long_as_it_asks_for_but_not_for_ever() {
-        let busy = |after: Option<u64>| TargetError::Busy {
-            target: String::new(),
-            address: String::new(),
-            reason: String::new(),
-            after: after.map(Duration::from_secs),
-        };
-        for (asked, left) in [(None, 0), (Some(7), 7), (Some(3_600), 15)] {
-            assert_eq!(asked_for(&busy(asked)), Duration::from_secs(left));
-        }
-    }
 }

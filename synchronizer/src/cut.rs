@@ -3,7 +3,7 @@
 
 use pubsync_schema::failure::{self, NewFailure, Prospect, Stage};
 use pubsync_schema::ledger::{self, Entry, NewEntry};
-use pubsync_schema::wire::{PublishWork, SyncWork, TableImages};
+use pubsync_schema::wire::{PublishWork, SyncBody, SyncMessage, SyncWork, TableImages};
 use pubsync_worker::broker::Outgoing;
 use sea_orm::DbErr;
 use serde::Serialize;
@@ -16,6 +16,10 @@ use crate::street::Street;
 /// Of the database; then nothing has happened.
 pub async fn cut(street: &Street, message: &Outgoing) -> Result<(), DbErr> {
     let store = &street.store;
+    if message.body.len() > street.broker.max_body() && carries_bodies(&message.body) {
+        // It was made before the broker told its limit: made again, its bodies stay behind.
+        return ledger::unclaim(store, &[message.id]).await;
+    }
     let txn = store.begin().await?;
     let Some(entry) = ledger::take(&txn, store, message.id).await? else {
         return txn.rollback().await;
@@ -37,6 +41,15 @@ pub async fn cut(street: &Street, message: &Outgoing) -> Result<(), DbErr> {
         }
     }
     txn.commit().await
+}
+
+/// Whether a message would be smaller without the bodies in it, which the mirror has too.
+fn carries_bodies(message: &[u8]) -> bool {
+    let sync = serde_json::from_slice::<SyncMessage<'_>>(message);
+    sync.is_ok_and(|sync| match sync.work {
+        SyncBody::Items { items, .. } => items.iter().any(|item| item.body.is_some()),
+        SyncBody::Resync { .. } | SyncBody::Orphans { .. } => false,
+    })
 }
 
 /// Takes a row of several items away and puts its halves in its place: it is too large to be worked on as a whole.

@@ -9,9 +9,9 @@ use pubsync_schema::ledger;
 use pubsync_schema::pause::Subject;
 use pubsync_worker::shutdown::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_util::sync::CancellationToken;
 
 use crate::apply;
+use crate::gate::Gate;
 use crate::settle::{self, Batch};
 use crate::street::Street;
 use crate::target::Target;
@@ -110,10 +110,9 @@ async fn attempt(street: &Street, target: &dyn Target, batch: &Batch) -> Result<
     }
     let set = street.definitions.write_set(&batch.document, &batch.target);
     let set = set.ok_or_else(|| format!("{} no longer goes to {}", batch.document, batch.target))?;
-    // One attempt: what may succeed later goes to the queue.
-    let once = CancellationToken::new();
-    once.cancel();
-    let outcomes = apply::everywhere(street, target, &set, batch, &once)
+    let mut gate = Gate::new(street, target);
+    // What may succeed later goes to the queue.
+    let outcomes = apply::everywhere(&mut gate, &set, batch, None)
         .await
         .map_err(|e| e.to_string())?;
     let refused = apply::refused(street, target, &set, batch, &outcomes).await;

@@ -41,6 +41,7 @@ async fn look(street: &Street) -> Result<Backlog, DbErr> {
     let mut backlog = Backlog {
         outbox: (rows, oldest.map_or(0.0, age)),
         blocked: street.broker.blocked(),
+        troubled: street.broker.trouble().is_some(),
         ..Backlog::default()
     };
     for load in ledger::load(store).await? {

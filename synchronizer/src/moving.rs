@@ -8,7 +8,7 @@ use pubsync_schema::writeset::{self, Filling, WriteSet};
 use pubsync_schema::{failure, store::Store};
 use sea_orm::DbErr;
 
-use crate::apply;
+use crate::gate::Gate;
 use crate::removing;
 use crate::street::Street;
 use crate::target::{Target, TargetError};
@@ -30,17 +30,33 @@ pub async fn advance(street: &Street) -> Result<(), DbErr> {
         }
         let target = street.targets.get(&set.target).map(|target| &**target);
         let advanced = match (&set.removal, target) {
-            (Some(_), target) => removing::advance(street, target, set.clone()).await,
-            (None, Some(target)) => one(street, target, set.clone()).await,
+            (Some(_), None) => removing::advance(street, None, set.clone()).await,
+            (_, Some(target)) => through(street, target, set.clone()).await,
             (None, None) => continue,
         };
         match advanced {
-            Ok(()) => {}
+            // The next sweep comes round to it.
+            Ok(()) | Err(MoveError::Target(_)) => {}
             Err(MoveError::Store(error)) => return Err(error),
-            Err(MoveError::Target(error)) => apply::note_down(street, &set.target, &error).await?,
         }
     }
     removing::documents(street).await
+}
+
+/// With a target that answers; one that is left alone waits for the next sweep.
+async fn through(street: &Street, target: &dyn Target, set: WriteSet) -> Result<(), MoveError> {
+    let mut gate = Gate::new(street, target);
+    if !gate.try_open() {
+        return Ok(());
+    }
+    let advanced = match set.removal {
+        Some(_) => removing::advance(street, Some(target), set).await,
+        None => one(street, target, set).await,
+    };
+    if let Err(MoveError::Target(error)) = &advanced {
+        gate.failed(error).await?;
+    }
+    advanced
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use pubsync_schema::failure::{self, NewFailure, Prospect, Stage};
 use pubsync_schema::ledger::{self, Entry};
 use pubsync_schema::pause;
 use pubsync_schema::store::Store;
-use pubsync_worker::broker::{BrokerError, Outgoing, SendOutcome};
+use pubsync_worker::broker::{Broker, BrokerError, Outgoing, SendOutcome};
 use pubsync_worker::metrics;
 use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
@@ -34,6 +34,7 @@ const BODIES: usize = 16 << 20;
 /// Where publishers hand in what they have inserted as claimed. Cheap to clone.
 #[derive(Clone)]
 pub struct Outbound {
+    broker: Arc<dyn Broker>,
     fresh: mpsc::Sender<Fresh>,
     /// The room for bytes; it is taken by what waits, until it is sent.
     bytes: Arc<Semaphore>,
@@ -49,11 +50,11 @@ struct Fresh {
 
 impl Outbound {
     /// Whether so many more messages may be out on this queue; if so they are counted as out. What does not fit is
-    /// inserted unclaimed and waits in the ledger.
+    /// inserted unclaimed and waits in the ledger, and so is all while the broker takes nothing.
     #[must_use]
     pub fn reserve(&self, queue: &str, messages: i64) -> bool {
         let full = self.fresh.capacity() < usize::try_from(messages).unwrap_or(usize::MAX);
-        if full || self.bytes.available_permits() == 0 {
+        if self.broker.blocked() || full || self.bytes.available_permits() == 0 {
             return false;
         }
         let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,6 +91,7 @@ pub fn start(street: &Street, shutdown: &Shutdown) -> Outbound {
     let (fresh, receiver) = mpsc::channel(2 * WINDOW);
     let room = Arc::new(Mutex::new(HashMap::new()));
     let outbound = Outbound {
+        broker: street.broker.clone(),
         fresh,
         bytes: Arc::new(Semaphore::new(BUFFER)),
         room: room.clone(),

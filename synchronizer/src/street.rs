@@ -9,6 +9,7 @@ use pubsync_schema::store::Store;
 use pubsync_worker::broker::Broker;
 
 use crate::definitions::Definitions;
+use crate::gate::Breakers;
 use crate::target::Target;
 
 /// The collaborators of one process. Cheap to clone.
@@ -19,6 +20,8 @@ pub struct Street {
     /// By their names in the configuration.
     pub targets: Arc<BTreeMap<String, Arc<dyn Target>>>,
     pub definitions: Definitions,
+    /// Whether each target answers this process.
+    pub breakers: Breakers,
     pub settings: Settings,
     /// Who holds leases and claims: unique for each process.
     pub process: Arc<str>,

@@ -17,6 +17,7 @@ use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
 use crate::apply::{self, Unsettled};
+use crate::gate::Gate;
 use crate::message::State;
 use crate::parts::{Group, Item, Part};
 use crate::resync::{self, WalkError};
@@ -40,7 +41,8 @@ const FRESH: i64 = 15 * 60 * 1_000_000;
 
 const RECONNECT: Backoff = Backoff {
     first: Duration::from_millis(100),
-    cap: Duration::from_secs(5),
+    // What came back is to work again within 5 s.
+    cap: Duration::from_secs(2),
 };
 
 /// A consumer of one sync queue.
@@ -229,29 +231,33 @@ impl Synchronizer {
                     ids: vec![header.id],
                     ..self.batch(lane, queue, &header, true)
                 };
-                match resync::step(&self.street, &*self.target, batch, walk).await {
-                    Ok(()) => delivery.settle(Settlement::Ack),
-                    Err(error) => self.walk_waits(header.id, delivery, error).await,
-                }
+                self.walk(batch, walk, delivery).await;
             }
         }
     }
 
     /// A walk does not wait for its target here, where it would be handed out again and again: it waits in the ledger,
     /// until the pause of the target has ended.
-    async fn walk_waits(&self, id: i64, delivery: Delivery, error: WalkError) {
-        let noted = match &error {
-            WalkError::Target(error) => apply::note_down(&self.street, self.target.name(), error).await,
-            WalkError::Store(_) => Ok(()),
-        };
-        tracing::warn!(%error, "walk waits");
-        match (error, noted) {
-            (WalkError::Target(_), Ok(())) => self.give_back(&[id], vec![delivery]).await,
-            _ => {
-                backoff::wait(RECONNECT.cap, &self.stop).await;
-                delivery.settle(Settlement::Requeue);
-            }
+    async fn walk(&self, batch: Batch, walk: resync::Walk, delivery: Delivery) {
+        let (ids, mut gate) = (batch.ids.clone(), Gate::new(&self.street, &*self.target));
+        if !gate.try_open() {
+            return self.give_back(&ids, vec![delivery]).await;
         }
+        let noted = match resync::step(&self.street, &*self.target, batch, walk).await {
+            Ok(()) => return delivery.settle(Settlement::Ack),
+            Err(error) => {
+                tracing::warn!(%error, "walk waits");
+                match &error {
+                    WalkError::Target(error) => gate.failed(error).await,
+                    WalkError::Store(_) => Ok(()),
+                }
+            }
+        };
+        if noted.is_ok() && gate.is_shut() {
+            return self.give_back(&ids, vec![delivery]).await;
+        }
+        backoff::wait(RECONNECT.cap, &self.stop).await;
+        delivery.settle(Settlement::Requeue);
     }
 
     fn batch(&self, lane: Lane, queue: &str, header: &Header, force: bool) -> Batch {

@@ -22,6 +22,7 @@ mod planning;
 mod poison;
 mod random;
 mod removal;
+mod road;
 mod schemas;
 mod shop;
 mod shutdown;

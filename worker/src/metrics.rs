@@ -26,6 +26,7 @@ const MESSAGES_SENT: &str = "pubsync_messages_sent_total";
 const MESSAGES_CONSUMED: &str = "pubsync_messages_consumed_total";
 const CONFIRM_SECONDS: &str = "pubsync_broker_confirm_seconds";
 const BROKER_BLOCKED: &str = "pubsync_broker_blocked";
+const BROKER_BREAKER: &str = "pubsync_broker_breaker_state";
 const DOCUMENTS_PUBLISHED: &str = "pubsync_documents_published_total";
 const PUBLISH_SECONDS: &str = "pubsync_publish_seconds";
 const LOCK_WAIT_SECONDS: &str = "pubsync_lock_wait_seconds";
@@ -43,7 +44,7 @@ enum Kind {
 }
 
 /// Every metric, with its help text.
-const ALL: [(&str, Kind, &str); 19] = [
+const ALL: [(&str, Kind, &str); 20] = [
     (BUILD_INFO, Kind::Gauge, "1, with the version of this process"),
     (
         OUTBOX_ROWS,
@@ -78,6 +79,11 @@ const ALL: [(&str, Kind, &str); 19] = [
         BROKER_BLOCKED,
         Kind::Gauge,
         "1: the broker takes no messages now (memory or disk alarm)",
+    ),
+    (
+        BROKER_BREAKER,
+        Kind::Gauge,
+        "1: the broker is left alone but for probes, or takes no messages",
     ),
     (
         DOCUMENTS_PUBLISHED,
@@ -291,6 +297,8 @@ pub struct Backlog {
     pub paused: BTreeMap<String, bool>,
     /// The broker takes nothing now.
     pub blocked: bool,
+    /// It is left alone, or takes nothing.
+    pub troubled: bool,
 }
 
 /// Sets all gauges; what `before` had and `now` has not is 0.
@@ -298,6 +306,7 @@ pub fn backlog(before: &Backlog, now: &Backlog) {
     gauge!(OUTBOX_ROWS).set(now.outbox.0 as f64);
     gauge!(OUTBOX_OLDEST).set(now.outbox.1);
     gauge!(BROKER_BLOCKED).set(f64::from(u8::from(now.blocked)));
+    gauge!(BROKER_BREAKER).set(f64::from(u8::from(now.troubled)));
     for queue in before.ledger.keys().chain(now.ledger.keys()) {
         let (rows, age) = now.ledger.get(queue).copied().unwrap_or_default();
         gauge!(LEDGER_ROWS, "queue" => queue.clone()).set(rows as f64);

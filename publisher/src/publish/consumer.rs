@@ -29,7 +29,8 @@ const LINGER: Duration = Duration::from_millis(1);
 
 pub(super) const RETRY: Backoff = Backoff {
     first: Duration::from_millis(50),
-    cap: Duration::from_secs(5),
+    // A broker or database that is back is to be used again within 5 s.
+    cap: Duration::from_secs(2),
 };
 
 /// A consumer of one publish queue.

@@ -29,7 +29,8 @@ const IDLE: Duration = Duration::from_millis(15);
 
 const RETRY: Backoff = Backoff {
     first: Duration::from_millis(100),
-    cap: Duration::from_secs(5),
+    // A broker or database that is back is to be used again within 5 s.
+    cap: Duration::from_secs(2),
 };
 
 /// A relay role of one process.
@@ -83,13 +84,14 @@ impl Relay {
         }
     }
 
-    /// Takes one batch of outbox rows. Gives how many.
+    /// Takes one batch of outbox rows. Gives how many. None while the broker takes no messages: what nobody has claimed
+    /// needs nobody to take it back.
     ///
     /// # Errors
     /// Of the database; then nothing has happened.
     pub async fn once(&self) -> Result<usize, DbErr> {
         let store = &self.street.store;
-        if !outbox::waits(store).await? {
+        if self.street.broker.blocked() || !outbox::waits(store).await? {
             return Ok(0);
         }
         let txn = store.begin().await?;

@@ -10,8 +10,10 @@ mod index;
 mod look;
 mod place;
 mod scan;
+mod throttle;
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use ::opensearch::http::Method;
 use async_trait::async_trait;
@@ -23,14 +25,12 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
 use self::bulk::{Judged, Route};
-use self::http::{Cause, Http};
+use self::http::{Cause, Http, Reply};
 use self::place::Place;
+use self::throttle::{BULKS, Throttle};
 use super::config::{Address, InvalidTarget};
 use super::stamp;
 use crate::target::{Accept, Held, Operation, Outcome, ScanPage, Seen, Target, TargetError, Write};
-
-/// Bulk requests under way at once: more only fill the engine's queues.
-const BULKS: usize = 2;
 
 /// Documents of one `_mget`: without and with their bodies.
 const VERSIONS: usize = 1000;
@@ -41,7 +41,9 @@ pub struct OpenSearchTarget {
     name: String,
     prefix: String,
     http: Http,
+    /// [`BULKS`] permits; a request that goes alone takes all of them.
     bulks: Semaphore,
+    throttle: Mutex<Throttle>,
 }
 
 /// A batch with the way of each item.
@@ -53,8 +55,10 @@ struct Routed<'a> {
 /// What a whole bulk came to.
 enum Sent {
     Items(Vec<Judged>),
-    /// Refused without items: some item breaks the request, or it is too large.
+    /// Refused without items: some item breaks the request.
     Whole(Outcome),
+    /// Refused for its size.
+    TooLarge(Outcome),
 }
 
 #[derive(Deserialize)]
@@ -86,6 +90,7 @@ impl OpenSearchTarget {
             prefix: prefix.to_owned(),
             http,
             bulks: Semaphore::new(BULKS),
+            throttle: Mutex::new(Throttle::FULL),
         })
     }
 
@@ -116,20 +121,29 @@ impl OpenSearchTarget {
         accept: Accept,
     ) -> Result<Sent, TargetError> {
         let lines = bulk::lines(batch.writes, &batch.routes, items, accept);
-        let permit = self.bulks.acquire().await;
-        let reply = self.http.lines(&format!("{path}{}", bulk::QUERY), lines).await?;
+        let permit = self.bulks.acquire_many(self.throttle().permits()).await;
+        let sent = self.http.lines(&format!("{path}{}", bulk::QUERY), lines).await;
         drop(permit);
+        let sent = match sent {
+            Ok(reply) => self.judge(&reply, items.len()),
+            Err(error) => Err(error),
+        };
+        self.learn(&sent);
+        sent
+    }
+
+    fn judge(&self, reply: &Reply, items: usize) -> Result<Sent, TargetError> {
         match reply.status {
             200..300 => {
-                let judged = self.http.parse::<bulk::Reply>(&reply)?.judge();
-                if judged.len() == items.len() {
+                let judged = self.http.parse::<bulk::Reply>(reply)?.judge();
+                if judged.len() == items {
                     return Ok(Sent::Items(judged));
                 }
                 Err(self
                     .http
-                    .down(format!("{} answers for {} items", judged.len(), items.len())))
+                    .down(format!("{} answers for {items} items", judged.len())))
             }
-            413 => Ok(Sent::Whole(Outcome::Failed {
+            413 => Ok(Sent::TooLarge(Outcome::Failed {
                 class: "too_large",
                 error: reply.reason(),
             })),
@@ -139,6 +153,25 @@ impl OpenSearchTarget {
             })),
             _ => Err(self.http.down(reply.reason())),
         }
+    }
+
+    /// Less at once where this was too much, more where it was not.
+    fn learn(&self, sent: &Result<Sent, TargetError>) {
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *throttle;
+        *throttle = match sent {
+            Ok(Sent::Items(judged)) if judged.iter().any(Judged::is_overload) => before.narrowed(),
+            Ok(Sent::Items(_)) => before.widened(),
+            Ok(Sent::TooLarge(_)) | Err(TargetError::Down { .. } | TargetError::Busy { .. }) => {
+                before.narrowed()
+            }
+            // One item breaks the request, or a person must help: its size is no matter.
+            Ok(Sent::Whole(_)) | Err(TargetError::Refused { .. }) => before,
+        };
+    }
+
+    fn throttle(&self) -> Throttle {
+        *self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the engine has for the keys, asked in one go.
@@ -252,15 +285,23 @@ impl Target for OpenSearchTarget {
             writes,
             routes: routes.map(Option::unwrap_or_default).collect(),
         };
-        let mut open = bulk::cut(writes, (0..writes.len()).filter(|at| outcomes[*at].is_none()));
+        let mut open = bulk::cut(
+            writes,
+            (0..writes.len()).filter(|at| outcomes[*at].is_none()),
+            Throttle::FULL,
+        );
         let mut made = BTreeSet::new();
-        while let Some(mut items) = open.pop() {
+        while let Some(items) = open.pop() {
+            // What fitted when it was cut may be too much by now.
+            let mut parts = bulk::cut(writes, items, self.throttle()).into_iter();
+            let Some(mut items) = parts.next() else { continue };
+            open.extend(parts);
             match self.bulk(&path, &batch, &items, accept).await? {
-                Sent::Whole(_) if items.len() > 1 => {
+                Sent::Whole(_) | Sent::TooLarge(_) if items.len() > 1 => {
                     open.push(items.split_off(items.len() / 2));
                     open.push(items);
                 }
-                Sent::Whole(outcome) => outcomes[items[0]] = Some(outcome),
+                Sent::Whole(outcome) | Sent::TooLarge(outcome) => outcomes[items[0]] = Some(outcome),
                 Sent::Items(judged) => {
                     let mut homeless = Vec::new();
                     for (at, judged) in items.into_iter().zip(judged) {
@@ -314,7 +355,7 @@ impl Target for OpenSearchTarget {
             .filter_map(|at| Some((*at, self.route(of, &keys[*at])?)));
         let (places, routes): (Vec<usize>, Vec<Route>) = routed.unzip();
         let writes: Vec<Write> = places.iter().map(delete).collect();
-        for items in bulk::cut(&writes, 0..writes.len()) {
+        for items in bulk::cut(&writes, 0..writes.len(), Throttle::FULL) {
             let lines = bulk::lines(&writes, &routes, &items, Accept::Higher);
             let reply = self
                 .http

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pubsync_schema::names::Lane;
 use pubsync_synchronizer::apply;
+use pubsync_synchronizer::gate::Gate;
 use pubsync_synchronizer::message::State;
 use pubsync_synchronizer::settle::{self, Batch};
 use pubsync_synchronizer::target::Target;
@@ -237,7 +238,7 @@ async fn rule_27_what_was_applied_before_the_loss_is_not_settled_after_it() {
     };
     let (target, stop) = (storage.target(), CancellationToken::new());
     let set = street.definitions.write_set("product", "storage").unwrap();
-    let outcomes = apply::everywhere(&street, &*target, &set, &batch, &stop)
+    let outcomes = apply::everywhere(&mut Gate::new(&street, &*target), &set, &batch, Some(&stop))
         .await
         .unwrap();
     storage.assert_equal().await;

@@ -10,7 +10,9 @@ use pubsync_publisher::{
 use pubsync_schema::{ledger, names::Lane, store::Store};
 use pubsync_synchronizer::{
     definitions::Definitions,
-    direct, sender,
+    direct,
+    gate::Breakers,
+    sender,
     street::{Settings, Street},
     sweeper,
     synchronize::Synchronizer,
@@ -43,6 +45,7 @@ impl Process {
             store,
             broker,
             targets,
+            breakers: Breakers::default(),
             settings: Settings::default(),
             // The same for all: the lease of the sweeper is no subject here.
             process: "test".into(),

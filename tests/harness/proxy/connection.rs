@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Mode, Shared,
     answer::{self, Refusal},
-    frames::{Frame, Frames, Side},
+    frames::{Frame, Frames, Side, amqp},
     rules::{At, Rule, Then},
 };
 use crate::eventually::pause;
@@ -28,6 +28,8 @@ struct Connection {
     still: watch::Sender<bool>,
     /// Both directions end.
     end: CancellationToken,
+    /// Who writes to the client: the server's frames, and what is made up here.
+    to_client: tokio::sync::Mutex<()>,
 }
 
 /// What happens at an answer.
@@ -51,6 +53,7 @@ pub(super) async fn run(shared: Arc<Shared>, client: TcpStream, server: TcpStrea
         answer: Mutex::default(),
         still: watch::Sender::new(false),
         end: CancellationToken::new(),
+        to_client: tokio::sync::Mutex::default(),
     };
     tokio::join!(
         connection.direction(Side::Client, from_client),
@@ -101,6 +104,11 @@ impl Connection {
         if *mode.borrow() == Mode::Refuse {
             self.reset();
             return std::future::pending().await;
+        }
+        if *mode.borrow() == Mode::Alarm && frame.name == "basic.publish" {
+            self.tell(&amqp::blocked("low on memory")).await?;
+            let _ = mode.wait_for(|mode| *mode != Mode::Alarm).await;
+            self.tell(&amqp::unblocked()).await?;
         }
         let _ = self.still.subscribe().wait_for(|still| !still).await;
         match self.taken_answer(side) {
@@ -187,8 +195,18 @@ impl Connection {
         self.end.cancel();
     }
 
+    /// To the client, between the server's frames.
+    async fn tell(&self, frame: &[u8]) -> io::Result<()> {
+        let _alone = self.to_client.lock().await;
+        write(&self.client, frame).await
+    }
+
     /// To the other side.
     async fn write(&self, from: Side, bytes: &[u8]) -> io::Result<()> {
+        let _alone = match from {
+            Side::Client => None,
+            Side::Server => Some(self.to_client.lock().await),
+        };
         write(self.stream(from.other()), bytes).await
     }
 }

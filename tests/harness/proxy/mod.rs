@@ -39,6 +39,9 @@ pub enum Mode {
     Hole,
     /// New connections are closed at once, others at their next frame.
     Refuse,
+    /// AMQP only: a memory alarm. As RabbitMQ does, whoever publishes is told `connection.blocked` and not read any more;
+    /// when it ends, `connection.unblocked`, and everything goes on.
+    Alarm,
 }
 
 /// Shared by all connections.

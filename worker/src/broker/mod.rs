@@ -32,6 +32,9 @@ pub struct Outgoing {
 /// ask for its limit; so a larger one is reported as [`SendOutcome::TooLarge`] and never put on the wire.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 
+/// What a broker does that says `connection.blocked`.
+const ALARM: &str = "takes no messages now: memory or disk alarm";
+
 /// What became of one message of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
@@ -97,6 +100,11 @@ pub trait Broker: Send + Sync {
 
     /// The broker does not take messages now (memory or disk alarm): do not claim work for sending.
     fn blocked(&self) -> bool;
+
+    /// Why it takes no messages now, for people; `None` where all is well as far as is known.
+    fn trouble(&self) -> Option<String> {
+        self.blocked().then(|| ALARM.to_owned())
+    }
 
     /// Answers when the broker can be reached and the login is right.
     async fn ping(&self) -> Result<(), BrokerError>;

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio_util::bytes::Bytes;
 
 use super::http::Cause;
+use super::throttle::Throttle;
 use crate::target::{Accept, Operation, Outcome, Write};
 use crate::targets::stamp;
 
@@ -50,6 +51,13 @@ pub enum Judged {
     Refused(String),
 }
 
+impl Judged {
+    /// The engine has too much to do, or no room for it.
+    pub fn is_overload(&self) -> bool {
+        matches!(self, Self::Outcome(Outcome::Retry(_)))
+    }
+}
+
 /// What is refused before it is sent.
 pub fn refuse(write: &Write) -> Option<Outcome> {
     let failed = |class, error: &str| {
@@ -90,13 +98,14 @@ pub fn homeless(write: &Write, route: Option<&Route>) -> Option<Outcome> {
 }
 
 /// Cuts the batch into requests by count and bytes; the items are places in the batch.
-pub fn cut(writes: &[Write], open: impl IntoIterator<Item = usize>) -> Vec<Vec<usize>> {
+pub fn cut(writes: &[Write], open: impl IntoIterator<Item = usize>, throttle: Throttle) -> Vec<Vec<usize>> {
+    let (most, bound) = (throttle.documents, throttle.bytes());
     let mut requests: Vec<Vec<usize>> = Vec::new();
     let mut bytes = 0;
     for at in open {
         let size = size(&writes[at]);
         match requests.last_mut() {
-            Some(last) if last.len() < MAX_DOCUMENTS && bytes + size <= MAX_BYTES => last.push(at),
+            Some(last) if last.len() < most && bytes + size <= bound => last.push(at),
             _ => {
                 requests.push(vec![at]);
                 bytes = 0;
@@ -350,7 +359,7 @@ mod tests {
             operation: Operation::Put(format!("{{\"a\":\"{}\"}}", "x".repeat(bytes)).into()),
         };
         let sizes = |writes: &[Write]| {
-            cut(writes, 0..writes.len())
+            cut(writes, 0..writes.len(), Throttle::FULL)
                 .iter()
                 .map(Vec::len)
                 .collect::<Vec<_>>()

@@ -119,7 +119,7 @@ impl Http {
         let reply = Reply { status, body };
         match status {
             401 | 403 => Err(self.refused(reply.reason())),
-            429 => Err(TargetError::Busy {
+            429 | 503 => Err(TargetError::Busy {
                 target: self.target.clone(),
                 address: self.address.to_string(),
                 reason: reply.reason(),

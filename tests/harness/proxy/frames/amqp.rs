@@ -46,6 +46,7 @@ fn method(class: u16, method: u16) -> String {
         (10, 41) => "connection.open-ok",
         (10, 50) => "connection.close",
         (10, 60) => "connection.blocked",
+        (10, 61) => "connection.unblocked",
         (20, 10) => "channel.open",
         (20, 11) => "channel.open-ok",
         (20, 40) => "channel.close",
@@ -55,6 +56,8 @@ fn method(class: u16, method: u16) -> String {
         (60, 11) => "basic.qos-ok",
         (60, 20) => "basic.consume",
         (60, 21) => "basic.consume-ok",
+        (60, 30) => "basic.cancel",
+        (60, 31) => "basic.cancel-ok",
         (60, 40) => "basic.publish",
         (60, 50) => "basic.return",
         (60, 60) => "basic.deliver",
@@ -66,6 +69,29 @@ fn method(class: u16, method: u16) -> String {
         _ => return format!("method {class}.{method}"),
     };
     name.to_owned()
+}
+
+/// A frame of the server for the whole connection.
+fn of_connection(method: u16, arguments: &[u8]) -> Vec<u8> {
+    let mut frame = vec![METHOD, 0, 0];
+    let length = u32::try_from(4 + arguments.len()).expect("a short frame");
+    frame.extend(length.to_be_bytes());
+    frame.extend(10_u16.to_be_bytes());
+    frame.extend(method.to_be_bytes());
+    frame.extend(arguments);
+    frame.push(END);
+    frame
+}
+
+/// `connection.blocked`, with its reason.
+pub(in crate::proxy) fn blocked(reason: &str) -> Vec<u8> {
+    let length = u8::try_from(reason.len()).expect("a short string");
+    of_connection(60, &[&[length], reason.as_bytes()].concat())
+}
+
+/// `connection.unblocked`.
+pub(in crate::proxy) fn unblocked() -> Vec<u8> {
+    of_connection(61, &[])
 }
 
 #[cfg(test)]
@@ -104,6 +130,14 @@ mod tests {
     fn a_confirm() {
         let stream = frame(1, &[0, 60, 0, 80, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
         assert_frames(Protocol::Amqp, Side::Server, &stream, &["basic.ack"]);
+    }
+
+    #[test]
+    fn an_alarm_and_its_end() {
+        let stream = [super::blocked("low on memory"), super::unblocked()].concat();
+        let names = ["connection.blocked", "connection.unblocked"];
+        assert_frames(Protocol::Amqp, Side::Server, &stream, &names);
+        assert!(stream.windows(14).any(|bytes| bytes == b"\x0dlow on memory"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Streams of bytes cut into the frames of their protocol, each with a name that rules can speak of.
 
-mod amqp;
+pub(super) mod amqp;
 mod http;
 mod postgres;
 mod resp;

@@ -6,13 +6,9 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Error, ErrorKind};
 
 use super::super::BrokerError;
+use super::errors::{self, Verdict};
 
 const HEARTBEAT_SECONDS: u16 = 15;
-
-/// AMQP reply codes that a repetition does not cure.
-const ACCESS_REFUSED: u16 = 403;
-const PRECONDITION_FAILED: u16 = 406;
-const NOT_ALLOWED: u16 = 530;
 
 pub(super) struct Endpoint {
     pub(super) uri: AMQPUri,
@@ -53,23 +49,16 @@ impl Endpoint {
 
     /// Sorts what lapin says when connecting, declaring or subscribing.
     pub(super) fn error(&self, error: &Error) -> BrokerError {
-        match error.kind() {
-            ErrorKind::ProtocolError(cause) => {
-                let text = cause.get_message().as_str();
-                match cause.get_id() {
-                    ACCESS_REFUSED if text.contains("Login was refused") => {
-                        self.configuration(format!("wrong user name or password: {text}"))
-                    }
-                    // "connection limit is reached", for a node, a virtual host or a user: others may leave.
-                    NOT_ALLOWED if text.contains("limit") => self.unreachable(text),
-                    ACCESS_REFUSED | PRECONDITION_FAILED | NOT_ALLOWED => self.configuration(text),
-                    _ => self.unreachable(text),
-                }
+        let text = match error.kind() {
+            ErrorKind::ProtocolError(cause) => cause.get_message().to_string(),
+            _ => error.to_string(),
+        };
+        match errors::verdict(error) {
+            Verdict::Configuration if text.contains("Login was refused") => {
+                self.configuration(format!("wrong user name or password: {text}"))
             }
-            ErrorKind::AuthProviderError(_) | ErrorKind::InvalidProtocolVersion(_) => {
-                self.configuration(error)
-            }
-            _ => self.unreachable(error),
+            Verdict::Configuration => self.configuration(text),
+            Verdict::Again | Verdict::TooLarge => self.unreachable(text),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::BrokerError;
 use super::endpoint::Endpoint;
+use crate::breaker::{Breaker, Report, Turn};
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +44,8 @@ pub(super) struct Link {
     /// Queues declared on this connection. It dies with it, because a virtual host that is deleted takes its
     /// connections along.
     declared: Mutex<HashSet<String>>,
+    /// Largest payload as far as a closed channel has told, in bytes; another node may take more.
+    limit: AtomicUsize,
 }
 
 impl Link {
@@ -51,6 +55,15 @@ impl Link {
 
     pub(super) fn declared(&self) -> MutexGuard<'_, HashSet<String>> {
         lock(&self.declared)
+    }
+
+    /// The broker takes no larger payload than so many bytes.
+    pub(super) fn learn_limit(&self, bytes: usize) {
+        self.limit.fetch_min(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
     }
 }
 
@@ -65,10 +78,17 @@ pub(super) struct Dial {
     /// last attempt failed, and how.
     failed: tokio::sync::Mutex<Option<(Instant, BrokerError)>>,
     closed: CancellationToken,
+    /// Whether the broker answers: shared by all links to it.
+    breaker: Arc<Breaker>,
 }
 
 impl Dial {
-    pub(super) fn new(name: &'static str, endpoint: Arc<Endpoint>, patience: Patience) -> Self {
+    pub(super) fn new(
+        name: &'static str,
+        endpoint: Arc<Endpoint>,
+        patience: Patience,
+        breaker: Arc<Breaker>,
+    ) -> Self {
         Self {
             name,
             endpoint,
@@ -76,6 +96,7 @@ impl Dial {
             current: Mutex::default(),
             failed: tokio::sync::Mutex::default(),
             closed: CancellationToken::new(),
+            breaker,
         }
     }
 
@@ -94,17 +115,42 @@ impl Dial {
             *failed = Some((Instant::now(), error.clone()));
             return Err(error);
         }
+        let turn = self.turn()?;
         match self.connect().await {
             Ok(link) => {
+                turn.report(Report::Answered);
                 let link = Arc::new(link);
                 *lock(&self.current) = Some(link.clone());
                 Ok(link)
             }
             Err(error) => {
                 *failed = Some((Instant::now(), error.clone()));
+                if let Some(report) = failure(&error) {
+                    turn.report(report);
+                }
                 Err(error)
             }
         }
+    }
+
+    /// The right to ask the broker for something.
+    ///
+    /// # Errors
+    /// While it is left alone: with what it said last.
+    pub(super) fn turn(&self) -> Result<Turn, BrokerError> {
+        let refused = || {
+            let why = self.breaker.trouble().unwrap_or_default();
+            self.endpoint
+                .unreachable(format!("{why} (left alone for a moment)"))
+        };
+        self.breaker.try_turn().ok_or_else(refused)
+    }
+
+    /// Largest payload as far as the connection of now has told, in bytes.
+    pub(super) fn limit(&self) -> usize {
+        lock(&self.current)
+            .as_ref()
+            .map_or(usize::MAX, |link| link.limit())
     }
 
     /// The broker has said on this connection that it takes no messages now.
@@ -165,7 +211,20 @@ impl Dial {
         Ok(Link {
             connection,
             declared: Mutex::default(),
+            limit: AtomicUsize::new(usize::MAX),
         })
+    }
+}
+
+/// What the breaker hears of a connection that was not made; nothing where nobody wants one any more.
+fn failure(error: &BrokerError) -> Option<Report> {
+    match error {
+        BrokerError::Unreachable { reason, .. } => Some(Report::Failed {
+            why: reason.clone(),
+            after: None,
+        }),
+        BrokerError::Configuration { reason, .. } => Some(Report::Refused { why: reason.clone() }),
+        BrokerError::Closed => None,
     }
 }
 

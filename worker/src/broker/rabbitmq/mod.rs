@@ -10,13 +10,15 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Broker, BrokerError, Depth, Outgoing, SendOutcome, Subscription};
+use super::{ALARM, Broker, BrokerError, Depth, Outgoing, SendOutcome, Subscription};
+use crate::breaker::{Breaker, Policy};
 use endpoint::Endpoint;
 use link::{Dial, Link, Patience};
 use publish::Publisher;
 
 mod consume;
 mod endpoint;
+mod errors;
 mod link;
 mod publish;
 mod queues;
@@ -33,6 +35,7 @@ pub struct RabbitMq {
     publishing: Arc<Dial>,
     consuming: Arc<Dial>,
     publisher: Publisher,
+    breaker: Arc<Breaker>,
     /// The tasks behind subscriptions.
     subscriptions: TaskTracker,
     closed: CancellationToken,
@@ -55,12 +58,15 @@ impl RabbitMq {
 
     fn with_patience(url: &str, dead: &str, patience: Patience) -> Result<Self, BrokerError> {
         let endpoint = Arc::new(Endpoint::parse(url)?);
-        let publishing = Arc::new(Dial::new("pubsync/publish", endpoint.clone(), patience));
+        let breaker = Arc::new(Breaker::new(Policy::BROKER));
+        let dial = |name| Arc::new(Dial::new(name, endpoint.clone(), patience, breaker.clone()));
+        let publishing = dial("pubsync/publish");
         Ok(Self {
             dead: dead.to_owned(),
-            consuming: Arc::new(Dial::new("pubsync/consume", endpoint, patience)),
+            consuming: dial("pubsync/consume"),
             publisher: Publisher::new(publishing.clone())?,
             publishing,
+            breaker,
             subscriptions: TaskTracker::new(),
             closed: CancellationToken::new(),
         })
@@ -84,7 +90,7 @@ impl Broker for RabbitMq {
     }
 
     fn max_body(&self) -> usize {
-        self.publisher.max_body
+        self.publisher.max_body.min(self.publishing.limit())
     }
 
     async fn declare(&self, queues: &[String]) -> Result<(), BrokerError> {
@@ -132,6 +138,13 @@ impl Broker for RabbitMq {
 
     fn blocked(&self) -> bool {
         self.publishing.blocked()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        match self.blocked() {
+            true => Some(ALARM.to_owned()),
+            false => self.breaker.trouble(),
+        }
     }
 
     async fn ping(&self) -> Result<(), BrokerError> {

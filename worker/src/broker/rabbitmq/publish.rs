@@ -11,9 +11,11 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, PublisherConfirm};
 use tokio::time::{Instant, timeout_at};
 
-use super::super::{BrokerError, MAX_BODY, Outgoing, SendOutcome};
+use super::super::{ALARM, BrokerError, MAX_BODY, Outgoing, SendOutcome};
+use super::errors::{self, Verdict};
 use super::link::{Dial, Link};
 use super::{TRACE_HEADER, queues};
+use crate::breaker::{Report, Turn};
 
 /// Batches under way at a time; further ones wait for a channel.
 const CHANNELS: usize = 16;
@@ -29,6 +31,14 @@ pub(super) struct Publisher {
     channels: Pool<ConfirmChannels>,
     /// Largest payload, in bytes.
     pub(super) max_body: usize,
+}
+
+/// What goes out together.
+struct Window<'a> {
+    batch: &'a [Outgoing],
+    routes: Vec<ShortString>,
+    /// All confirms are in by then.
+    deadline: Instant,
 }
 
 impl Publisher {
@@ -49,30 +59,93 @@ impl Publisher {
     /// See [`Broker::send`](super::Broker::send).
     pub(super) async fn send(&self, batch: &[Outgoing]) -> Result<Vec<SendOutcome>, BrokerError> {
         if self.dial.blocked() {
-            return Err(self
-                .dial
-                .endpoint
-                .unreachable("takes no messages now: memory or disk alarm"));
+            return Err(self.dial.endpoint.unreachable(ALARM));
         }
         let mut routes = Vec::with_capacity(batch.len());
         for message in batch {
             routes.push(queues::name(&self.dial.endpoint, &message.queue)?);
         }
-        let lease = Lease::new(
-            self.channels
-                .get()
-                .await
-                .map_err(|error| self.no_channel(error))?,
-        );
-        let deadline = Instant::now() + self.dial.patience.confirms;
-        let outcomes = publish(lease.channel(), batch, routes, self.max_body, deadline).await;
-        if outcomes.contains(&SendOutcome::Returned) {
-            lease.link().declared().clear();
-        }
-        if !outcomes.contains(&SendOutcome::Unknown) {
-            lease.give_back();
+        let mut lease = self.lease().await?;
+        let mut turn = Some(self.dial.turn()?);
+        let window = Window {
+            batch,
+            routes,
+            deadline: Instant::now() + self.dial.patience.confirms,
+        };
+        let mut outcomes = vec![SendOutcome::Unknown; batch.len()];
+        let mut parts = vec![(0..batch.len()).collect::<Vec<usize>>()];
+        while let Some(part) = parts.pop() {
+            let (again, lives) = self
+                .publish(&lease, turn.take(), &window, &part, &mut outcomes)
+                .await;
+            parts.extend(again);
+            if lives {
+                lease.give_back();
+            } else {
+                drop(lease);
+            }
+            if parts.is_empty() {
+                break;
+            }
+            lease = match self.lease().await {
+                Ok(lease) => lease,
+                // What is open keeps its unknown outcome.
+                Err(_lost) => break,
+            };
         }
         Ok(outcomes)
+    }
+
+    async fn lease(&self) -> Result<Lease, BrokerError> {
+        let pooled = self.channels.get().await;
+        Ok(Lease::new(pooled.map_err(|error| self.no_channel(error))?))
+    }
+
+    /// Publishes a part of the batch, places in it, and notes its outcomes. Gives the parts that are to be published again, on
+    /// a new channel: those that died with a message that was too large for the broker. And whether this channel lives on.
+    async fn publish(
+        &self,
+        lease: &Lease,
+        turn: Option<Turn>,
+        window: &Window<'_>,
+        part: &[usize],
+        outcomes: &mut [SendOutcome],
+    ) -> (Vec<Vec<usize>>, bool) {
+        let most = self.max_body.min(lease.link().limit());
+        let messages = part
+            .iter()
+            .map(|&at| (&window.batch[at], window.routes[at].clone()));
+        let published = publish(lease.channel(), messages.collect(), most, window.deadline).await;
+        let mut open = Vec::new();
+        for (&at, outcome) in part.iter().zip(published.outcomes) {
+            if outcome == SendOutcome::Unknown {
+                open.push(at);
+            }
+            outcomes[at] = outcome;
+        }
+        if part.iter().any(|&at| outcomes[at] == SendOutcome::Returned) {
+            lease.link().declared().clear();
+        }
+        let lives = open.is_empty();
+        let silent = !lives && open.len() == part.len() && published.too_large.is_none();
+        match turn {
+            // An alarm is no failure, and is told otherwise.
+            Some(turn) if silent && self.dial.blocked() => drop(turn),
+            Some(turn) if silent => drop(turn.report(Report::Failed {
+                why: "messages are not confirmed".to_owned(),
+                after: None,
+            })),
+            Some(turn) => drop(turn.report(Report::Answered)),
+            None => {}
+        }
+        match published.too_large {
+            Some(told) => {
+                let size = |at: usize| window.batch[at].body.len();
+                let learn = |limit| lease.link().learn_limit(limit);
+                (suspects(told, size, open, outcomes, learn), lives)
+            }
+            None => (Vec::new(), lives),
+        }
     }
 
     /// Batches that wait for a channel fail with [`BrokerError::Closed`].
@@ -96,25 +169,65 @@ impl Publisher {
     }
 }
 
+/// A channel was closed by a message that was too large: which of those that are unanswered? All of them again where the
+/// broker has named its limit, since the larger ones stay behind now; else in halves, until it is alone.
+fn suspects(
+    told: Option<usize>,
+    size: impl Fn(usize) -> usize,
+    mut open: Vec<usize>,
+    outcomes: &mut [SendOutcome],
+    mut learn: impl FnMut(usize),
+) -> Vec<Vec<usize>> {
+    if let Some(limit) = told.filter(|limit| open.iter().any(|&at| size(at) > *limit)) {
+        learn(limit);
+        return vec![open];
+    }
+    match open[..] {
+        [] => Vec::new(),
+        [alone] => {
+            learn(size(alone).saturating_sub(1));
+            outcomes[alone] = SendOutcome::TooLarge;
+            Vec::new()
+        }
+        _ => {
+            let rest = open.split_off(open.len() / 2);
+            vec![rest, open]
+        }
+    }
+}
+
+/// What became of messages, in their order.
+struct Published {
+    outcomes: Vec<SendOutcome>,
+    /// One of them was larger than the broker takes, and has closed the channel; with the limit where it was named.
+    too_large: Option<Option<usize>>,
+}
+
 /// Publishes all that fit and waits for their confirms until the deadline.
 async fn publish(
     channel: &Channel,
-    batch: &[Outgoing],
-    routes: Vec<ShortString>,
-    max_body: usize,
+    messages: Vec<(&Outgoing, ShortString)>,
+    most: usize,
     deadline: Instant,
-) -> Vec<SendOutcome> {
-    let unsent = |message: &Outgoing| match message.body.len() > max_body {
+) -> Published {
+    let unsent = |message: &Outgoing| match message.body.len() > most {
         true => SendOutcome::TooLarge,
         false => SendOutcome::Unknown,
     };
-    let mut outcomes: Vec<_> = batch.iter().map(unsent).collect();
-    let messages = batch.iter().zip(routes).enumerate();
-    let fitting = messages.filter(|(_, (message, _))| message.body.len() <= max_body);
+    let mut outcomes: Vec<_> = messages.iter().map(|(message, _)| unsent(message)).collect();
+    let places: HashMap<i64, usize> = messages
+        .iter()
+        .enumerate()
+        .map(|(index, (message, _))| (message.id, index))
+        .collect();
+    let fitting = messages
+        .into_iter()
+        .enumerate()
+        .filter(|(_, (message, _))| message.body.len() <= most);
     let confirms = write(channel, fitting, deadline).await;
     // A returned message rides on whichever confirm lapin handles next, so the ids of the whole batch are gathered
     // before any confirm is believed.
-    let mut returned = Vec::new();
+    let (mut returned, mut too_large) = (Vec::new(), None);
     for (index, confirm) in confirms {
         outcomes[index] = match timeout_at(deadline, confirm).await {
             Ok(Ok(confirmation)) => {
@@ -126,19 +239,19 @@ async fn publish(
                 );
                 outcome
             }
-            Ok(Err(_channel_gone)) => SendOutcome::Unknown,
+            Ok(Err(channel_gone)) => {
+                if errors::verdict(&channel_gone) == Verdict::TooLarge {
+                    too_large = Some(errors::limit(&channel_gone));
+                }
+                SendOutcome::Unknown
+            }
             Err(_late) => SendOutcome::Unknown,
         };
     }
-    let places: HashMap<i64, usize> = batch
-        .iter()
-        .enumerate()
-        .map(|(index, message)| (message.id, index))
-        .collect();
     for index in returned.iter().filter_map(|id| places.get(id)) {
         outcomes[*index] = SendOutcome::Returned;
     }
-    outcomes
+    Published { outcomes, too_large }
 }
 
 /// Puts the messages on the wire. Ends early at the deadline or with the channel: what has no confirm then may or
@@ -257,5 +370,66 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // lapin closes a channel when its last handle is dropped.
         drop(self.0.take().map(Object::take));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends as [`Publisher::send`] does, to a broker that takes nothing over `limit` and closes the channel at the first
+    /// such message. Gives the outcomes, how many channels were closed, and what was learnt.
+    fn sent(sizes: &[usize], limit: usize, tells: bool) -> (Vec<SendOutcome>, usize, usize) {
+        let mut outcomes = vec![SendOutcome::Unknown; sizes.len()];
+        let mut parts = vec![(0..sizes.len()).collect::<Vec<_>>()];
+        let (mut closed, mut learnt) = (0, usize::MAX);
+        while let Some(part) = parts.pop() {
+            let (mut open, mut dead) = (Vec::new(), false);
+            for at in part {
+                if sizes[at] > learnt {
+                    outcomes[at] = SendOutcome::TooLarge;
+                } else {
+                    // All that is behind it dies too, and what is before it is not confirmed yet.
+                    dead |= sizes[at] > limit;
+                    open.push(at);
+                }
+            }
+            if dead {
+                closed += 1;
+                let told = tells.then_some(limit);
+                let learn = |most: usize| learnt = learnt.min(most);
+                parts.extend(suspects(told, |at| sizes[at], open, &mut outcomes, learn));
+            } else {
+                open.iter().for_each(|&at| outcomes[at] = SendOutcome::Confirmed);
+            }
+        }
+        (outcomes, closed, learnt)
+    }
+
+    #[test]
+    fn what_is_too_large_for_the_broker_is_found_alone() {
+        let mut sizes: Vec<usize> = (0..500).map(|at| at % 90).collect();
+        for (at, size) in [(17, 200), (18, 101), (400, 150)] {
+            sizes[at] = size;
+        }
+        for tells in [true, false] {
+            let (outcomes, closed, learnt) = sent(&sizes, 100, tells);
+            for (at, outcome) in outcomes.iter().enumerate() {
+                let expected = match sizes[at] > 100 {
+                    true => SendOutcome::TooLarge,
+                    false => SendOutcome::Confirmed,
+                };
+                assert_eq!(*outcome, expected, "{at} of {} bytes", sizes[at]);
+            }
+            assert_eq!(learnt, 100, "{tells}");
+            let most = if tells { 1 } else { 30 };
+            assert!(closed <= most, "{closed} channels");
+        }
+        // A limit that explains nothing is not believed.
+        let (outcomes, closed, _) = sent(&[5, 300, 5], 100, true);
+        assert_eq!((outcomes[0].clone(), closed), (SendOutcome::Confirmed, 1));
+        let mut none = [SendOutcome::Unknown, SendOutcome::Unknown];
+        let parts = suspects(Some(900), |_| 5, vec![0, 1], &mut none, |_| {});
+        assert_eq!(parts, [vec![1], vec![0]]);
     }
 }

@@ -191,6 +191,42 @@ async fn a_full_queue_refuses() {
     .await;
 }
 
+/// The real limit of the broker (128 MiB in 3.x, 16 MiB in 4.x) is below ours: its neighbours arrive all the same, and the
+/// next one is known to be too large before it is sent.
+#[tokio::test]
+async fn what_is_too_large_for_the_broker_is_found_and_its_limit_learnt() {
+    const OVER: usize = (128 << 20) + 1;
+    let patience = Patience {
+        confirms: Duration::from_secs(300),
+        ..Patience::default()
+    };
+    let (dead, queue) = (unique("dead"), unique("queue"));
+    let broker = RabbitMq::with_patience(&url(), &dead, patience)
+        .unwrap()
+        .with_max_body(usize::MAX);
+    declare(&broker, &queue).await;
+    let large = Outgoing {
+        body: vec![b'x'; OVER],
+        ..message(2, &queue, "")
+    };
+    let batch = [message(1, &queue, "a"), large, message(3, &queue, "b")];
+    let outcomes = broker.send(&batch).await.unwrap();
+    let expected = [
+        SendOutcome::Confirmed,
+        SendOutcome::TooLarge,
+        SendOutcome::Confirmed,
+    ];
+    let (limit, again) = (broker.max_body(), broker.send(&batch[1..2]).await.unwrap());
+    broker.delete(&[queue, dead]).await.unwrap();
+    broker.close().await;
+    assert_eq!(outcomes, expected);
+    assert!(
+        [16 << 20, 128 << 20].contains(&limit),
+        "{limit} as the broker says it"
+    );
+    assert_eq!(again, [SendOutcome::TooLarge]);
+}
+
 #[tokio::test]
 async fn a_message_that_always_comes_back_ends_as_a_dead_letter() {
     let dead = unique("dead");
@@ -220,7 +256,11 @@ async fn a_message_that_always_comes_back_ends_as_a_dead_letter() {
 async fn without_confirms_the_outcome_is_unknown_and_the_channel_is_thrown_away() {
     let proxy = Proxy::start().await;
     let dead = unique("dead");
-    let broker = RabbitMq::with_patience(&url_at(&proxy.place), &dead, impatient()).unwrap();
+    let patience = Patience {
+        confirms: Duration::from_secs(3),
+        ..Patience::default()
+    };
+    let broker = RabbitMq::with_patience(&url_at(&proxy.place), &dead, patience).unwrap();
     let cleaner = RabbitMq::new(&url(), &dead).unwrap();
     run(&broker, &cleaner, &dead, async |_, queue| {
         fill(&broker, queue, &["before"]).await;
