@@ -224,10 +224,11 @@ pub async fn clear_keys(
     Ok(())
 }
 
-/// Takes failures away whose work these ledger rows were: it is done.
+/// Takes failures away whose work these ledger rows were: it is done. Those of roots and keys have their own way
+/// ([`clear_roots`], [`clear_keys`]): they may stand still, and their attempts go on counting.
 pub async fn clear_work(conn: &impl ConnectionTrait, store: &Store, ids: &[i64]) -> Result<(), DbErr> {
     let sql = format!(
-        "DELETE FROM {} WHERE {}",
+        "DELETE FROM {} WHERE root IS NULL AND key IS NULL AND {}",
         store.names.table("failure"),
         store.dialect().is_among("work", 1)
     );

@@ -141,7 +141,7 @@ fn again(names: &Names, road: &Road, failure: &Failure) -> Result<Option<NewEntr
         items: 1,
         definition: road.number,
         run: None,
-        changed_at: failure.first_at,
+        changed_at: failure.changed_at,
         attempts: failure.attempts,
         trace: None,
         claimed: false,

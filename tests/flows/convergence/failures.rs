@@ -78,3 +78,33 @@ async fn rule_13_a_failure_before_any_root_is_known() {
         .assert_settled("product", &all.each_ref().map(|(key, body)| (*key, &**body)))
         .await;
 }
+
+/// A root whose key has a null is tried again, and fails again. Its failure stands, with what it counted and the change that
+/// waits for it: else it would never be given up, and `wait` would say that all has arrived.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_fails_again_keeps_its_failure() {
+    let scene = Scene::postgres("failsagain", &[PRODUCT], THREE).await;
+    scene
+        .shop
+        .script("UPDATE product SET sku = NULL WHERE id = 2")
+        .await;
+    let mut first = None;
+    for attempt in 1..=3 {
+        scene.process.drain().await;
+        assert_eq!(scene.failures().await, [["publish", "2", "-", "key"]]);
+        let attempts = "SELECT attempts FROM pubsync.failure";
+        assert_eq!(scene.number(attempts).await, attempt);
+        let changed_at = scene.number("SELECT changed_at FROM pubsync.failure").await;
+        assert_eq!(changed_at, *first.get_or_insert(changed_at));
+        scene.failures_are_due().await;
+        scene.process.sweep().await;
+        let queued = scene.number("SELECT changed_at FROM pubsync.ledger").await;
+        assert_eq!(queued, changed_at, "the change that waits");
+    }
+    scene
+        .shop
+        .script("UPDATE product SET sku = 'b' WHERE id = 2")
+        .await;
+    scene.process.drain().await;
+    assert_eq!(scene.failures().await, Vec::<[String; 4]>::new());
+}
