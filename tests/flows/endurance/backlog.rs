@@ -35,7 +35,7 @@ async fn peak(world: &World, place: Place, items: u32) -> u64 {
         .script(&format!("UPDATE item SET stamp = stamp + 1 WHERE id <= {items}"))
         .await;
     if place == Place::Ledger {
-        world.pubsync(&["run", "--until-quiet"]).await;
+        world.spawn(&["run", "--until-quiet"]).peak_memory(LONG).await;
         let waiting = "SELECT sum(items)::bigint FROM pubsync.ledger WHERE target IS NOT NULL";
         assert_eq!(number(world, waiting).await, 2 * i64::from(items));
         world
@@ -55,7 +55,7 @@ async fn peak(world: &World, place: Place, items: u32) -> u64 {
 /// `growth`: what the whole backlog may take more than a small one, in MiB.
 async fn backlog(place: Place, size: Size, small: u32, growth: u64) {
     let world = world("backlog", size, |config| config).await;
-    world.pubsync(&["run", "--until-quiet"]).await;
+    world.spawn(&["run", "--until-quiet"]).peak_memory(LONG).await;
     println!("{place:?}: {:.0} MiB of documents", size.mib());
     let least = peak(&world, place, small).await;
     let most = peak(&world, place, size.items).await;
