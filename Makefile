@@ -6,13 +6,12 @@
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
 
-test: toolchain ## Start the services, check format and lints, build, run every test, torture for five minutes
+test: toolchain ## Start the services, check format and lints, build, run every test
 	docker/services up >/dev/null
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo build --locked -p pubsync
 	@eval "$$(docker/services env)"; set -x; cargo test --workspace --locked
-	$(MAKE) torture-short
 
 services: ## Start PostgreSQL, RabbitMQ, Redis and OpenSearch, print their addresses
 	@docker/services up
