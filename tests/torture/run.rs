@@ -342,7 +342,7 @@ impl Run<'_> {
         }
         match beacons.converge(self.arena.limit).await {
             // Of several nobody knows which took how long.
-            Ok(timing) if hand.len() == 1 && !hand[0].1.loses() => {
+            Ok(timing) if hand.len() == 1 && !hand[0].1.is_alone() => {
                 self.faults.entry(hand[0].0).or_default().1.add(timing.longest());
             }
             Ok(_) => {}

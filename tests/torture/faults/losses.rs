@@ -12,6 +12,8 @@ use crate::{
     windows::{OPENSEARCH, REDIS},
 };
 
+/// Everything is sent again, beside all that changes meanwhile: so many times the limit of other faults.
+const REPAIR: u32 = 3;
 const LOOK: Duration = Duration::from_millis(250);
 /// An engine that started again has forgotten deletes only, of which there may be none.
 const FORGOTTEN: Duration = Duration::from_secs(20);
@@ -22,7 +24,7 @@ impl Arena<'_> {
         let since = self.now().await;
         let _window = self.windows.open(REDIS);
         self.redis.flush().await;
-        if !self.repaired("storage", since, self.limit).await {
+        if !self.repaired("storage", since, self.limit * REPAIR).await {
             self.unnoticed("that Redis was flushed");
         }
     }
@@ -36,7 +38,7 @@ impl Arena<'_> {
         let since = self.now().await;
         let _window = self.windows.open(OPENSEARCH);
         self.world.search().lose(&index).await;
-        if !self.repaired("search", since, self.limit).await {
+        if !self.repaired("search", since, self.limit * REPAIR).await {
             self.unnoticed(&format!("that the index {index} was deleted"));
         }
         true
@@ -60,7 +62,10 @@ impl Arena<'_> {
     }
 
     fn unnoticed(&self, what: &str) {
-        let what = format!("{what} was not noticed and repaired within {:?}", self.limit);
+        let what = format!(
+            "{what} was not noticed and repaired within {:?}",
+            self.limit * REPAIR
+        );
         self.violations.add(Broken::Slow, what);
     }
 
