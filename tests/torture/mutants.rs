@@ -39,12 +39,10 @@ pub fn run(word: &str) {
     let product = build(&tree);
     let logs = tree.with_file_name("logs");
     fs::create_dir_all(&logs).unwrap_or_else(|error| panic!("{}: {error}", logs.display()));
-    let torture = |mistake: Option<&str>, arguments: &str, faults: &str| {
-        eprintln!(
-            "{}: {arguments}, {faults}",
-            mistake.unwrap_or("without a mistake")
-        );
-        torture(&product, &logs, mistake, arguments, faults)
+    let torture = |mutant: Option<&Mutant>, arguments: &str, faults: &str| {
+        let name = mutant.map_or("without a mistake", |mutant| &mutant.name);
+        eprintln!("{name}: {arguments}, {faults}");
+        torture(&product, &logs, mutant, arguments, faults)
     };
     for (options, faults) in by_options(&mutants) {
         let log = format!("see {}", logs.display());
@@ -58,25 +56,14 @@ pub fn run(word: &str) {
         }
     }
     let (mut table, mut survivors) = (String::new(), Vec::new());
-    for mutant in mutants {
+    for mutant in &mutants {
         let options = format!("{WRONG} {}", mutant.note("options"));
-        let line = match torture(Some(&mutant.name), &options, mutant.note("faults")) {
-            // Something else may be the machine's.
-            Ok(Some(found))
-                if mutant
-                    .note("invariants")
-                    .split('|')
-                    .any(|one| one == found.invariant) =>
-            {
-                found.line(&mutant.name)
-            }
+        let line = match torture(Some(mutant), &options, mutant.note("faults")) {
+            Ok(Some(found)) => found.line(&mutant.name),
             other => {
                 survivors.push(mutant.name.clone());
-                let reason = match other {
-                    Ok(Some(found)) => format!("{}: {}", found.invariant, found.what),
-                    Ok(None) => "nothing was violated".to_owned(),
-                    Err(reason) => reason,
-                };
+                let none = || format!("no {}", mutant.note("invariants").replace('|', ", "));
+                let reason = other.err().unwrap_or_else(none);
                 format!("| `{}` | **not found**: {reason} | | |\n", mutant.name)
             }
         };
@@ -114,26 +101,25 @@ fn build(tree: &Path) -> PathBuf {
     target.join("debug/pubsync")
 }
 
-/// What was violated first; a run that fails otherwise is an error.
+/// What was violated first: without a mistake anything, else what the mutant's file names, for the rest may be the machine's.
+/// A run that fails otherwise is an error.
 fn torture(
     product: &Path,
     logs: &Path,
-    mistake: Option<&str>,
+    mutant: Option<&Mutant>,
     arguments: &str,
     faults: &str,
 ) -> Result<Option<Found>, String> {
-    let mut command = Command::new(env::current_exe().expect("the path of this program"));
-    command
-        .args(arguments.split_whitespace())
-        .args(["--only", faults])
-        .env("PUBSYNC_BIN", product)
-        .env("RUST_BACKTRACE", "0")
-        .env_remove(MISTAKE)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    if let Some(mistake) = mistake {
-        command.env(MISTAKE, mistake);
-    }
+    let mistake = mutant.map(|mutant| mutant.name.as_str());
+    let wanted = |found: &Found| {
+        mutant.is_none_or(|mutant| {
+            mutant
+                .note("invariants")
+                .split('|')
+                .any(|one| one == found.invariant)
+        })
+    };
+    let mut command = command(product, mistake, arguments, faults);
     let begun = Instant::now();
     let mut child = command.spawn().expect("the torture");
     let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
@@ -152,7 +138,8 @@ fn torture(
             Ok(line) => {
                 writeln!(log, "{line}").expect("the log");
                 if let Some(violation) = line.strip_prefix("VIOLATION ") {
-                    found.get_or_insert_with(|| Found::of(violation, &fault, begun.elapsed()));
+                    let this = Found::of(violation, &fault, begun.elapsed());
+                    found = found.or_else(|| Some(this).filter(wanted));
                 }
                 fault = begun_fault(&line).map_or(fault, str::to_owned);
             }
@@ -169,6 +156,22 @@ fn torture(
         None if !status.success() => Err(format!("it failed otherwise ({status}); see {}", path.display())),
         found => Ok(found),
     }
+}
+
+fn command(product: &Path, mistake: Option<&str>, arguments: &str, faults: &str) -> Command {
+    let mut command = Command::new(env::current_exe().expect("the path of this program"));
+    command
+        .args(arguments.split_whitespace())
+        .args(["--only", faults])
+        .env("PUBSYNC_BIN", product)
+        .env("RUST_BACKTRACE", "0")
+        .env_remove(MISTAKE)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    if let Some(mistake) = mistake {
+        command.env(MISTAKE, mistake);
+    }
+    command
 }
 
 /// From `   12 s name`.

@@ -34,8 +34,12 @@ impl Refusal {
                 rest.push_str(&item);
             }
         }
-        let is_length = |line: &&str| line.to_ascii_lowercase().starts_with("content-length:");
-        let head: Vec<&str> = head.split("\r\n").filter(|line| !is_length(line)).collect();
+        // Its length is another one, and its answer must be readable here.
+        let drops = |line: &str| {
+            let line = line.to_ascii_lowercase();
+            line.starts_with("content-length:") || line.starts_with("accept-encoding:")
+        };
+        let head: Vec<&str> = head.split("\r\n").filter(|line| !drops(line)).collect();
         let (head, length) = (head.join("\r\n"), rest.len());
         let left =
             (length > 0).then(|| format!("{head}\r\ncontent-length: {length}\r\n\r\n{rest}").into_bytes());
@@ -88,7 +92,7 @@ fn with_body(status: &str, body: &str) -> String {
 mod tests {
     use super::{Refusal, with_body};
 
-    const REQUEST: &str = "POST /_bulk HTTP/1.1\r\nContent-Length: 9\r\na: b\r\n\r\n{\"index\":{\"_id\":\"a\"}}\n{\"delete\":\"a body\"}\n\
+    const REQUEST: &str = "POST /_bulk HTTP/1.1\r\nContent-Length: 9\r\na: b\r\nAccept-Encoding: gzip\r\n\r\n{\"index\":{\"_id\":\"a\"}}\n{\"delete\":\"a body\"}\n\
                            {\"delete\":{\"_id\":\"b\"}}\n{\"update\":{}}\n{\"doc\":{}}\n";
 
     fn items(answer: &str) -> Vec<serde_json::Value> {

@@ -119,17 +119,19 @@ impl Arena<'_> {
         let roots = ids().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(",");
         let lock =
             format!("SELECT 1 FROM pubsync.root_product WHERE root IN ({roots}) ORDER BY root FOR UPDATE");
+        let pid = holder.rows("SELECT pg_backend_pid()").await[0][0].clone();
+        let pid = pid.expect("a number");
         for _ in 0..TRIES {
             for statement in ["BEGIN", &lock] {
                 self.must(&mut holder, statement).await;
             }
             self.must(&mut application, &counted(1, &all())).await;
-            let waits = self.wait_behind(&mut holder, 1, MET).await;
+            let waits = self.wait_behind(&pid, 1, MET).await;
             // Each on its own: some go to publishers that do not wait yet.
             for id in ids() {
                 self.must(&mut application, &counted(-1, &id.to_string())).await;
             }
-            let met = waits && self.wait_behind(&mut holder, 2, LOCKED).await;
+            let met = waits && self.wait_behind(&pid, 2, LOCKED).await;
             self.must(&mut holder, "ROLLBACK").await;
             if met {
                 return true;
@@ -138,14 +140,17 @@ impl Arena<'_> {
         false
     }
 
-    /// Whether so many sessions wait for this one, or for those that do, before it has lasted too long.
-    async fn wait_behind(&self, holder: &mut Session, sessions: usize, limit: Duration) -> bool {
-        let query = "WITH RECURSIVE behind (pid) AS (SELECT pg_backend_pid() UNION \
-                     SELECT a.pid FROM behind b, pg_stat_activity a WHERE a.datname = current_database() \
-                     AND a.wait_event_type = 'Lock' AND b.pid = ANY(pg_blocking_pids(a.pid))) SELECT pid::text FROM behind";
-        let begun = Instant::now();
+    /// Whether so many sessions wait for this one, or for those that do, before it has lasted too long. A transaction sees
+    /// the sessions as they were when it first asked, so the one that is waited for cannot ask itself.
+    async fn wait_behind(&self, pid: &str, sessions: usize, limit: Duration) -> bool {
+        let query = format!(
+            "WITH RECURSIVE behind (pid) AS (SELECT {pid} UNION \
+             SELECT a.pid FROM behind b, pg_stat_activity a WHERE a.datname = current_database() \
+             AND a.wait_event_type = 'Lock' AND b.pid = ANY(pg_blocking_pids(a.pid))) SELECT pid::text FROM behind"
+        );
+        let (mut observer, begun) = (self.world.session().await, Instant::now());
         while begun.elapsed() < limit {
-            if holder.rows(query).await.len() > sessions {
+            if observer.rows(&query).await.len() > sessions {
                 return true;
             }
             pace::pause(Duration::from_millis(25)).await;
