@@ -84,6 +84,7 @@ impl Synchronizer {
             Some(self.street.broker.subscribe(&bulk, BULK_PREFETCH).await?),
         );
         *attempt = 0;
+        let mut failed = 0;
         loop {
             let batch = tokio::select! {
                 biased;
@@ -95,12 +96,30 @@ impl Synchronizer {
                 LaneKind::Bulk => (Lane::Bulk, &bulk),
             };
             metrics::consumed(queue, &batch.1);
-            self.handle(lane, queue, batch.1).await;
+            if self.handle(lane, queue, batch.1).await {
+                failed = 0;
+            } else {
+                self.recover(&mut failed).await;
+            }
         }
     }
 
-    /// Handles a batch and settles its deliveries. What fails stays with the ledger, and with the broker.
-    async fn handle(&self, lane: Lane, queue: &str, deliveries: Vec<Delivery>) {
+    /// Waits until the database answers, and longer the more batches in a row went back: each return is one more delivery,
+    /// and the broker puts aside what was delivered too often.
+    async fn recover(&self, failed: &mut u32) {
+        loop {
+            let delay = RECONNECT.delay(*failed, u64::from(std::process::id()));
+            *failed = failed.saturating_add(1);
+            if !backoff::wait(delay, &self.stop).await || self.street.store.now().await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Handles a batch and settles its deliveries. What fails stays with the ledger, and with the broker. False: some went
+    /// back.
+    async fn handle(&self, lane: Lane, queue: &str, deliveries: Vec<Delivery>) -> bool {
+        let mut done = true;
         let mut groups: BTreeMap<(String, bool), Group> = BTreeMap::new();
         let paused = self.is_paused_by_hand().await;
         for delivery in deliveries {
@@ -115,24 +134,31 @@ impl Synchronizer {
             match group.parts(&self.street, late).await {
                 Ok(parts) => {
                     for part in parts {
-                        self.part(queue, part).await;
+                        done &= self.part(queue, part).await;
                     }
                 }
-                // Dropped deliveries have gone back.
-                Err(error) => tracing::warn!(queue, %error, "sizes cannot be read; the batch goes back"),
+                Err(error) => {
+                    // Dropped deliveries have gone back.
+                    tracing::warn!(queue, %error, "sizes cannot be read; the batch goes back");
+                    done = false;
+                }
             }
         }
+        done
     }
 
-    async fn part(&self, queue: &str, mut part: Part) {
+    /// False: it went back.
+    async fn part(&self, queue: &str, mut part: Part) -> bool {
         match self.work(&mut part).await {
             Ok(()) => settle_all(part.deliveries, Settlement::Ack),
             Err(Unsettled::Paused(_)) => self.give_back(&part.batch.ids, part.deliveries).await,
             Err(error) => {
                 tracing::warn!(queue, %error, "batch goes back");
                 settle_all(part.deliveries, Settlement::Requeue);
+                return false;
             }
         }
+        true
     }
 
     fn is_late(&self, batch: &Batch) -> bool {

@@ -303,3 +303,57 @@ async fn assert_in_sync(world: &World, brand: &str) {
     assert_eq!(status["in_sync"], true, "{status}");
     world.pubsync(&["verify"]).await;
 }
+
+/// The broker counts deliveries, and puts aside what came too often: what goes back does so ever more slowly.
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_cannot_be_read_goes_back_ever_more_slowly() {
+    let world = World::postgres("goesback").await;
+    world.configure(|config| format!("{config}inline_limit: 0\n"));
+    world.script(TABLES).await;
+    world.document("category", CATEGORY);
+    world.pubsync(&["apply", "--yes"]).await;
+    let others = world.spawn(&["run", "relay", "publisher"]);
+    eventually("a message for the target", SOON, async || {
+        let sent = "SELECT 1 FROM pubsync.ledger WHERE queue LIKE 'sync.storage.%' AND sent_at IS NOT NULL";
+        let rows = world.session().await.rows(sent).await;
+        (!rows.is_empty())
+            .then_some(())
+            .ok_or_else(|| "none was sent".to_owned())
+    })
+    .await;
+    world
+        .script("ALTER TABLE pubsync.mirror_category RENAME TO hidden")
+        .await;
+    let synchronizer = world.spawn(&["run", "synchronizer", "--concurrency", "1"]);
+    let times = eventually("its seventh return", SOON * 2, async || {
+        let log = synchronizer.log();
+        let ours = |line: &&str| line.contains("goes back") && line.contains("sync.storage.category");
+        let times: Vec<u64> = log.lines().filter(ours).map(microseconds).collect();
+        if times.len() < 7 { Err(log) } else { Ok(times) }
+    })
+    .await;
+    // Five doublings of 100 ms, of which jitter takes at most a half.
+    let waited = times[6] - times[5];
+    assert!(
+        waited > 1_500_000,
+        "{waited} microseconds before the seventh: {times:?}"
+    );
+    world
+        .script("ALTER TABLE pubsync.hidden RENAME TO mirror_category")
+        .await;
+    world.pubsync(&["wait", "--timeout", "120"]).await;
+    synchronizer.stop().await;
+    others.stop().await;
+}
+
+/// Of the day, from the time with which a line of a log begins.
+fn microseconds(line: &str) -> u64 {
+    let time = line.split(['T', 'Z']).nth(1).expect("a time");
+    let parts = time
+        .split([':', '.'])
+        .map(|part| part.parse::<u64>().expect("a number"));
+    let [hours, minutes, seconds, micros] = parts.collect::<Vec<_>>()[..] else {
+        panic!("no time: {line}")
+    };
+    ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + micros
+}

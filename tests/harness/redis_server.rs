@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use redis::FromRedisValue;
+use redis::{AsyncConnectionConfig, FromRedisValue};
 
 use crate::{RedisKeys, Scratch, World, eventually};
 
@@ -17,6 +17,7 @@ use crate::{RedisKeys, Scratch, World, eventually};
 const FIRST_PORT: u16 = 20_000;
 const PORTS: u16 = 12_000;
 const START: Duration = Duration::from_secs(20);
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// A `redis-server`; killed when it is dropped.
 #[derive(Debug)]
@@ -178,8 +179,10 @@ impl RedisServer {
     /// Where it does not answer, or answers with an error.
     pub async fn ask<T: FromRedisValue>(&self, command: &str) -> Result<T, String> {
         let client = redis::Client::open(self.url()).map_err(|error| error.to_string())?;
+        // FLUSHALL and SAVE take their time where there is much to lose or to write.
+        let patient = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER));
         let mut connection = client
-            .get_multiplexed_async_connection()
+            .get_multiplexed_async_connection_with_config(&patient)
             .await
             .map_err(|error| error.to_string())?;
         let mut words = command.split(' ');
