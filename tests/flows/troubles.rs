@@ -332,10 +332,10 @@ async fn work_that_cannot_be_read_goes_back_ever_more_slowly() {
         if times.len() < 7 { Err(log) } else { Ok(times) }
     })
     .await;
-    // Five doublings of 100 ms, of which jitter takes at most a half.
+    // Doublings of 100 ms up to 2 s, of which jitter takes at most a half.
     let waited = times[6] - times[5];
     assert!(
-        waited > 1_500_000,
+        waited > 900_000,
         "{waited} microseconds before the seventh: {times:?}"
     );
     world

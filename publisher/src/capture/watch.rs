@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pubsync_schema::lease;
+use pubsync_schema::dialect::Dialect;
+use pubsync_schema::{definition, lease};
 use pubsync_synchronizer::street::Street;
 use pubsync_worker::backoff;
 use sea_orm::DbErr;
@@ -58,12 +59,30 @@ pub async fn once(street: &Street, registry: &Registry) -> Result<Vec<String>, W
     street.definitions.refresh(store).await?;
     registry.refresh().await?;
     let documents = registry.all();
+    // Nor is what it is just taking away: it says so after the triggers are gone, and waits with that for the end of this look.
+    // SQLite has no second writer to wait beside.
+    let held = match store.dialect() {
+        Dialect::Postgres => {
+            let txn = store.begin().await?;
+            let numbers = definition::hold_all(&txn, store).await?;
+            let known = |(document, number): &(String, i64)| registry.knows(document, *number);
+            if numbers.len() < documents.len() || !numbers.iter().all(known) {
+                txn.rollback().await?;
+                return Ok(Vec::new());
+            }
+            Some(txn)
+        }
+        Dialect::Sqlite => None,
+    };
     let uses = documents.values().flat_map(|compiled| {
         let uses = compiled.uses.iter();
         uses.filter(|(table, _)| compiled.uses(table).is_some())
     });
     let captures = merged(uses);
     let repaired = repair(&store.write, &store.names, &captures, &RETRY).await?;
+    if let Some(txn) = held {
+        txn.rollback().await?;
+    }
     for table in &repaired {
         tracing::warn!(
             table,

@@ -1,8 +1,10 @@
 //! Tables that change as a whole without a word: another one takes the name, partitions come and go.
 
-use pubsync_publisher::capture::watch;
+use pubsync_publisher::capture::{self, LockRetry, watch};
+use pubsync_schema::definition;
+use pubsync_tests::eventually;
 
-use super::scene::{PRODUCT, Scene};
+use super::scene::{MINUTE, PRODUCT, Scene};
 
 const ONE: &str = "INSERT INTO product VALUES (1, NULL, 'a', 'one'), (2, NULL, 'b', 'two');";
 
@@ -107,4 +109,32 @@ async fn rule_18_partitions_that_come_and_go() {
     scene.shop.script("DROP TABLE stock_low").await;
     look(&scene).await;
     scene.assert_settled("stock", &[]).await;
+}
+
+/// `apply` has taken a document's triggers away, and says next that the document is gone. Who looks in between waits, and does not
+/// set them again.
+#[tokio::test(flavor = "multi_thread")]
+async fn triggers_that_are_taken_away_stay_away() {
+    let scene = Scene::postgres("takenaway", &[PRODUCT], ONE).await;
+    let (street, registry) = (scene.process.street.clone(), scene.process.registry.clone());
+    let store = street.store.clone();
+    let apply = store.begin().await.unwrap();
+    definition::remove(&apply, &store, &["product".to_owned()])
+        .await
+        .unwrap();
+    capture::reconcile(&store.write, &store.names, &[], &LockRetry::default())
+        .await
+        .unwrap();
+    let looking = tokio::spawn(async move { watch::once(&street, &registry).await });
+    eventually("the look waits, or has ended", MINUTE, async || {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                       AND wait_event_type = 'Lock' AND query LIKE '%FOR SHARE%'";
+        let ended = looking.is_finished() || scene.number(waiting).await > 0;
+        if ended { Ok(()) } else { Err("it runs".to_owned()) }
+    })
+    .await;
+    apply.commit().await.unwrap();
+    looking.await.unwrap().unwrap();
+    let installed = capture::installed(&store.write, &store.names).await.unwrap();
+    assert!(installed.is_empty(), "{installed:?}");
 }
