@@ -214,6 +214,8 @@ async fn another_mapping_takes_a_new_index() {
         },
     )
     .await;
+    // What the killed workers had in their hands is sent again after a while.
+    world.pubsync(&["wait", "--timeout", "240"]).await;
     worker.stop().await;
     world.pubsync(&["verify"]).await;
     assert_eq!(world.search().documents("product").await.len(), 3000);

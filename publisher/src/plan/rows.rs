@@ -68,8 +68,18 @@ impl Expressions<'_> {
     }
 
     fn joins(&self, source: SourceId) -> Vec<String> {
-        let joins = self.document.sources[source].joins.iter();
-        joins.map(|join| self.join(source, join)).collect()
+        let joins = &self.document.sources[source].joins;
+        let joined = |column: usize| joins.iter().any(|join| join.column == column);
+        let key = &self.document.sources[source].table.primary_key;
+        // Where these lead into the primary key, the others stand beside them.
+        let leading: Vec<usize> = key.iter().copied().take_while(|&column| joined(column)).collect();
+        joins
+            .iter()
+            .map(|join| match self.join(source, join) {
+                condition if leading.is_empty() || leading.contains(&join.column) => condition,
+                condition => dialect::beside_join(self.dialect, condition),
+            })
+            .collect()
     }
 
     /// Of the rows and their junctions.

@@ -251,40 +251,47 @@ async fn rows_without_a_key_are_ordered_by_what_is_used() {
 }
 
 const VIEWS: &str = "
-    CREATE TABLE product (id integer PRIMARY KEY, name text);
+    CREATE TABLE product (id integer PRIMARY KEY, view_id integer);
     CREATE TABLE content (product_id integer, attribute_id integer, view_id integer, content text,
         PRIMARY KEY (product_id, attribute_id, view_id));
     CREATE INDEX content_by_view ON content (view_id);
 ";
 
-/// What a filter compares stands in an index too. Nearly every row has that value.
+/// What a filter or a second column compares stands in an index too. Nearly every row has that value.
 #[tokio::test]
 async fn rows_are_found_by_what_joins_them() {
     on_sqlite(VIEWS, async |db| {
         let mut draft = db.draft("product").await;
-        let content = draft.node(0, "content", &[("product_id", (0, "id"))]);
+        let filtered = draft.node(0, "content", &[("product_id", (0, "id"))]);
         let view = Test::Equals(Operand::Constant(Constant("0".to_owned())));
-        draft.filter(content, "view_id", view);
-        let body = vec![("contents", draft.many(content, "content"))];
+        draft.filter(filtered, "view_id", view);
+        let both = draft.node(
+            0,
+            "content",
+            &[("view_id", (0, "view_id")), ("product_id", (0, "id"))],
+        );
+        let body = vec![
+            ("filtered", draft.many(filtered, "content")),
+            ("both", draft.many(both, "content")),
+        ];
         let plan = db.plan(draft.body(body)).await;
-        let sql = &plan.steps[content].as_ref().unwrap().sql;
-        let explain = Statement::from_sql_and_values(
-            db.conn.get_database_backend(),
-            format!("EXPLAIN QUERY PLAN {sql}"),
-            ["[]".into()],
-        );
-        let lines: Vec<String> = db
-            .conn
-            .query_all_raw(explain)
-            .await
-            .unwrap()
-            .iter()
-            .map(|row| row.try_get("", "detail").unwrap())
-            .collect();
-        assert!(
-            lines.iter().any(|line| line.contains("(product_id=?)")),
-            "{lines:#?}"
-        );
+        for node in [filtered, both] {
+            let sql = &plan.steps[node].as_ref().unwrap().sql;
+            let explain = Statement::from_sql_and_values(
+                db.conn.get_database_backend(),
+                format!("EXPLAIN QUERY PLAN {sql}"),
+                ["[]".into()],
+            );
+            let rows = db.conn.query_all_raw(explain).await.unwrap();
+            let lines: Vec<String> = rows
+                .iter()
+                .map(|row| row.try_get("", "detail").unwrap())
+                .collect();
+            assert!(
+                lines.iter().any(|line| line.contains("(product_id=?)")),
+                "{lines:#?}"
+            );
+        }
     })
     .await;
 }
