@@ -107,6 +107,15 @@ impl Registry {
                 == Some(&number)
     }
 
+    /// Whether these are all documents of this process, in the numbers that it has looked at.
+    #[must_use]
+    pub fn is_current(&self, numbers: &[(String, i64)]) -> bool {
+        numbers.len() >= self.all().len()
+            && numbers
+                .iter()
+                .all(|(document, number)| self.knows(document, *number))
+    }
+
     /// Puts a publisher of one's own in the place of the declarative one, until a newer definition comes.
     pub fn replace(&self, compiled: Arc<Compiled>) {
         let mut documents = self.documents.write().unwrap_or_else(PoisonError::into_inner);

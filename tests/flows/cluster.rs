@@ -22,16 +22,8 @@ const EXPECTED: &str = "SELECT 'item:' || id, json_build_object('id', id, 'title
 async fn shop(label: &str) -> (World, RedisCluster, Worker) {
     let world = World::postgres(label).await;
     let cluster = RedisCluster::start(&world).await;
-    world.configure(|config| {
-        let lines = config
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("search:"));
-        let line = |line: &str| match line.trim_start().starts_with("storage:") {
-            true => format!("  storage: {{ kind: redis, url: \"{}\" }}\n", cluster.url()),
-            false => format!("{line}\n"),
-        };
-        lines.map(line).collect()
-    });
+    world.without_search();
+    world.storage_at(&cluster.url());
     world.script(&TABLES.replace("$ROOTS", &ROOTS.to_string())).await;
     world.document("item", ITEM);
     world.pubsync(&["apply", "--yes"]).await;

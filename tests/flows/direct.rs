@@ -21,19 +21,8 @@ const BRAND: &str = "document: brand\nroot: brand\nkey: \"brand:{id}\"\nbody: { 
 async fn world(label: &str) -> (World, RedisServer) {
     let world = World::postgres(label).await;
     let server = RedisServer::start(&world).await;
-    world.configure(|config| {
-        let lines = config
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("search:"));
-        let line = |line: &str| {
-            if line.trim_start().starts_with("storage:") {
-                format!("  storage: {{ kind: redis, url: \"{}\" }}\n", server.url())
-            } else {
-                format!("{line}\n")
-            }
-        };
-        lines.map(line).collect()
-    });
+    world.without_search();
+    world.storage_at(&server.url());
     world.script(TABLES).await;
     (world, server)
 }

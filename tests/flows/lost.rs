@@ -16,13 +16,7 @@ const BRAND: &str = "document: brand\nroot: brand\nkey: \"brand:{id}\"\nbody: { 
 async fn a_flushed_redis_and_a_deleted_index_are_filled_again() {
     let world = World::postgres("lost").await;
     let server = RedisServer::start(&world).await;
-    world.configure(|config| {
-        let line = |line: &str| match line.trim_start().starts_with("storage:") {
-            true => format!("  storage: {{ kind: redis, url: \"{}\" }}\n", server.url()),
-            false => format!("{line}\n"),
-        };
-        config.lines().map(line).collect()
-    });
+    world.storage_at(&server.url());
     world.script(TABLES).await;
     world.document("brand", BRAND);
     world.pubsync(&["apply", "--yes"]).await;

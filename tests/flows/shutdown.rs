@@ -124,13 +124,7 @@ async fn sigterm_leaves_nothing_behind_that_is_finished() {
 async fn sigterm_while_a_target_hangs() {
     let world = shop("hanging").await;
     let server = RedisServer::start(&world).await;
-    world.configure(|config| {
-        let line = |line: &str| match line.trim_start().starts_with("storage:") {
-            true => format!("  storage: {{ kind: redis, url: \"{}\" }}\n", server.url()),
-            false => format!("{line}\n"),
-        };
-        config.lines().map(line).collect()
-    });
+    world.storage_at(&server.url());
     let worker = world.spawn(&["run"]);
     world.pubsync(&["wait", "--timeout", "60"]).await;
     server.signal("STOP");

@@ -140,6 +140,27 @@ impl World {
         self.write("pubsync.yaml", &edit(config));
     }
 
+    /// The target `storage` is another Redis.
+    pub fn storage_at(&self, url: &str) {
+        self.configure(|config| {
+            let line = |line: &str| match line.trim_start().starts_with("storage:") {
+                true => format!("  storage: {{ kind: redis, url: \"{url}\" }}\n"),
+                false => format!("{line}\n"),
+            };
+            config.lines().map(line).collect()
+        });
+    }
+
+    /// There is no target `search`.
+    pub fn without_search(&self) {
+        self.configure(|config| {
+            let others = config
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("search:"));
+            others.map(|line| format!("{line}\n")).collect()
+        });
+    }
+
     pub fn write(&self, path: &str, text: &str) {
         fs::write(self.folder.join(path), text).unwrap_or_else(|error| panic!("{path}: {error}"));
     }

@@ -65,8 +65,7 @@ pub async fn once(street: &Street, registry: &Registry) -> Result<Vec<String>, W
         Dialect::Postgres => {
             let txn = store.begin().await?;
             let numbers = definition::hold_all(&txn, store).await?;
-            let known = |(document, number): &(String, i64)| registry.knows(document, *number);
-            if numbers.len() < documents.len() || !numbers.iter().all(known) {
+            if !registry.is_current(&numbers) {
                 txn.rollback().await?;
                 return Ok(Vec::new());
             }

@@ -97,10 +97,7 @@ impl Relay {
         let txn = store.begin().await?;
         let numbers = definition::hold_all(&txn, store).await?;
         let documents = self.registry.all();
-        let current = numbers
-            .iter()
-            .all(|(document, number)| self.registry.knows(document, *number));
-        if numbers.len() < documents.len() || !current {
+        if !self.registry.is_current(&numbers) {
             txn.rollback().await?;
             self.street.definitions.refresh(store).await?;
             self.registry.refresh().await?;

@@ -103,9 +103,7 @@ pub async fn by_keys(
     keys: &[String],
 ) -> Result<Vec<Row>, DbErr> {
     let (mirror, dialect) = (store.names.mirror(document), store.dialect());
-    let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    keys.sort_unstable();
-    keys.dedup();
+    let keys = distinct(keys);
     let sql = dialect.among(
         &mirror,
         "key, root, kind, body, hash, revision, deleted_at",
@@ -265,6 +263,14 @@ pub async fn counts(
         tombstones,
         behind: row.try_get("", "behind")?,
     })
+}
+
+/// Each key once, in order.
+pub(super) fn distinct(keys: &[String]) -> Vec<&str> {
+    let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 pub(super) fn row(row: &QueryResult) -> Result<Row, DbErr> {

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 
 use super::Row;
-use super::read::row;
+use super::read::{distinct, row};
 use crate::store::{Store, texts};
 
 /// How many bytes of bodies are read.
@@ -27,9 +27,7 @@ pub async fn by_keys_within(
     room: Room,
 ) -> Result<Vec<Row>, DbErr> {
     let dialect = store.dialect();
-    let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    keys.sort_unstable();
-    keys.dedup();
+    let keys = distinct(keys);
     let columns = "key, root, kind, body, hash, revision, deleted_at";
     let rows = dialect.among(&store.names.mirror(document), columns, "key", 1, "");
     let size = format!(
@@ -64,9 +62,7 @@ pub async fn of_keys(
     let sql = store
         .dialect()
         .among(&store.names.mirror(document), columns, "key", 1, "");
-    let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    keys.sort_unstable();
-    keys.dedup();
+    let keys = distinct(keys);
     sizes(
         conn.query_all_raw(store.sql(sql, [texts(store.dialect(), &keys)]))
             .await?,
