@@ -389,11 +389,10 @@ impl Target for OpenSearchTarget {
         cursor: Option<String>,
         limit: usize,
     ) -> Result<ScanPage, TargetError> {
-        let cursor = match cursor {
-            Some(cursor) => serde_json::from_str(&cursor).map_err(|error| {
-                self.http
-                    .down(format!("the cursor of the scan cannot be read: {error}"))
-            })?,
+        // A cursor of another version of pubsync cannot be read: the walk begins again.
+        let known = cursor.and_then(|cursor| serde_json::from_str(&cursor).ok());
+        let cursor = match known {
+            Some(cursor) => cursor,
             None => {
                 let places = match Place::fixed(&self.prefix, of) {
                     Some(place) => vec![place],

@@ -2,6 +2,7 @@
 
 mod indexes;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -93,6 +94,33 @@ async fn a_scan_walks_all_shards() {
             target.scan(&products(), first.next, 10).await.unwrap().keys,
             again.keys
         );
+    })
+    .await;
+}
+
+/// The service has restarted, the walk has rested for too long, or the answer with the last page was lost: whoever holds an
+/// old cursor comes to the end all the same.
+#[tokio::test]
+async fn a_scan_outlives_its_point_in_time() {
+    with_index(|target, _| async move {
+        target.prepare(&[products()]).await.unwrap();
+        let writes: Vec<_> = (0..25)
+            .map(|at| put(&format!("product:{at}"), at + 1, "{}"))
+            .collect();
+        target.apply(&products(), &writes, Accept::Higher).await.unwrap();
+        let page = async |cursor| target.scan(&products(), cursor, 10).await.unwrap();
+        let second = page(page(None).await.next).await;
+        // Gives the point in time back.
+        assert_eq!(page(second.next.clone()).await.next, None);
+        let (mut cursor, mut keys) = (second.next, BTreeSet::new());
+        for _ in 0..3 {
+            let again = page(cursor).await;
+            keys.extend(again.keys.into_iter().map(|(key, _)| key));
+            cursor = again.next;
+        }
+        assert_eq!((keys.len(), cursor), (25, None));
+        // Of another version of pubsync.
+        assert_eq!(page(Some("{}".to_owned())).await.keys.len(), 10);
     })
     .await;
 }

@@ -6,7 +6,7 @@ use ::opensearch::http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::http::Http;
+use super::http::{Http, Reply};
 use crate::target::TargetError;
 
 /// How long a walk may rest between two pages; one that is given up is forgotten after it.
@@ -18,6 +18,7 @@ const MAX_PAGE: usize = 10_000;
 /// Where a walk stands.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Cursor {
+    index: String,
     pit: String,
     slice: usize,
     slices: usize,
@@ -86,6 +87,7 @@ async fn open_one(http: &Http, alias: &str) -> Result<Option<Cursor>, TargetErro
     let reply = http.json(Method::Post, &path, None).await?;
     let PointInTime { pit_id, shards } = http.expect(&reply)?;
     Ok(Some(Cursor {
+        index: alias.to_owned(),
         pit: pit_id,
         slice: 0,
         slices: shards.total.max(1),
@@ -95,33 +97,25 @@ async fn open_one(http: &Http, alias: &str) -> Result<Option<Cursor>, TargetErro
 }
 
 /// The next page and where the walk stands then; `None` at its end, when the point in time is given back.
+///
+/// A point in time that is gone (the service has restarted, the walk has rested for too long, or this very page was given
+/// before and its answer was lost) is no end: the walk over this index begins again.
 pub async fn page(
     http: &Http,
     cursor: Cursor,
     limit: usize,
 ) -> Result<(Vec<Hit>, Option<Cursor>), TargetError> {
     let size = limit.clamp(1, MAX_PAGE);
-    let mut search = json!({
-        "size": size,
-        "_source": false,
-        "version": true,
-        "track_total_hits": false,
-        "pit": { "id": cursor.pit, "keep_alive": KEEP_ALIVE },
-        "sort": ["_seq_no"],
-    });
-    if cursor.slices > 1 {
-        search["slice"] = json!({ "id": cursor.slice, "max": cursor.slices });
+    let mut reply = search(http, &cursor, size).await?;
+    let mut cursor = cursor;
+    if reply.status == 404 {
+        cursor.rest.push(cursor.index);
+        let Some(again) = open(http, cursor.rest).await? else {
+            return Ok((Vec::new(), None));
+        };
+        cursor = again;
+        reply = search(http, &cursor, size).await?;
     }
-    if let Some(after) = &cursor.after {
-        search["search_after"] = after.clone();
-    }
-    let reply = http
-        .json(
-            Method::Post,
-            "_search?allow_partial_search_results=false",
-            Some(search),
-        )
-        .await?;
     let Found {
         pit_id,
         shards,
@@ -137,13 +131,13 @@ pub async fn page(
     let next = Cursor {
         pit: pit_id,
         slice,
-        slices: cursor.slices,
         after,
-        rest: cursor.rest,
+        ..cursor
     };
     if slice < next.slices {
         return Ok((hits, Some(next)));
     }
+    let following = open(http, next.rest).await?;
     // A failure here is no failure of the walk: the point in time ends by itself.
     let _ = http
         .json(
@@ -152,5 +146,24 @@ pub async fn page(
             Some(json!({ "pit_id": [next.pit] })),
         )
         .await;
-    Ok((hits, open(http, next.rest).await?))
+    Ok((hits, following))
+}
+
+async fn search(http: &Http, cursor: &Cursor, size: usize) -> Result<Reply, TargetError> {
+    let mut search = json!({
+        "size": size,
+        "_source": false,
+        "version": true,
+        "track_total_hits": false,
+        "pit": { "id": cursor.pit, "keep_alive": KEEP_ALIVE },
+        "sort": ["_seq_no"],
+    });
+    if cursor.slices > 1 {
+        search["slice"] = json!({ "id": cursor.slice, "max": cursor.slices });
+    }
+    if let Some(after) = &cursor.after {
+        search["search_after"] = after.clone();
+    }
+    let path = "_search?allow_partial_search_results=false";
+    http.json(Method::Post, path, Some(search)).await
 }
