@@ -9,7 +9,7 @@ use pubsync_synchronizer::gate::Gate;
 use pubsync_synchronizer::street::Street;
 use pubsync_synchronizer::synchronize::Synchronizer;
 use pubsync_synchronizer::target::Target;
-use pubsync_synchronizer::{direct, measure, road, sender, sweeper, watch};
+use pubsync_synchronizer::{direct, letters, measure, road, sender, sweeper, watch};
 use pubsync_worker::backoff::{self, Backoff};
 use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
@@ -74,6 +74,7 @@ pub async fn start(
             shutdown.spawn(relay.clone().send(shutdown.taking().clone()));
             shutdown.spawn(relay.run(shutdown.taking().clone()));
             shutdown.spawn(sweeper::sweep(street.clone(), shutdown.taking().clone()));
+            shutdown.spawn(letters::read(street.clone(), shutdown.taking().clone()));
             shutdown.spawn(watch::watch(street.clone(), shutdown.taking().clone()));
             shutdown.spawn(capture::watch::watch(
                 street.clone(),

@@ -180,19 +180,22 @@ pub async fn take_small(
 /// Notes that the broker has stored these; `epoch` names an in-process broker, whose messages die with it.
 pub async fn mark_sent(store: &Store, ids: &[i64], epoch: Option<&str>) -> Result<(), DbErr> {
     let set = format!("sent_at = {}, epoch = $2", store.dialect().now());
-    update(store, ids, &set, [Value::from(epoch.map(str::to_owned))]).await
+    let epoch = Value::from(epoch.map(str::to_owned));
+    update(store, ids, &set, [epoch]).await.map(drop)
 }
 
 /// Gives claims back, so that the rows can be sent anew at once: for what was surely not stored.
 pub async fn unclaim(store: &Store, ids: &[i64]) -> Result<(), DbErr> {
-    update(store, ids, "claimed_at = NULL, sent_at = NULL", []).await
+    let set = "claimed_at = NULL, sent_at = NULL";
+    update(store, ids, set, []).await.map(drop)
 }
 
-/// Gives back what is not to be done now: it waits in the ledger until a sender may claim it again.
+/// Gives back what is not to be done now: it waits in the ledger until a sender may claim it again. The number of rows that
+/// stood, and that nobody held.
 ///
 /// # Errors
 /// Of the database.
-pub async fn give_back(store: &Store, ids: &[i64]) -> Result<(), DbErr> {
+pub async fn give_back(store: &Store, ids: &[i64]) -> Result<u64, DbErr> {
     // Another copy may be out: the next one is a second attempt.
     let set = "claimed_at = NULL, sent_at = NULL, attempts = attempts + 1";
     update(store, ids, set, []).await
@@ -205,9 +208,9 @@ async fn update(
     ids: &[i64],
     set: &str,
     more: impl IntoIterator<Item = Value>,
-) -> Result<(), DbErr> {
+) -> Result<u64, DbErr> {
     if ids.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let (ledger, dialect) = (store.names.table("ledger"), store.dialect());
     let free = dialect.among(&ledger, "id", "id", 1, dialect.for_update_skip_locked());
@@ -218,8 +221,8 @@ async fn update(
     let values: Vec<Value> = std::iter::once(numbers(store.dialect(), ids))
         .chain(more)
         .collect();
-    store.write.execute_raw(store.sql(sql, values)).await?;
-    Ok(())
+    let done = store.write.execute_raw(store.sql(sql, values)).await?;
+    Ok(done.rows_affected())
 }
 
 /// Deletes rows whose effect is durable, or becomes so with this transaction. Gives the ids that stood: what is

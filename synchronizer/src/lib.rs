@@ -7,6 +7,7 @@ mod cut;
 pub mod definitions;
 pub mod direct;
 pub mod gate;
+pub mod letters;
 pub mod measure;
 pub mod message;
 pub mod moving;

@@ -185,7 +185,7 @@ impl Synchronizer {
     /// To the ledger, where it waits as long as it takes: a broker would not keep it unsettled for so long.
     async fn give_back(&self, ids: &[i64], deliveries: Vec<Delivery>) {
         match ledger::give_back(&self.street.store, ids).await {
-            Ok(()) => settle_all(deliveries, Settlement::Ack),
+            Ok(_) => settle_all(deliveries, Settlement::Ack),
             Err(error) => {
                 tracing::warn!(%error, "work of a paused target cannot be given back to the ledger");
                 backoff::wait(RECONNECT.cap, &self.stop).await;
@@ -334,7 +334,7 @@ pub async fn note_unreadable(street: &Street, body: &[u8], error: &str) -> Resul
     failure::record(&street.store.write, &street.store, &[failure]).await
 }
 
-fn settle_all(deliveries: Vec<Delivery>, settlement: Settlement) {
+pub(crate) fn settle_all(deliveries: Vec<Delivery>, settlement: Settlement) {
     for delivery in deliveries {
         delivery.settle(settlement);
     }

@@ -16,6 +16,7 @@ mod errors;
 mod examples;
 mod failing;
 mod fanout;
+mod letters;
 mod lost;
 mod messages;
 mod planning;

@@ -181,7 +181,7 @@ impl Consumer {
         }
         let ids: Vec<i64> = messages.iter().map(|m| m.id).collect();
         match ledger::give_back(&street.store, &ids).await {
-            Ok(()) => Some(Settlement::Ack),
+            Ok(_) => Some(Settlement::Ack),
             Err(error) => {
                 tracing::warn!(document, %error, "work of a paused document cannot be given back to the ledger");
                 backoff::wait(RETRY.cap, &self.stop).await;

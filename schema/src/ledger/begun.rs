@@ -23,7 +23,7 @@ pub async fn begin(store: &Store, id: i64, again: bool) -> Result<Option<i64>, D
 /// # Errors
 /// Of the database.
 pub async fn not_begun(store: &Store, id: i64) -> Result<(), DbErr> {
-    update(store, &[id], "begun = begun - 1", []).await
+    update(store, &[id], "begun = begun - 1", []).await.map(drop)
 }
 
 /// Marks rows as parts of work that may have killed its worker: each of them is begun alone, as if this often before.

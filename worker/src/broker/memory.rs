@@ -123,6 +123,10 @@ impl Broker for MemoryBroker {
         Ok(())
     }
 
+    fn dead_letters(&self) -> Option<&str> {
+        None
+    }
+
     fn blocked(&self) -> bool {
         false
     }

@@ -98,6 +98,9 @@ pub trait Broker: Send + Sync {
     /// Deletes queues with what they hold. Absent ones are fine.
     async fn delete(&self, queues: &[String]) -> Result<(), BrokerError>;
 
+    /// The queue of what was given out too often without an answer; `None` where the broker has no such limit.
+    fn dead_letters(&self) -> Option<&str>;
+
     /// The broker does not take messages now (memory or disk alarm): do not claim work for sending.
     fn blocked(&self) -> bool;
 

@@ -136,6 +136,10 @@ impl Broker for RabbitMq {
         Ok(())
     }
 
+    fn dead_letters(&self) -> Option<&str> {
+        Some(&self.dead)
+    }
+
     fn blocked(&self) -> bool {
         self.publishing.blocked()
     }
