@@ -80,6 +80,7 @@ impl Services {
             publisher: Default::default(),
             synchronizer: Default::default(),
             keep: Default::default(),
+            mounted: Default::default(),
         }
     }
 

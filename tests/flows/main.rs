@@ -24,6 +24,7 @@ mod poison;
 mod random;
 mod removal;
 mod road;
+mod rotation;
 mod schemas;
 mod shop;
 mod shutdown;

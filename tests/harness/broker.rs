@@ -159,6 +159,12 @@ impl VirtualHost {
         self.send(Method::PUT, path, Some(rights)).await;
     }
 
+    /// Takes a user away.
+    pub async fn dismiss(&self, user: &str) {
+        self.send(Method::DELETE, format!("/api/users/{user}"), None)
+            .await;
+    }
+
     /// From now on the broker copies every message that is published here into a queue of this name, the last so many.
     pub async fn tap(&self, queue: &str, most: u32) {
         let (name, arguments) = (&self.name, serde_json::json!({ "x-max-length": most }));

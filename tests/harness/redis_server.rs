@@ -129,6 +129,17 @@ impl RedisServer {
         self.must::<()>("FLUSHALL").await;
     }
 
+    /// From now on it asks for this password; who was connected with the old one is not any more.
+    ///
+    /// # Panics
+    /// On an error.
+    pub async fn change_password(&mut self, password: &str) {
+        self.must::<()>(&format!("CONFIG SET requirepass {password}"))
+            .await;
+        self.password = Some(password.to_owned());
+        self.must::<i64>("CLIENT KILL TYPE normal").await;
+    }
+
     /// Writes its data to the file that the next start reads.
     pub async fn save(&self) {
         self.must::<()>("SAVE").await;

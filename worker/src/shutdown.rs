@@ -33,6 +33,7 @@ pub struct Shutdown {
     deadline: Duration,
     tasks: TaskTracker,
     panicked: Arc<AtomicBool>,
+    anew: Arc<AtomicBool>,
 }
 
 impl Shutdown {
@@ -52,6 +53,7 @@ impl Shutdown {
             deadline: DEADLINE,
             tasks: TaskTracker::new(),
             panicked: Arc::default(),
+            anew: Arc::default(),
         }
     }
 
@@ -78,6 +80,21 @@ impl Shutdown {
         } else {
             self.taking.cancel()
         }
+    }
+
+    /// As the first signal does, and the process is to begin anew when all has ended. A signal that comes meanwhile takes
+    /// that back, and does no more.
+    pub fn begin_anew(&self) {
+        if !self.taking.is_cancelled() {
+            self.anew.store(true, Ordering::SeqCst);
+            self.taking.cancel();
+        }
+    }
+
+    /// Whether the process is to begin anew.
+    #[must_use]
+    pub fn begins_anew(&self) -> bool {
+        self.anew.load(Ordering::SeqCst)
     }
 
     /// Runs a task that [`Shutdown::finished`] waits for. The task watches [`Shutdown::taking`] itself; the abort
@@ -127,7 +144,9 @@ impl Shutdown {
                 _ = interrupt.recv() => "SIGINT",
             };
             tracing::info!(signal = name, "{step}");
-            self.signal();
+            if !self.anew.swap(false, Ordering::SeqCst) {
+                self.signal();
+            }
         }
     }
 }
@@ -200,6 +219,21 @@ mod tests {
         shutdown.spawn(async move { taking.cancelled().await });
         shutdown.spawn(async { panic!("planted") });
         assert_eq!(shutdown.finished().await, Ending::Panicked);
+    }
+
+    #[tokio::test]
+    async fn beginning_anew_lets_work_finish_and_comes_after_no_signal() {
+        let shutdown = Shutdown::manual();
+        let taking = shutdown.taking().clone();
+        shutdown.spawn(async move { taking.cancelled().await });
+        shutdown.begin_anew();
+        assert_eq!(shutdown.finished().await, Ending::Finished);
+        assert!(shutdown.begins_anew());
+
+        let stopping = Shutdown::manual();
+        stopping.signal();
+        stopping.begin_anew();
+        assert!(!stopping.begins_anew());
     }
 
     #[tokio::test]

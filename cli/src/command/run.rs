@@ -1,6 +1,7 @@
 //! `run`: workers until a signal, or until quiet.
 
 use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt as _;
 use std::time::Duration;
 
 use pubsync_publisher::handwritten::Publishers;
@@ -12,7 +13,7 @@ use pubsync_worker::health::{self, HealthState};
 use pubsync_worker::shutdown::{Ending, Shutdown};
 
 use super::RunArgs;
-use crate::config::{Broker, Config};
+use crate::config::{Broker, Config, Mounted};
 use crate::fail::Fail;
 use crate::wiring;
 
@@ -20,6 +21,9 @@ const WAIT: Backoff = Backoff {
     first: Duration::from_millis(200),
     cap: Duration::from_secs(5),
 };
+
+/// From one look at mounted files to the next.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Connections of each pool: a publisher task holds one of each while it works; the rest is for relay and sweeper.
 fn connections(config: &Config) -> u32 {
@@ -53,8 +57,13 @@ pub async fn run(mut config: Config, publishers: &Publishers, args: RunArgs) -> 
         }
         None => None,
     };
+    shutdown.spawn(follow(config.mounted.clone(), shutdown.clone()));
     let Some(street) = street(config, &shutdown).await? else {
-        return Ok(());
+        return if shutdown.begins_anew() {
+            Err(anew())
+        } else {
+            Ok(())
+        };
     };
     workers::start(&street, publishers, &roles, &shutdown).await?;
     health.started();
@@ -76,6 +85,7 @@ async fn ending(street: Street, shutdown: &Shutdown) -> Result<(), Fail> {
     let ending = shutdown.finished().await;
     street.broker.close().await;
     match ending {
+        Ending::Finished | Ending::Aborted if shutdown.begins_anew() => Err(anew()),
         Ending::Finished => Ok(()),
         Ending::Aborted => Err(Fail::Part(
             "stopped before all work was settled; the ledger has the rest".to_owned(),
@@ -84,6 +94,30 @@ async fn ending(street: Street, shutdown: &Shutdown) -> Result<(), Fail> {
             "a worker panicked; the ledger has its work".to_owned(),
         )),
     }
+}
+
+/// Ends the work when a file changes that the configuration has read a secret from, to begin anew with it.
+async fn follow(mounted: Mounted, shutdown: Shutdown) {
+    if mounted.is_empty() {
+        return;
+    }
+    while backoff::wait(LOOK, shutdown.taking()).await {
+        if mounted.has_changed() {
+            tracing::info!(
+                "a file that the configuration names has changed: finishing what is at hand, to begin anew with it"
+            );
+            return shutdown.begin_anew();
+        }
+    }
+}
+
+/// This process becomes a new one, with the same number and arguments: all that was read from files is read again. Comes
+/// back only with what went wrong.
+fn anew() -> Fail {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let error = std::process::Command::new(&program).args(arguments).exec();
+    Fail::Part(format!("{} cannot be started anew: {error}", program.display()))
 }
 
 /// Waits for the database and its tables, and says for what. `None` where a signal came first.

@@ -1,4 +1,4 @@
-//! The file, `${NAME}` in it, the environment over it; and where each setting came from.
+//! The file, `${NAME}` and `${file:PATH}` in it, the environment over it; and where each setting came from.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,6 +10,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::Config;
 use super::error::{ConfigError, Place, explain};
+use super::mounted::{Mounted, expand};
 use super::places::{self, Places};
 
 const PREFIX: &str = "PUBSYNC_";
@@ -116,7 +117,8 @@ impl<'a> Layers<'a> {
 
     fn extract(mut self, environment: &Environment) -> Result<Config, ConfigError> {
         let mut values = std::mem::take(&mut self.file.values);
-        self.put_variables_in(&mut values, &mut Vec::new(), environment)?;
+        let mut mounted = Mounted::default();
+        self.put_variables_in(&mut values, &mut Vec::new(), environment, &mut mounted)?;
         // Text, whatever it looks like: a password may be 123456 or true. Numeric settings read text too.
         let over = self
             .over
@@ -126,29 +128,33 @@ impl<'a> Layers<'a> {
             Value::Dict(_, dict) => figment.merge(Layer(dict)),
             _ => figment,
         });
-        let config: Config = figment.extract().map_err(|error| {
+        let mut config: Config = figment.extract().map_err(|error| {
             let (setting, problem) = explain(&error.kind, &error.path);
             self.invalid(&setting, problem)
         })?;
         config
             .check()
             .map_err(|(setting, text)| self.invalid(&setting, format!("`{}` {text}", setting.join("."))))?;
+        config.mounted = mounted;
         Ok(config)
     }
 
-    /// Replaces `${NAME}` in the file's values, except in those that the environment overrides.
+    /// Replaces `${…}` in the file's values, except in those that the environment overrides.
     fn put_variables_in(
         &self,
         dict: &mut Dict,
         path: &mut Vec<String>,
         env: &Environment,
+        mounted: &mut Mounted,
     ) -> Result<(), ConfigError> {
         for (name, value) in dict {
             path.push(name.clone());
             match value {
-                Value::Dict(_, members) => self.put_variables_in(members, path, env)?,
+                Value::Dict(_, members) => self.put_variables_in(members, path, env, mounted)?,
                 Value::String(_, text) if !self.over.contains_key(path) => {
-                    *text = expand(text, env)
+                    let variable = |name: &str| env.0.get(name).map(String::as_str);
+                    let folder = self.path.parent().unwrap_or(Path::new(""));
+                    *text = expand(text, variable, |path| mounted.read(folder.join(path)))
                         .map_err(|problem| self.invalid(path, format!("`{}`: {problem}", path.join("."))))?;
                 }
                 _ => {}
@@ -206,36 +212,6 @@ fn with_target_of(file: &Dict, mut setting: Vec<String>) -> Vec<String> {
         target.clone_from(name);
     }
     setting
-}
-
-/// Replaces `${NAME}`; `$${` stands for `${`.
-fn expand(text: &str, environment: &Environment) -> Result<String, String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("${") {
-        let (before, after) = (&rest[..at], &rest[at + 2..]);
-        if let Some(before) = before.strip_suffix('$') {
-            out.push_str(before);
-            out.push_str("${");
-            rest = after;
-            continue;
-        }
-        let (name, after) = after
-            .split_once('}')
-            .ok_or("`${` without `}`; write `$${` for the characters themselves")?;
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err("only `${NAME}` is understood; write `$${` for the characters themselves".to_owned());
-        }
-        let value = environment
-            .0
-            .get(name)
-            .ok_or_else(|| format!("environment variable {name} is not set"))?;
-        out.push_str(before);
-        out.push_str(value);
-        rest = after;
-    }
-    out.push_str(rest);
-    Ok(out)
 }
 
 struct Layer(Dict);

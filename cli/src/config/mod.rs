@@ -6,11 +6,14 @@
 mod error;
 mod json_schema;
 mod layers;
+mod mounted;
 mod number;
 mod places;
 #[cfg(test)]
 mod tests;
 mod values;
+
+pub use mounted::Mounted;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -65,6 +68,9 @@ pub struct Config {
     pub synchronizer: SynchronizerConfig,
     #[serde(default)]
     pub keep: KeepConfig,
+    /// What `${file:PATH}` read. No setting.
+    #[serde(skip)]
+    pub mounted: Mounted,
 }
 
 /// Outbox to queues, and the sweeper.

@@ -186,7 +186,7 @@ fn variables_in_values_are_replaced_as_text() {
     );
     assert_eq!(
         error(&with("name: ${A:-b}"), &[]),
-        "pubsync.yaml:5:1: `name`: only `${NAME}` is understood; write `$${` for the characters themselves"
+        "pubsync.yaml:5:1: `name`: only `${NAME}` and `${file:PATH}` are understood; write `$${` for the characters themselves"
     );
     assert_eq!(
         error(&with("name: a${B"), &[]),
