@@ -6,11 +6,13 @@
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
 
-test: toolchain ## Start the services, check format and lints, build, run every test
+test: toolchain ## Start the services, check format and lints, build, torture for four minutes, run every test
 	docker/services up >/dev/null
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo build --locked -p pubsync
+	@$(MAKE) --no-print-directory torture-short
+	@PUBSYNC_SERVICES_SET=1 docker/services stop
 	@eval "$$(docker/services env)"; set -x; cargo test --workspace --locked
 
 services: ## Start PostgreSQL, RabbitMQ, Redis and OpenSearch, print their addresses

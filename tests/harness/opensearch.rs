@@ -8,7 +8,8 @@ use crate::{
     snapshot::{Documents, Stored},
 };
 
-const PAGE: usize = 500;
+/// Documents of one answer. They may have 4 MiB each, and the service builds the whole answer in its memory of 1 GiB.
+const PAGE: usize = 200;
 
 #[derive(Debug, Clone)]
 pub struct SearchIndexes {

@@ -341,9 +341,11 @@ impl Run<'_> {
             return;
         }
         match beacons.converge(self.arena.limit).await {
-            // Of several nobody knows which took how long.
-            Ok(timing) if hand.len() == 1 && !hand[0].1.is_alone() => {
-                self.faults.entry(hand[0].0).or_default().1.add(timing.longest());
+            // Of several nobody knows which took how long: none of them took longer.
+            Ok(timing) if !hand[0].1.is_alone() => {
+                for ((name, _), _) in hand.iter().zip(&met).filter(|(_, met)| **met) {
+                    self.faults.entry(name).or_default().1.add(timing.longest());
+                }
             }
             Ok(_) => {}
             Err(behind) => {

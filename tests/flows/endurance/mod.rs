@@ -2,6 +2,7 @@
 //! printed (`make endurance`).
 
 mod backlog;
+mod bars;
 mod large;
 mod load;
 mod outage;

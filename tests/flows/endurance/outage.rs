@@ -91,7 +91,7 @@ impl Outage {
 }
 
 /// Host and port of a URL.
-fn authority(url: &str) -> &str {
+pub(super) fn authority(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split(['/', '?']).next().unwrap_or(rest);
     rest.rsplit('@').next().unwrap_or(rest)

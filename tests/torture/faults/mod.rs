@@ -5,6 +5,7 @@
 mod echoes;
 mod losses;
 mod probes;
+mod refusals;
 mod rollout;
 mod services;
 mod wires;
@@ -58,8 +59,13 @@ pub enum Fault {
     QueuesDeleted,
     VirtualHostWiped,
     Flushed,
+    RedisFull,
+    RedisReadOnly,
+    FunctionsFlushed,
     IndexDeleted,
+    IndexBlocked,
     RolledOut,
+    PasswordsChanged,
     Scaled(Role),
     ResyncInterrupted,
     Echoed,
@@ -138,7 +144,11 @@ const FAULTS: &[(&str, Fault)] = &[
     ("RabbitMQ: unreadable messages", Fault::Unreadable),
     ("Redis: kill -9, started with its data", Fault::RedisKilled),
     ("Redis: FLUSHALL", Fault::Flushed),
+    ("Redis: out of memory", Fault::RedisFull),
+    ("Redis: read only", Fault::RedisReadOnly),
+    ("Redis: functions flushed", Fault::FunctionsFlushed),
     ("OpenSearch: index deleted", Fault::IndexDeleted),
+    ("OpenSearch: index blocked", Fault::IndexBlocked),
     (
         "OpenSearch: kill -9, started again",
         Fault::ServiceKilled(Service::OpenSearch),
@@ -151,6 +161,7 @@ const FAULTS: &[(&str, Fault)] = &[
     ("PostgreSQL: source table locked", Fault::SourceLocked),
     ("PostgreSQL: root rows locked", Fault::RootsLocked),
     ("rolling deploy of another definition", Fault::RolledOut),
+    ("passwords changed", Fault::PasswordsChanged),
     ("publishers 2, 5, 1, 2", Fault::Scaled(Role::Publisher)),
     ("synchronizers 2, 5, 1, 2", Fault::Scaled(Role::Synchronizer)),
     ("SIGTERM of all in a resync", Fault::ResyncInterrupted),
@@ -211,8 +222,13 @@ impl Arena<'_> {
             Fault::QueuesDeleted => return self.queues_deleted().await,
             Fault::VirtualHostWiped => self.virtual_host_wiped().await,
             Fault::Flushed => self.flushed().await,
+            Fault::RedisFull => self.redis_full().await,
+            Fault::RedisReadOnly => self.redis_read_only().await,
+            Fault::FunctionsFlushed => self.functions_flushed().await,
             Fault::IndexDeleted => return self.index_deleted().await,
+            Fault::IndexBlocked => return self.index_blocked().await,
             Fault::RolledOut => self.rolled_out().await,
+            Fault::PasswordsChanged => self.secrets.change(self.world).await,
             Fault::Scaled(role) => self.scaled(role).await,
             Fault::ResyncInterrupted => return self.resync_interrupted().await,
             Fault::Echoed => return self.echoed().await,
