@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Documents of one answer. They may have 4 MiB each, and the service builds the whole answer in its memory of 1 GiB.
-const PAGE: usize = 200;
+const PAGE: usize = 25;
 
 #[derive(Debug, Clone)]
 pub struct SearchIndexes {
