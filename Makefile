@@ -52,7 +52,7 @@ torture: ## Kill, cut and freeze everything for 40 minutes, and look for what wa
 	@eval "$$(docker/services env)"; set -x; cargo run --release --locked -p pubsync-tests --bin torture -- \
 	    --seed $${PUBSYNC_SEED:-1} --minutes $${PUBSYNC_MINUTES:-40} --rounds 8 --roots 20000 --rate 40 --report target/torture
 
-torture-short: ## Five minutes of it in a debug build
+torture-short: ## Four minutes of it in a debug build
 	docker/services up >/dev/null
 	cargo build --locked -p pubsync
 	@eval "$$(docker/services env)"; cargo run --locked -p pubsync-tests --bin torture -- --seed $${PUBSYNC_SEED:-1}

@@ -237,7 +237,7 @@ impl Files {
     }
 
     async fn number(&mut self, query: &str) -> u64 {
-        number(&mut self.shop, query).await
+        self.shop.number(query).await
     }
 
     /// The step was the last to touch its example: mirror and store still have its revision.
@@ -251,7 +251,7 @@ impl Files {
         let query = format!("SELECT revision FROM pubsync_mirror_{document} WHERE key = '{key}'");
         assert_eq!(self.number(&query).await, after, "{key}");
         let query = format!("SELECT revision FROM document WHERE key = '{key}'");
-        assert_eq!(number(&mut self.store, &query).await, after, "{key}");
+        assert_eq!(self.store.number::<u64>(&query).await, after, "{key}");
     }
 
     async fn assert_verified(&mut self, verify: &Value) {
@@ -266,18 +266,14 @@ impl Files {
             let live = format!("SELECT count(*) FROM pubsync_mirror_{document} WHERE deleted_at IS NULL");
             documents += self.number(&live).await;
         }
-        let stored = number(&mut self.store, "SELECT count(*) FROM document WHERE NOT deleted").await;
+        let stored: u64 = self
+            .store
+            .number("SELECT count(*) FROM document WHERE NOT deleted")
+            .await;
         assert_eq!(
             verify,
             &json!({ "roots": roots, "documents": documents, "findings": [] })
         );
         assert_eq!(stored, documents);
     }
-}
-
-async fn number(session: &mut Session, query: &str) -> u64 {
-    let rows = session.rows(query).await;
-    let text = rows.first().and_then(|row| row[0].clone());
-    let text = text.unwrap_or_else(|| panic!("{query}: no number"));
-    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }

@@ -33,12 +33,7 @@ const RECORDER: &str = "
 #[tokio::test(flavor = "multi_thread")]
 async fn a_brand_that_very_many_items_show() {
     let world = World::postgres("fanout").await;
-    world.configure(|config| {
-        let lines = config
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("search:"));
-        lines.map(|line| format!("{line}\n")).collect()
-    });
+    world.without_search();
     world.script(&TABLES.replace("$ROOTS", &ROOTS.to_string())).await;
     world.document("item", ITEM);
     world.pubsync(&["apply", "--yes"]).await;
@@ -123,7 +118,5 @@ async fn assert_equal(world: &World) {
 }
 
 async fn number(world: &World, query: &str) -> u64 {
-    let rows = world.session().await.rows(query).await;
-    let text = rows[0][0].clone().expect("a number");
-    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    world.session().await.number(query).await
 }

@@ -68,10 +68,6 @@ async fn dead_letters_are_sent_again() {
 
 /// How often the open messages were given back; 0 where none is open.
 async fn attempts(world: &World) -> i64 {
-    let sql = "SELECT coalesce(max(attempts), 0)::text FROM pubsync.ledger";
-    let rows = world.session().await.rows(sql).await;
-    rows[0][0]
-        .as_deref()
-        .and_then(|text| text.parse().ok())
-        .expect("a number")
+    let sql = "SELECT coalesce(max(attempts), 0) FROM pubsync.ledger";
+    world.session().await.number(sql).await
 }

@@ -22,16 +22,12 @@ async fn world(label: &str) -> (World, Proxy) {
     let (login, place) = rabbitmq.rsplit_once('@').expect("a login");
     let proxy = Proxy::start(Protocol::Amqp, place).await;
     let behind = format!("{login}@{}", proxy.address());
+    world.without_search();
     world.configure(|config| {
-        let lines = config
-            .replace(&rabbitmq, &behind)
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("search:"))
-            .map(|line| format!("{line}\n"))
-            .collect::<String>();
         // The server behind the proxy hears nothing of a client that the proxy stops: it must not miss it.
         let broker = format!("broker: {behind}/{}", world.name());
-        lines.replace(&broker, &format!("{broker}?heartbeat=120"))
+        let config = config.replace(&rabbitmq, &behind);
+        config.replace(&broker, &format!("{broker}?heartbeat=120"))
     });
     world.script(TABLES).await;
     world.document("brand", BRAND);
@@ -66,9 +62,7 @@ fn trouble(status: &Value) -> Option<String> {
 
 /// One number of a row.
 async fn count(world: &World, sql: &str) -> i64 {
-    let rows = world.session().await.rows(sql).await;
-    let text = rows[0][0].as_deref().expect("a number");
-    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    world.session().await.number(sql).await
 }
 
 async fn metrics(worker: &Worker) -> String {

@@ -85,7 +85,6 @@ async fn passwords_change_while_workers_run() {
 
 /// The passwords of this round, in their files.
 fn write(world: &World, round: u32) {
-    std::fs::create_dir_all(world.folder().join("secrets")).expect("a folder for secrets");
     for file in FILES {
         world.write(&format!("secrets/{file}"), &format!("{file}-{round}\n"));
     }

@@ -13,12 +13,7 @@ const LATE: &str = "pubsync: not synchronized after 1 s; `pubsync status` says w
 
 async fn world(label: &str) -> World {
     let world = World::postgres(label).await;
-    world.configure(|config| {
-        let lines = config
-            .lines()
-            .filter(|line| !line.trim_start().starts_with("search:"));
-        lines.map(|line| format!("{line}\n")).collect()
-    });
+    world.without_search();
     world
         .script("CREATE TABLE stock (id bigint PRIMARY KEY, quantity bigint NOT NULL); INSERT INTO stock VALUES (1, 0)")
         .await;

@@ -1,6 +1,6 @@
 //! The database under test, as an application sees it.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt::Display, path::PathBuf, str::FromStr, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection,
@@ -69,6 +69,17 @@ impl Session {
             Self::Sqlite(_) => "SELECT datetime('now')",
         };
         self.rows(sql).await[0][0].clone().expect("a time")
+    }
+
+    /// The number in the first column of a query's first row.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub async fn number<N: FromStr<Err: Display>>(&mut self, sql: &str) -> N {
+        let rows = self.rows(sql).await;
+        let text = rows.first().and_then(|row| row[0].clone());
+        let text = text.unwrap_or_else(|| panic!("{sql}: no number"));
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     /// The rows of a query, every column as text; null is `None`.

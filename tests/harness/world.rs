@@ -161,8 +161,12 @@ impl World {
         });
     }
 
+    /// Writes a file of the world's folder, and makes the folder that it is in.
     pub fn write(&self, path: &str, text: &str) {
-        fs::write(self.folder.join(path), text).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let file = self.folder.join(path);
+        let made = file.parent().map_or(Ok(()), fs::create_dir_all);
+        made.and_then(|()| fs::write(&file, text))
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
     }
 
     /// Runs a command.

@@ -38,6 +38,7 @@ impl Pod {
     }
 }
 
+/// By the number of a process.
 type Pods = BTreeMap<u32, Pod>;
 
 /// The last counters of each process.

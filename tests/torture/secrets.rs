@@ -54,7 +54,6 @@ impl Secrets {
             "DO $$ BEGIN CREATE ROLE {USER} SUPERUSER LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
         );
         world.script(&role).await;
-        std::fs::create_dir_all(world.folder().join(FOLDER)).expect("a folder for passwords");
         self.tell(world).await;
         world.configure(|config| {
             let config = config.replace(url, &with_login(url, &login(DATABASE)));

@@ -96,13 +96,14 @@ impl Relay {
         }
         let txn = store.begin().await?;
         let numbers = definition::hold_all(&txn, store).await?;
-        let documents = self.registry.all();
         if !self.registry.is_current(&numbers) {
             txn.rollback().await?;
             self.street.definitions.refresh(store).await?;
             self.registry.refresh().await?;
             return Ok(0);
         }
+        // Those that were compared: what is held does not change.
+        let documents = self.registry.all();
         let rows = outbox::take(&txn, store, self.street.settings.relay_batch).await?;
         if rows.is_empty() {
             txn.rollback().await?;

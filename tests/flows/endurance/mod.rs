@@ -45,9 +45,7 @@ async fn world(label: &str, size: Size, configure: impl FnOnce(String) -> String
 
 /// The only number of a query's only row.
 async fn number(world: &World, query: &str) -> i64 {
-    let rows = world.session().await.rows(query).await;
-    let text = rows[0][0].clone().expect("a number");
-    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    world.session().await.number(query).await
 }
 
 /// Every item is in mirror and targets as it is in its table.

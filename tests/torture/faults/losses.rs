@@ -71,10 +71,8 @@ impl Arena<'_> {
 
     /// By the database's clock, in microseconds.
     async fn now(&self) -> i64 {
-        let query = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text";
-        let rows = self.world.session().await.rows(query).await;
-        let now = rows[0][0].as_deref().expect("a time");
-        now.parse().expect("a number")
+        let query = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        self.world.session().await.number(query).await
     }
 
     /// Waits until a loss was noted since then, and everything that answers it is done.

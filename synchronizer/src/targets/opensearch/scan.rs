@@ -102,12 +102,11 @@ async fn open_one(http: &Http, alias: &str) -> Result<Option<Cursor>, TargetErro
 /// before and its answer was lost) is no end: the walk over this index begins again.
 pub async fn page(
     http: &Http,
-    cursor: Cursor,
+    mut cursor: Cursor,
     limit: usize,
 ) -> Result<(Vec<Hit>, Option<Cursor>), TargetError> {
     let size = limit.clamp(1, MAX_PAGE);
     let mut reply = search(http, &cursor, size).await?;
-    let mut cursor = cursor;
     if reply.status == 404 {
         cursor.rest.push(cursor.index);
         let Some(again) = open(http, cursor.rest).await? else {
