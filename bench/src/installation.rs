@@ -146,6 +146,7 @@ impl Installation {
             DOCUMENT,
             "",
             u64::from(products),
+            u32::MAX,
         )
         .await?;
         let keys: Vec<String> = rows.iter().map(|row| row.key.clone()).collect();

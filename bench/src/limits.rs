@@ -51,7 +51,8 @@ impl Limits {
     /// Takes the documents of an installation; its targets must be both.
     pub async fn of(installation: &Installation, products: u32) -> Result<Self, Fail> {
         let store = installation.store().clone();
-        let rows = mirror::full_page(&store.read, &store, DOCUMENT, "", u64::from(products)).await?;
+        let rows =
+            mirror::full_page(&store.read, &store, DOCUMENT, "", u64::from(products), u32::MAX).await?;
         let target = |name: &str| installation.street.targets.get(name).cloned();
         let missing = || part("a target is missing");
         Ok(Self {
@@ -233,7 +234,7 @@ impl Limits {
         let state = |row: &Row| State {
             key: row.key.clone(),
             revision: row.revision,
-            body: Some(row.body.clone()),
+            body: Some(row.body.as_str().into()),
             remains: None,
         };
         let envelope = Envelope {

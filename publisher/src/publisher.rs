@@ -11,7 +11,7 @@ use pubsync_schema::store::rows_parameter;
 use pubsync_schema::wire::TableImages;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TryGetableMany, Value};
 
-use crate::build::{BuildError, Built};
+use crate::build::{BuildError, Built, ROOM};
 use crate::plan::dialect::text_parameter;
 
 /// A connection that a publisher reads sources through: a snapshot while it builds.
@@ -90,8 +90,39 @@ pub trait Publisher: Send + Sync {
     /// delete. What exists and cannot be built is a failure, never absent.
     ///
     /// # Errors
-    /// Of the database; or of a document that no item is to blame for.
+    /// Of the database, of a document that no item is to blame for, or [`BuildError::TooMuch`]: then fewer roots are asked
+    /// for.
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError>;
+}
+
+/// The documents of as many of these roots, from the first on, as there is memory for: of one at least.
+///
+/// # Errors
+/// See [`Publisher::build`].
+pub(crate) async fn build_fitting(
+    publisher: &dyn Publisher,
+    source: Source<'_>,
+    roots: &[String],
+) -> Result<Vec<Built>, BuildError> {
+    let mut few = roots.len();
+    loop {
+        match publisher.build(source, &roots[..few]).await {
+            Err(BuildError::TooMuch { fit, .. }) if few > 1 => few = fit.clamp(1, few - 1),
+            built => return Ok(fitting(built?)),
+        }
+    }
+}
+
+/// A publisher in Rust may have built more than shall be written together.
+fn fitting(mut built: Vec<Built>) -> Vec<Built> {
+    let mut bytes = 0;
+    let fits = |built: &&Built| {
+        bytes += built.bytes();
+        bytes <= 2 * ROOM
+    };
+    let count = built.iter().take_while(fits).count();
+    built.truncate(count.max(1));
+    built
 }
 
 /// A page of all roots, in byte order, from a SELECT as [`RootPage::select`] takes it.
@@ -115,7 +146,7 @@ pub async fn select_of<R: TryGetableMany>(
 ) -> Result<Vec<R>, BuildError> {
     let dialect = dialect_of(source);
     let table = format!("(SELECT c0 AS root FROM {})", dialect.rows(1, 1, "n"));
-    let failed = |error| BuildError {
+    let failed = |error| BuildError::Select {
         select: sql.to_owned(),
         source: error,
     };
@@ -141,5 +172,29 @@ fn dialect_of(source: Source<'_>) -> Dialect {
     match source.get_database_backend() {
         DbBackend::Sqlite => Dialect::Sqlite,
         _ => Dialect::Postgres,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::BuiltDocument;
+
+    #[test]
+    fn what_is_written_together_fits_and_is_one_at_least() {
+        let built = |bytes: usize| {
+            let document = BuiltDocument::new("k".to_owned(), "x".repeat(bytes));
+            Built::new("1", vec![Ok(document)])
+        };
+        for (sizes, fit) in [
+            (vec![], 0),
+            (vec![3 * ROOM], 1),
+            (vec![ROOM, ROOM, 1], 2),
+            (vec![1, 2 * ROOM, 1], 1),
+            (vec![1, 1, 1], 3),
+        ] {
+            let fitted = fitting(sizes.iter().map(|&bytes| built(bytes)).collect());
+            assert_eq!(fitted.len(), fit, "{sizes:?}");
+        }
     }
 }

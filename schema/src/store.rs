@@ -208,11 +208,17 @@ fn options(url: &str, dialect: Dialect, connections: u32, application: &str) -> 
         Dialect::Postgres => {
             options.set_application_name(application);
             options.map_sqlx_postgres_pool_opts(|pool| {
-                pool.after_connect(|connection, _| {
+                let pool = pool.after_connect(|connection, _| {
                     Box::pin(async move {
                         connection.execute(SESSION).await?;
                         Ok(())
                     })
+                });
+                // A connection keeps the room of its largest message: with large documents, the idle ones held more than all
+                // that worked.
+                pool.after_release(|connection, _| {
+                    connection.shrink_buffers();
+                    Box::pin(std::future::ready(Ok(true)))
                 })
             });
         }

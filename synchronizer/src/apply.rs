@@ -34,6 +34,9 @@ pub enum Unsettled {
     Paused(String),
     #[error("no longer a document of target {0}")]
     Unbound(String),
+    /// While it waited. From the ledger it comes again in parts that fit.
+    #[error("documents of {0} have become too large to be applied together")]
+    Grown(String),
     #[error("database: {0}")]
     Store(#[from] DbErr),
 }
@@ -45,7 +48,7 @@ pub enum ApplyError {
     Gate(#[from] GateError),
     /// While it was waited for.
     #[error(transparent)]
-    Unsettled(Unsettled),
+    Unsettled(#[from] Unsettled),
     #[error("database: {0}")]
     Store(#[from] DbErr),
 }
@@ -211,7 +214,7 @@ async fn patiently(
             break;
         }
         if gate.is_shut() {
-            gate.wait(stop).await.map_err(ApplyError::Unsettled)?;
+            gate.wait(stop).await?;
         } else if attempt < RETRIES {
             let delay = BACKOFF.delay(attempt, u64::from(std::process::id()));
             if !pubsync_worker::backoff::wait(delay, stop).await {

@@ -2,6 +2,7 @@
 //! sending carries the row of now.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use pubsync_schema::ledger::Entry;
 use pubsync_schema::mirror::{self, Room};
@@ -17,18 +18,29 @@ use serde_json::value::RawValue;
 pub struct State {
     pub key: String,
     pub revision: i64,
-    /// `None`: a tombstone. Empty: what the mirror has now, which was not read.
-    pub body: Option<String>,
+    /// `None`: a tombstone. Empty: what the mirror has now, which was not read. All who hold the state share it.
+    pub body: Option<Arc<str>>,
     /// What a tombstone tells of the document that it was.
     pub remains: Option<String>,
 }
 
 impl State {
+    /// To a target without `aliases` an alias is a tombstone: its key may have been a document's before.
+    #[must_use]
+    pub fn of(row: &mirror::Row, aliases: bool) -> Self {
+        Self {
+            key: row.key.clone(),
+            revision: row.revision,
+            body: row.shown(aliases).map(Arc::from),
+            remains: row.remains().map(str::to_owned),
+        }
+    }
+
     /// Of body and key.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let text = self.body.as_ref().or(self.remains.as_ref());
-        text.map_or(0, String::len) + self.key.len()
+        let text = self.body.as_deref().or(self.remains.as_deref());
+        text.map_or(0, str::len) + self.key.len()
     }
 }
 
@@ -131,7 +143,7 @@ fn write(
     let mut room = MAX_BYTES;
     let mut list = Vec::with_capacity(states.len());
     for state in states {
-        let size = state.body.as_ref().map_or(0, String::len);
+        let size = state.body.as_ref().map_or(0, |body| body.len());
         let body = match &state.body {
             // Too large to be read when the message was made.
             Some(body) if body.is_empty() => None,
@@ -266,7 +278,10 @@ fn sync(
         SyncWork::Items { items: keys, force } => {
             let states: Vec<State> = keys
                 .into_iter()
-                .map(|key| state_of_now(rows.get(&(entry.document.clone(), key.key.clone())), key, aliases))
+                .map(|key| {
+                    let row = rows.get(&(entry.document.clone(), key.key.clone()));
+                    state_of_now(row.map(|row| State::of(row, aliases)), key)
+                })
                 .collect();
             items_within(&envelope(entry), target, force, &states, limits)
         }
@@ -281,22 +296,14 @@ fn sync(
     }
 }
 
-/// The mirror's row of now for a key; no row means that the key was buried and purged: a delete at the revision that
-/// the message knew. To a target without `aliases` an alias is a tombstone: its key may have been a document's before.
+/// The state of now under a key; none means that the key was buried and purged: a delete at the revision that the message
+/// knew.
 #[must_use]
-pub fn state_of_now(row: Option<&mirror::Row>, known: SyncKey, aliases: bool) -> State {
-    match row {
-        Some(row) => State {
-            key: known.key,
-            revision: row.revision,
-            body: row.shown(aliases).map(str::to_owned),
-            remains: row.remains().map(str::to_owned),
-        },
-        None => State {
-            key: known.key,
-            revision: known.revision,
-            body: None,
-            remains: None,
-        },
-    }
+pub fn state_of_now(found: Option<State>, known: SyncKey) -> State {
+    found.unwrap_or(State {
+        key: known.key,
+        revision: known.revision,
+        body: None,
+        remains: None,
+    })
 }

@@ -13,7 +13,9 @@ use pubsync_schema::{health, mirror, run};
 use pubsync_worker::metrics;
 use sea_orm::DbErr;
 
+use crate::apply::Unsettled;
 use crate::message::{State, state_of_now};
+use crate::parts;
 use crate::street::Street;
 use crate::target::{Operation, Outcome, Write};
 
@@ -37,6 +39,12 @@ pub struct Batch {
 /// Rounds after which what may succeed later waits as a failure, with growing delays: a round takes some seconds.
 const ROUNDS: i64 = 10;
 
+/// Of the mirror's rows of now, for a batch whose rows were measured before: twice what that allows.
+const ROOM: mirror::Room = mirror::Room {
+    each: i64::MAX as usize,
+    all: 2 * parts::ROOM,
+};
+
 impl Batch {
     /// Keeps the newest revision of each key: targets get a key once in a batch.
     pub fn coalesce(&mut self) {
@@ -56,8 +64,8 @@ impl Batch {
     /// Replaces what these keys held by the mirror's rows of now: a second attempt never brings the past back (law 9).
     ///
     /// # Errors
-    /// Of the database.
-    pub async fn renew(&mut self, street: &Street, only: impl Fn(&State) -> bool) -> Result<(), DbErr> {
+    /// Of the database, or [`Unsettled::Grown`]: then nothing is renewed.
+    pub async fn renew(&mut self, street: &Street, only: impl Fn(&State) -> bool) -> Result<(), Unsettled> {
         let keys: Vec<String> = self
             .states
             .iter()
@@ -72,16 +80,21 @@ impl Batch {
         let rows = if set.is_some_and(|set| set.removal_step() == Some(Step::Gone)) {
             Vec::new()
         } else {
-            mirror::by_keys(&street.store.write, &street.store, &self.document, &keys).await?
+            mirror::by_keys_within(&street.store.write, &street.store, &self.document, &keys, ROOM).await?
         };
-        let rows: HashMap<&str, &mirror::Row> = rows.iter().map(|r| (r.key.as_str(), r)).collect();
         let aliases = street.definitions.shows_aliases(&self.document, &self.target);
+        if rows.iter().any(mirror::Row::is_left_out) {
+            return Err(Unsettled::Grown(self.document.clone()));
+        }
+        // Row by row: none of them stays beside its state.
+        let rows = rows.into_iter().map(|row| State::of(&row, aliases));
+        let found: HashMap<String, State> = rows.map(|state| (state.key.clone(), state)).collect();
         for state in self.states.iter_mut().filter(|s| only(s)) {
             let known = SyncKey {
                 key: state.key.clone(),
                 revision: state.revision,
             };
-            *state = state_of_now(rows.get(state.key.as_str()).copied(), known, aliases);
+            *state = state_of_now(found.get(&state.key).cloned(), known);
         }
         Ok(())
     }
@@ -116,7 +129,7 @@ impl Batch {
                 key: state.key.clone(),
                 revision: state.revision,
                 operation: match &state.body {
-                    Some(body) if collection.takes(&state.key) => Operation::Put(body.as_str().into()),
+                    Some(body) if collection.takes(&state.key) => Operation::Put(body.clone()),
                     _ => Operation::Delete,
                 },
             })

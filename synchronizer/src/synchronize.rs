@@ -151,7 +151,9 @@ impl Synchronizer {
     async fn part(&self, queue: &str, mut part: Part) -> bool {
         match self.work(&mut part).await {
             Ok(()) => settle_all(part.deliveries, Settlement::Ack),
-            Err(Unsettled::Paused(_)) => self.give_back(&part.batch.ids, part.deliveries).await,
+            Err(Unsettled::Paused(_) | Unsettled::Grown(_)) => {
+                self.give_back(&part.batch.ids, part.deliveries).await;
+            }
             Err(error) => {
                 tracing::warn!(queue, %error, "batch goes back");
                 settle_all(part.deliveries, Settlement::Requeue);
@@ -182,12 +184,13 @@ impl Synchronizer {
         definitions.is_paused_by_hand(&subject)
     }
 
-    /// To the ledger, where it waits as long as it takes: a broker would not keep it unsettled for so long.
+    /// To the ledger. There it waits as long as it takes, which a broker would not keep it unsettled for; what has grown is
+    /// measured when it comes again.
     async fn give_back(&self, ids: &[i64], deliveries: Vec<Delivery>) {
         match ledger::give_back(&self.street.store, ids).await {
             Ok(_) => settle_all(deliveries, Settlement::Ack),
             Err(error) => {
-                tracing::warn!(%error, "work of a paused target cannot be given back to the ledger");
+                tracing::warn!(%error, "work cannot be given back to the ledger");
                 backoff::wait(RECONNECT.cap, &self.stop).await;
                 settle_all(deliveries, Settlement::Requeue);
             }
@@ -404,10 +407,10 @@ fn is_reference(item: &SyncItem<'_>) -> bool {
 }
 
 fn state(item: SyncItem<'_>) -> State {
-    let text = item.body.map(|b| b.get().to_owned());
+    let text = item.body.map(|body| body.get());
     let (body, remains) = match item.op {
-        SyncOp::Put => (text, None),
-        SyncOp::Delete => (None, text),
+        SyncOp::Put => (text.map(Arc::from), None),
+        SyncOp::Delete => (None, text.map(str::to_owned)),
     };
     State {
         key: item.key,

@@ -333,6 +333,12 @@ pub(super) fn fits(out: &[u8]) -> Result<(), Fault> {
     }
 }
 
-fn text_of(body: Vec<u8>) -> Result<String, Fault> {
+/// What a body grew by that it did not need, and is worth giving back: it is kept until its transaction has committed.
+const SPARE: usize = 64 * 1024;
+
+fn text_of(mut body: Vec<u8>) -> Result<String, Fault> {
+    if body.capacity() - body.len() > SPARE {
+        body.shrink_to_fit();
+    }
     String::from_utf8(body).map_err(|error| ("value", error.to_string()))
 }

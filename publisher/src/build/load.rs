@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, StreamTrait};
 
 use super::BuildError;
 use super::json::write_string;
+use super::reading::Reading;
 use super::recursion::follow;
 use super::standing::{self, Standing};
-use crate::catalogue::texts;
 use crate::document::{Role, SourceId};
 use crate::plan::{DocumentPlan, Outer, Step, Walk};
 
@@ -90,12 +90,13 @@ impl Loaded {
 
 /// `ids`: column texts of each root; `None` where a root's id is not one of this document.
 pub(super) async fn load(
-    conn: &impl ConnectionTrait,
+    conn: &(impl ConnectionTrait + StreamTrait),
     plan: &DocumentPlan,
     ids: &[Option<Vec<String>>],
 ) -> Result<Loaded, BuildError> {
     let none = || plan.steps.iter().map(|_| Rows::default()).collect();
-    let (roots, standing) = roots(conn, plan, ids).await?;
+    let mut reading = Reading::of(conn, ids.len());
+    let (roots, standing) = roots(&mut reading, plan, ids).await?;
     let mut loaded = Loaded {
         roots,
         standing,
@@ -105,17 +106,17 @@ pub(super) async fn load(
     for step in plan.steps.iter().flatten() {
         let mut collected = Collector::collect(plan, step, &loaded);
         let carried = std::mem::take(&mut collected.carried);
-        let rows = run(conn, plan, step, collected).await?;
+        let rows = run(&mut reading, plan, step, collected).await?;
         if let Some(onward) = &step.onward {
-            loaded.onward[step.source] = follow(conn, plan, step, onward, &rows, &carried).await?;
+            loaded.onward[step.source] = follow(&mut reading, plan, step, onward, &rows, &carried).await?;
         }
         loaded.steps[step.source] = rows;
     }
     Ok(loaded)
 }
 
-async fn roots(
-    conn: &impl ConnectionTrait,
+async fn roots<C: ConnectionTrait + StreamTrait>(
+    reading: &mut Reading<'_, C>,
     plan: &DocumentPlan,
     ids: &[Option<Vec<String>>],
 ) -> Result<(Vec<Option<Row>>, Vec<Standing>), BuildError> {
@@ -128,45 +129,41 @@ async fn roots(
             batch.push(number, id.iter().map(|text| Some(text.as_str())));
         }
     }
-    for parameter in batch.queries {
-        let rows = texts(
-            conn,
-            &plan.root.sql,
-            vec![close(parameter).into()],
-            plan.root.width + more + 1,
-        )
-        .await;
-        for mut row in rows.map_err(|source| BuildError {
-            select: plan.document.label(0),
-            source,
-        })? {
-            let Some(number) = number(&mut row) else { continue };
-            // Where the database finds 'ABC' for 'abc', the root is the one with the row's own text.
-            let id = ids.get(number).and_then(Option::as_ref).map(|id| id.iter());
-            let own = plan.root.id.iter().map(|slot| row[slot.place].as_ref());
-            if !id.is_some_and(|id| id.map(Some).eq(own)) {
-                continue;
-            }
-            if plan.root.standing {
-                standing[number] = standing::take(&mut row);
-                if !standing[number].shows || standing[number].unreadable {
-                    continue;
-                }
-            }
-            found[number] = Some(row);
+    let width = plan.root.width + more + 1;
+    let mut take = |mut row: Row| {
+        let Some(number) = number(&mut row) else { return };
+        // Where the database finds 'ABC' for 'abc', the root is the one with the row's own text.
+        let id = ids.get(number).and_then(Option::as_ref).map(|id| id.iter());
+        let own = plan.root.id.iter().map(|slot| row[slot.place].as_ref());
+        if !id.is_some_and(|id| id.map(Some).eq(own)) {
+            return;
         }
+        if plan.root.standing {
+            standing[number] = standing::take(&mut row);
+            if !standing[number].shows || standing[number].unreadable {
+                return;
+            }
+        }
+        found[number] = Some(row);
+    };
+    let select = || plan.document.label(0);
+    for parameter in batch.queries {
+        let parameter = close(parameter);
+        reading
+            .rows(select, &plan.root.sql, parameter, width, &mut take)
+            .await?;
     }
     Ok((found, standing))
 }
 
-async fn run(
-    conn: &impl ConnectionTrait,
+async fn run<C: ConnectionTrait + StreamTrait>(
+    reading: &mut Reading<'_, C>,
     plan: &DocumentPlan,
     step: &Step,
     collected: Collected,
 ) -> Result<Rows, BuildError> {
     let mut rows = vec![Vec::new(); collected.instances.len()];
-    ask(conn, plan, step, &step.sql, collected.batch, &mut rows).await?;
+    ask(reading, plan, step, &step.sql, collected.batch, &mut rows).await?;
     if !step.distinct.is_empty() {
         rows.iter_mut().for_each(|list| keep_first(list, &step.distinct));
     }
@@ -177,24 +174,25 @@ async fn run(
 }
 
 /// Runs a SELECT of a step and adds its rows to those of their instances.
-pub(super) async fn ask(
-    conn: &impl ConnectionTrait,
+pub(super) async fn ask<C: ConnectionTrait + StreamTrait>(
+    reading: &mut Reading<'_, C>,
     plan: &DocumentPlan,
     step: &Step,
     sql: &str,
     batch: Batch,
     rows: &mut [Vec<Row>],
 ) -> Result<(), BuildError> {
-    for parameter in batch.queries {
-        let answer = texts(conn, sql, vec![close(parameter).into()], step.width + 1).await;
-        for mut row in answer.map_err(|source| BuildError {
-            select: plan.label(step),
-            source,
-        })? {
-            if let Some(list) = number(&mut row).and_then(|number| rows.get_mut(number)) {
-                list.push(row);
-            }
+    let mut take = |mut row: Row| {
+        if let Some(list) = number(&mut row).and_then(|number| rows.get_mut(number)) {
+            list.push(row);
         }
+    };
+    let select = || plan.label(step);
+    for parameter in batch.queries {
+        let parameter = close(parameter);
+        reading
+            .rows(select, sql, parameter, step.width + 1, &mut take)
+            .await?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod expression;
 mod gather;
 pub(crate) mod json;
 mod load;
+mod reading;
 mod recursion;
 mod standing;
 #[cfg(test)]
@@ -13,13 +14,16 @@ pub(crate) mod tests;
 mod value;
 
 use pubsync_schema::fault::{Fault, classify};
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DbErr, StreamTrait};
 
 use crate::hash::hash;
 use crate::plan::DocumentPlan;
 
 /// A longer body is a failure of class `size`.
 pub const MAX_BODY: usize = 4 << 20;
+
+/// Bytes of bodies that are built together: of more roots than one, a build answers with no more than twice as many.
+pub const ROOM: usize = 8 << 20;
 
 /// What one root's documents are, now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,11 @@ impl Built {
             due: None,
             kept: false,
         }
+    }
+
+    /// Of all bodies.
+    pub(crate) fn bytes(&self) -> usize {
+        self.documents.iter().flatten().map(|d| d.body.len()).sum()
     }
 }
 
@@ -126,20 +135,31 @@ pub struct DocumentFailure {
     pub message: String,
 }
 
-/// A SELECT that the database refused: a fault of the definition, the connection, or of one root's id.
+/// Why roots have no answer.
 #[derive(Debug, thiserror::Error)]
-#[error("SELECT of {select}")]
-pub struct BuildError {
-    pub select: String,
-    #[source]
-    pub source: DbErr,
+pub enum BuildError {
+    /// A SELECT that the database refused: a fault of the definition, the connection, or of one root's id.
+    #[error("SELECT of {select}")]
+    Select {
+        select: String,
+        #[source]
+        source: DbErr,
+    },
+    /// There is no memory for so many roots together. Fewer are asked for then, so a publisher in Rust may answer so, too.
+    #[error(
+        "the rows or documents of {roots} roots are more than a worker keeps in its memory; it keeps those of {fit}"
+    )]
+    TooMuch { roots: usize, fit: usize },
 }
 
 impl BuildError {
     /// Who is to blame.
     #[must_use]
     pub fn fault(&self) -> Fault {
-        classify(&self.source)
+        match self {
+            Self::Select { source, .. } => classify(source),
+            Self::TooMuch { .. } => Fault::Item,
+        }
     }
 }
 
@@ -147,15 +167,20 @@ impl BuildError {
 /// after the roots were locked.
 ///
 /// # Errors
-/// What the database answers to a SELECT; no root has an answer then.
+/// What the database answers to a SELECT, or of several roots [`BuildError::TooMuch`]; no root has an answer then.
 pub async fn build(
-    conn: &impl ConnectionTrait,
+    conn: &(impl ConnectionTrait + StreamTrait),
     plan: &DocumentPlan,
     roots: &[String],
 ) -> Result<Vec<Built>, BuildError> {
     let ids: Vec<Option<Vec<String>>> = roots.iter().map(|root| id_texts(plan, root)).collect();
-    let loaded = load::load(conn, plan, &ids).await?;
-    let documents = |(i, root): (usize, &String)| {
+    let loaded = match (load::load(conn, plan, &ids).await, roots) {
+        (Err(BuildError::TooMuch { .. }), [root]) => {
+            return Ok(vec![Built::new(root.as_str(), vec![Err(too_much(plan))])]);
+        }
+        (loaded, _) => loaded?,
+    };
+    let documents = |i: usize, root: &String| {
         let standing = &loaded.standing[i];
         let documents = match (&ids[i], &loaded.roots[i]) {
             (None, _) => vec![Err(no_id(plan, root))],
@@ -169,7 +194,19 @@ pub async fn build(
             ..Built::new(root.as_str(), documents)
         }
     };
-    Ok(roots.iter().enumerate().map(documents).collect())
+    let (mut all, mut bytes) = (Vec::with_capacity(roots.len()), 0);
+    for (i, root) in roots.iter().enumerate() {
+        let built = documents(i, root);
+        bytes += built.bytes();
+        if bytes > 2 * ROOM && i > 0 {
+            return Err(BuildError::TooMuch {
+                roots: roots.len(),
+                fit: i,
+            });
+        }
+        all.push(built);
+    }
+    Ok(all)
 }
 
 /// Only SQLite keeps in a column of dates what is none.
@@ -199,6 +236,19 @@ fn id_texts(plan: &DocumentPlan, root: &str) -> Option<Vec<String>> {
     let texts: Vec<String> = serde_json::from_str(root).ok()?;
     let same = serde_json::to_string(&texts).is_ok_and(|text| text == root);
     (same && texts.len() == columns).then_some(texts)
+}
+
+fn too_much(plan: &DocumentPlan) -> DocumentFailure {
+    DocumentFailure {
+        key: None,
+        class: "size",
+        message: format!(
+            "the rows of this one {} are more than {} MiB, and a document has {} MiB at most: let its SELECTs read less",
+            plan.document.name,
+            reading::ALONE >> 20,
+            MAX_BODY >> 20
+        ),
+    }
 }
 
 fn no_id(plan: &DocumentPlan, root: &str) -> DocumentFailure {

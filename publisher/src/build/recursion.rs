@@ -2,18 +2,19 @@
 
 use std::collections::HashSet;
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, StreamTrait};
 
 use super::BuildError;
 use super::assemble::{Assembly, Fault, fits};
 use super::load::{Batch, Row, Rows, Values, ask, encode_values};
+use super::reading::Reading;
 use crate::document::SourceId;
 use crate::plan::{DocumentPlan, Onward, Step, Template};
 
 /// All rows to which the first rows of a step lead. What leads to one instance is asked once, so a cycle ends: one query
 /// (of up to 5,000 instances) for each level. `carried`: values of each instance of `first`, as [`Onward::carried`] says.
-pub(super) async fn follow(
-    conn: &impl ConnectionTrait,
+pub(super) async fn follow<C: ConnectionTrait + StreamTrait>(
+    reading: &mut Reading<'_, C>,
     plan: &DocumentPlan,
     step: &Step,
     onward: &Onward,
@@ -39,7 +40,7 @@ pub(super) async fn follow(
             return Ok(found);
         }
         found.rows.resize(instances.len(), Vec::new());
-        ask(conn, plan, step, &onward.sql, batch, &mut found.rows).await?;
+        ask(reading, plan, step, &onward.sql, batch, &mut found.rows).await?;
         next = leads(onward, &found.rows[known..], &instances[known..]);
     }
 }

@@ -103,7 +103,7 @@ impl Publisher for Guard {
 
     async fn build(&self, source: Source<'_>, roots: &[String]) -> Result<Vec<Built>, BuildError> {
         let asked = AssertUnwindSafe(self.inner.build(source, roots));
-        let built = asked.catch_unwind().await.map_err(|panic| BuildError {
+        let built = asked.catch_unwind().await.map_err(|panic| BuildError::Select {
             select: "a publisher in Rust".to_owned(),
             source: panicked(panic),
         })??;
@@ -173,7 +173,7 @@ impl Publisher for Elsewhere {
     }
 
     async fn build(&self, _: Source<'_>, _: &[String]) -> Result<Vec<Built>, BuildError> {
-        Err(BuildError {
+        Err(BuildError::Select {
             select: "a publisher that runs elsewhere".to_owned(),
             source: elsewhere(),
         })

@@ -12,11 +12,14 @@ use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::build::{BuildError, Built};
 use crate::publish::difference;
-use crate::publisher::Walked;
+use crate::publisher::{Walked, build_fitting};
 use crate::registry::Compiled;
 
 /// Roots, mirror rows or keys of one page.
 const PAGE: u64 = 500;
+
+/// Of bodies in a page of the mirror; the target has as much under the same keys, or differs.
+const PAGE_BYTES: u32 = 8 << 20;
 
 /// Most keys that a report names for one document, target and kind; all are counted.
 const NAMED: usize = 100;
@@ -134,9 +137,14 @@ async fn source(
         // One snapshot for both sides: what a publisher commits meanwhile is seen on both or on neither.
         let snapshot = store.snapshot().await?;
         let Walked { roots, next } = compiled.publisher.all(&snapshot, from.as_deref(), PAGE).await?;
-        let built = compiled.publisher.build(&snapshot, &roots).await?;
-        let known = mirror::of_roots(&snapshot, store, document, &roots).await?;
-        compare(&snapshot, store, document, (&known, built), findings).await?;
+        let mut left = roots.as_slice();
+        while !left.is_empty() {
+            let built = build_fitting(&*compiled.publisher, &snapshot, left).await?;
+            let (here, rest) = left.split_at(built.len());
+            let known = mirror::of_roots(&snapshot, store, document, here).await?;
+            compare(&snapshot, store, document, (&known, built), findings).await?;
+            left = rest;
+        }
         snapshot.rollback().await?;
         report.roots += roots.len() as u64;
         progress(report.roots + report.documents);
@@ -212,8 +220,13 @@ async fn against_mirror(
             &collection.document,
             &after,
             PAGE,
+            PAGE_BYTES,
         )
         .await?;
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after.clone_from(&last.key);
         let keys: Vec<String> = rows.iter().map(|r| r.key.clone()).collect();
         let versions = target.versions(collection, &keys).await?;
         let bodies = target.bodies(collection, &keys).await?;
@@ -226,10 +239,6 @@ async fn against_mirror(
             }
         }
         progress(report.roots + report.documents);
-        match rows.last() {
-            Some(last) if rows.len() as u64 == PAGE => after.clone_from(&last.key),
-            _ => return Ok(()),
-        }
     }
 }
 

@@ -25,6 +25,7 @@ use pubsync_worker::metrics;
 use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::build::{BuildError, Built};
+use crate::publisher::build_fitting;
 use crate::registry::Compiled;
 use writing::{Writing, Written};
 
@@ -156,12 +157,14 @@ impl Publish {
             failure::clear_work(&txn, store, &job.ids).await?;
         }
         let number = compiled.definition.number;
-        let (roots, rest) = roots.split_at(self.share(&txn, compiled, roots).await?);
-        let locks = mirror::lock_roots(&txn, store, document, number, roots);
+        let share = &roots[..self.share(&txn, compiled, roots).await?];
+        let locks = mirror::lock_roots(&txn, store, document, number, share);
         let locked = metrics::lock_wait(document, locks).await?;
+        let built = self.look(&txn, compiled, share).await?;
+        compiled.weight.note(share.len(), &built);
+        // Those that there was memory for. What the mirror has of another must not be compared with nothing.
+        let (roots, rest) = roots.split_at(built.len());
         let known = mirror::of_roots(&txn, store, document, roots).await?;
-        let built = self.look(&txn, compiled, roots).await?;
-        compiled.weight.note(&built);
         let writing = Writing {
             publish: self,
             txn: &txn,
@@ -194,7 +197,8 @@ impl Publish {
         }
     }
 
-    /// Reads the sources in a snapshot begun after the locks are held.
+    /// Reads the sources in a snapshot begun after the locks are held; of as many roots, from the first on, as there is
+    /// memory for.
     async fn look(
         &self,
         txn: &DatabaseTransaction,
@@ -203,10 +207,10 @@ impl Publish {
     ) -> Result<Vec<Built>, PublishError> {
         match self.street.store.dialect() {
             // The only writer: its transaction is the snapshot.
-            Dialect::Sqlite => Ok(compiled.publisher.build(txn, roots).await?),
+            Dialect::Sqlite => Ok(build_fitting(&*compiled.publisher, txn, roots).await?),
             Dialect::Postgres => {
                 let snapshot = self.street.store.snapshot().await?;
-                let built = compiled.publisher.build(&snapshot, roots).await?;
+                let built = build_fitting(&*compiled.publisher, &snapshot, roots).await?;
                 snapshot.rollback().await?;
                 Ok(built)
             }

@@ -259,7 +259,7 @@ fn states(puts: Vec<Changed>, written: &[(String, i64)], buried: &[Buried], alia
         (shown || was_document(&put)).then(|| State {
             key: put.document.key,
             revision,
-            body: shown.then_some(put.document.body),
+            body: shown.then(|| put.document.body.into()),
             remains: None,
         })
     }));
@@ -383,7 +383,7 @@ mod tests {
         let large = |i: usize| State {
             key: i.to_string(),
             revision: 1,
-            body: Some("x".repeat(600 * 1024)),
+            body: Some("x".repeat(600 * 1024).into()),
             remains: None,
         };
         assert_eq!(pack((0..3).map(large).collect()).len(), 3);

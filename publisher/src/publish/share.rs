@@ -1,6 +1,8 @@
 //! How many roots one transaction takes: as many as there is room for their documents. The rest goes back to the ledger.
 //! How large a document is shows when it is built, so a guess has to do: what the mirror has of the root, else what roots
-//! of this document had of late.
+//! of this document had of late. Where the guess was too low, a build stops ([`BuildError::TooMuch`]) and takes fewer.
+//!
+//! [`BuildError::TooMuch`]: crate::build::BuildError::TooMuch
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,30 +12,51 @@ use pubsync_schema::mirror;
 use sea_orm::{DatabaseTransaction, DbErr};
 
 use super::{Job, Publish, queueing};
-use crate::build::Built;
+use crate::build::{Built, ROOM};
 use crate::registry::Compiled;
 
-/// Bytes of bodies that one transaction builds, as far as that can be guessed.
-const ROOM: usize = 8 << 20;
+/// So many roots are no reason to fear for the memory.
+const MOST: usize = 10_000;
 
 /// Bytes of a root before any was built.
 const UNKNOWN: usize = 256 * 1024;
 
-/// Bytes of the heaviest root that was built of late; 0: of none.
+/// How heavy the roots of a document were of late.
 #[derive(Debug, Default)]
-pub struct Weight(AtomicUsize);
+pub struct Weight {
+    /// Bytes of the heaviest; 0: none was built.
+    heaviest: AtomicUsize,
+    /// How many roots may be tried together since a guess was too low; 0: any number.
+    together: AtomicUsize,
+}
 
 impl Weight {
-    /// What was built now counts in full, what was built before ever less.
-    pub(super) fn note(&self, built: &[Built]) {
-        let bytes = |built: &Built| built.documents.iter().flatten().map(|d| d.body.len()).sum();
-        let heaviest: usize = built.iter().map(bytes).max().unwrap_or_default();
-        let faded = self.0.load(Ordering::Relaxed) / 8 * 7;
-        self.0.store(heaviest.max(faded).max(1), Ordering::Relaxed);
+    /// `tried` roots were to be built, and these were. What was built now counts in full, what was built before ever less;
+    /// what was too much is not soon tried again.
+    pub(super) fn note(&self, tried: usize, built: &[Built]) {
+        let heaviest = built.iter().map(Built::bytes).max().unwrap_or_default();
+        let faded = self.heaviest.load(Ordering::Relaxed) / 8 * 7;
+        self.heaviest.store(heaviest.max(faded).max(1), Ordering::Relaxed);
+        let together = self.together.load(Ordering::Relaxed);
+        let next = match together {
+            _ if built.len() < tried => built.len(),
+            0 => 0,
+            MOST.. => 0,
+            _ if tried < together => together,
+            _ => together + together / 8 + 1,
+        };
+        self.together.store(next, Ordering::Relaxed);
+    }
+
+    fn together(&self) -> usize {
+        match self.together.load(Ordering::Relaxed) {
+            0 => usize::MAX,
+            roots => roots,
+        }
     }
 
     fn of_late(&self) -> usize {
-        match self.0.load(Ordering::Relaxed) {
+        match self.heaviest.load(Ordering::Relaxed) {
             0 => UNKNOWN,
             bytes => bytes,
         }
@@ -49,6 +72,7 @@ impl Publish {
         roots: &[String],
     ) -> Result<usize, DbErr> {
         let unknown = compiled.weight.of_late();
+        let roots = &roots[..roots.len().min(compiled.weight.together())];
         if roots.len() == 1 || roots.len().saturating_mul(unknown) <= ROOM {
             return Ok(roots.len());
         }
@@ -127,11 +151,37 @@ mod tests {
             let body = "x".repeat(bytes);
             Built::new("1", vec![Ok(BuiltDocument::new("k".to_owned(), body))])
         };
-        weight.note(&[built(8_000), built(10)]);
+        weight.note(2, &[built(8_000), built(10)]);
         assert_eq!(weight.of_late(), 8_000);
-        weight.note(&[built(10)]);
+        weight.note(1, &[built(10)]);
         assert_eq!(weight.of_late(), 7_000);
-        (0..200).for_each(|_| weight.note(&[built(10)]));
+        (0..200).for_each(|_| weight.note(1, &[built(10)]));
         assert!(weight.of_late() < 100, "{}", weight.of_late());
+    }
+
+    #[test]
+    fn what_was_too_much_is_not_soon_tried_again() {
+        let weight = Weight::default();
+        let built = |count: usize| -> Vec<Built> {
+            let root = |n: usize| Built::new(n.to_string(), Vec::new());
+            (0..count).map(root).collect()
+        };
+        weight.note(100, &built(100));
+        assert_eq!(weight.together(), usize::MAX);
+        weight.note(100, &built(8));
+        assert_eq!(weight.together(), 8);
+        weight.note(3, &built(3));
+        assert_eq!(weight.together(), 8, "fewer say nothing");
+        weight.note(8, &built(8));
+        assert_eq!(weight.together(), 10);
+        let rounds = (0..).find(|_| {
+            let tried = weight.together();
+            weight.note(tried, &built(tried.min(MOST)));
+            weight.together() == usize::MAX
+        });
+        assert!(
+            rounds.is_some_and(|rounds| (40..80).contains(&rounds)),
+            "{rounds:?}"
+        );
     }
 }

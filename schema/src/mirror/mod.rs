@@ -81,6 +81,12 @@ impl Row {
         let live = !self.deleted && (aliases || self.kind == Kind::Document);
         live.then_some(self.body.as_str())
     }
+
+    /// There was no [`Room`] for its body.
+    #[must_use]
+    pub fn is_left_out(&self) -> bool {
+        !self.deleted && self.body.is_empty()
+    }
 }
 
 fn written(rows: Vec<QueryResult>) -> Result<Vec<(String, i64)>, DbErr> {

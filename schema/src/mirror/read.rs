@@ -180,16 +180,20 @@ pub struct Page<'a> {
     pub limit: u64,
 }
 
-/// A page of rows with bodies, in key order: for `verify`.
+/// A page of rows with bodies, in key order: for `verify`. At most `limit`, and `bytes` of bodies but for the last.
 pub async fn full_page(
     conn: &impl ConnectionTrait,
     store: &Store,
     document: &str,
     after: &str,
     limit: u64,
+    bytes: u32,
 ) -> Result<Vec<Row>, DbErr> {
     let sql = format!(
-        "SELECT key, root, kind, body, hash, revision, deleted_at FROM {} WHERE key > $1 ORDER BY key LIMIT {limit}",
+        "SELECT key, root, kind, body, hash, revision, deleted_at FROM ( \
+         SELECT p.*, sum(octet_length(body)) OVER (ORDER BY key ROWS UNBOUNDED PRECEDING) - octet_length(body) AS before FROM ( \
+         SELECT key, root, kind, body, hash, revision, deleted_at FROM {} WHERE key > $1 ORDER BY key LIMIT {limit}) AS p) AS s \
+         WHERE before < {bytes} ORDER BY key",
         store.names.mirror(document)
     );
     conn.query_all_raw(store.sql(sql, [after.into()]))

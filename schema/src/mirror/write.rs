@@ -6,6 +6,10 @@ use super::{Kind, written};
 use crate::dialect::Dialect;
 use crate::store::{Store, rows_parameter, texts};
 
+/// Bytes of bodies that one statement writes, but for a single larger one: until it is sent, it has them once as parameters
+/// and once as a message.
+const STATEMENT: usize = 4 << 20;
+
 /// A new state to write.
 #[derive(Debug, Clone)]
 pub struct Put<'a> {
@@ -26,15 +30,37 @@ pub async fn put(
     changed_at: i64,
     puts: &[Put<'_>],
 ) -> Result<Vec<(String, i64)>, DbErr> {
-    if puts.is_empty() {
-        return Ok(Vec::new());
+    // Rows are locked in one order, by all statements together too.
+    let mut ordered: Vec<&Put<'_>> = puts.iter().collect();
+    ordered.sort_unstable_by_key(|put| put.key);
+    let (mut rest, mut written) = (ordered.as_slice(), Vec::with_capacity(puts.len()));
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |put: &&&Put<'_>| {
+            bytes += put.body.len();
+            bytes <= STATEMENT
+        };
+        let (some, others) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+        written.extend(put_together(txn, store, document, definition, changed_at, some).await?);
+        rest = others;
     }
+    Ok(written)
+}
+
+async fn put_together(
+    txn: &impl ConnectionTrait,
+    store: &Store,
+    document: &str,
+    definition: i64,
+    changed_at: i64,
+    puts: &[&Put<'_>],
+) -> Result<Vec<(String, i64)>, DbErr> {
     let mut values: Vec<Value> = vec![definition.into(), changed_at.into()];
     let from = match store.dialect() {
         Dialect::Postgres => {
             // Arrays, not JSON: bodies go over as they are.
             let column =
-                |pick: fn(&Put<'_>) -> String| Value::from(puts.iter().map(pick).collect::<Vec<_>>());
+                |pick: fn(&&Put<'_>) -> String| Value::from(puts.iter().map(pick).collect::<Vec<_>>());
             values.extend([
                 column(|p| p.key.to_owned()),
                 column(|p| p.root.to_owned()),

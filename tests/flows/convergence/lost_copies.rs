@@ -228,7 +228,7 @@ async fn rule_27_what_was_applied_before_the_loss_is_not_settled_after_it() {
         states: vec![State {
             key: "product:1".to_owned(),
             revision: storage.scene.revision("product", "product:1").await,
-            body: Some("{\"name\":\"new\"}".to_owned()),
+            body: Some("{\"name\":\"new\"}".into()),
             remains: None,
         }],
         force: false,

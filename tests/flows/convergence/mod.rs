@@ -14,6 +14,7 @@ mod definitions;
 mod embedded;
 mod failures;
 mod filters;
+mod grown;
 mod handwritten;
 mod keys;
 mod ledger;

@@ -99,7 +99,7 @@ impl Search {
             states: vec![State {
                 key: key.to_owned(),
                 revision: self.scene.revision("product", key).await,
-                body: Some(format!("{{\"name\":\"{name}\"}}")),
+                body: Some(format!("{{\"name\":\"{name}\"}}").into()),
                 remains: None,
             }],
             force: false,

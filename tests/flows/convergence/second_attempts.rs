@@ -88,7 +88,7 @@ async fn rule_26_a_write_that_is_tried_again() {
         states: vec![State {
             key: "product:a".to_owned(),
             revision: scene.revision("product", "product:a").await,
-            body: Some(PAST.to_owned()),
+            body: Some(PAST.into()),
             remains: None,
         }],
         force: false,
@@ -156,7 +156,7 @@ pub async fn deliver(scene: &Scene, queue: &str, revision: i64, minutes: i64, at
     let past = State {
         key: "product:a".to_owned(),
         revision,
-        body: Some(PAST.to_owned()),
+        body: Some(PAST.into()),
         remains: None,
     };
     let body = message::items(&envelope, "local", false, &[past], 1 << 20).unwrap();

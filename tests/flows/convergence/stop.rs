@@ -151,7 +151,7 @@ impl Publisher for Failing {
         if !sick || self.cured.load(Ordering::SeqCst) {
             return self.inner.build(source, roots).await;
         }
-        Err(BuildError {
+        Err(BuildError::Select {
             select: "this root".to_owned(),
             source: DbErr::Custom("it cannot be read".to_owned()),
         })

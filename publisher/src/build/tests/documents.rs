@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::draft::{by, many, object, one};
 use super::fixture::{on_both, on_postgres, on_sqlite};
+use crate::build::{BuildError, build};
 use crate::document::{KeySegment, Value};
 
 const LINES: &str = "
@@ -160,6 +161,39 @@ async fn bodies_have_a_limit() {
         assert_eq!(
             failure.message,
             "the body exceeds 4194304 bytes: limit its rows, or make several documents of it"
+        );
+    })
+    .await;
+}
+
+/// The rows are read into memory, whatever becomes of them: there is a limit for them too.
+#[tokio::test]
+async fn rows_of_one_root_have_a_limit() {
+    let rows = "CREATE TABLE t (id integer PRIMARY KEY, a text); \
+                CREATE TABLE c (id integer PRIMARY KEY, t_id integer REFERENCES t (id), a text); \
+                INSERT INTO t VALUES (1, 'x'), (2, 'y'); INSERT INTO c VALUES (1, 1, 'x')";
+    on_both(rows, async |db| {
+        let long = "y".repeat(super::super::MAX_BODY);
+        db.run(&format!("INSERT INTO c VALUES (101, 2, '{long}')")).await;
+        for id in 102..118 {
+            db.run(&format!("INSERT INTO c SELECT {id}, 2, a FROM c WHERE id = 101")).await;
+        }
+        let mut draft = db.draft("t").await;
+        let child = draft.node(0, "c", &[("t_id", (0, "id"))]);
+        let body = vec![("texts", draft.many(child, "a"))];
+        let plan = db.plan(draft.body(body)).await;
+        let roots = ["1".to_owned(), "2".to_owned()];
+        let together = build(&db.conn, &plan, &roots).await;
+        assert!(
+            matches!(together, Err(BuildError::TooMuch { roots: 2, fit: 1 })),
+            "{together:?}"
+        );
+        assert!(db.outcomes(&plan, &["1"]).await[0][0].is_ok());
+        let alone = db.outcomes(&plan, &["2"]).await.remove(0).remove(0).unwrap_err();
+        assert_eq!((alone.key, alone.class), (None, "size"));
+        assert_eq!(
+            alone.message,
+            "the rows of this one doc are more than 64 MiB, and a document has 4 MiB at most: let its SELECTs read less"
         );
     })
     .await;

@@ -160,7 +160,7 @@ impl Fixture {
         let roots: Vec<String> = roots.iter().map(|root| (*root).to_owned()).collect();
         let built = build(&self.conn, plan, &roots)
             .await
-            .unwrap_or_else(|error| panic!("{error}: {}", error.source));
+            .unwrap_or_else(|error| panic!("{error:?}"));
         assert_eq!(
             built.iter().map(|built| &built.root).collect::<Vec<_>>(),
             roots.iter().collect::<Vec<_>>()

@@ -24,7 +24,7 @@ async fn built(db: &Fixture, plan: &DocumentPlan, roots: &[&str]) -> Vec<Built> 
     let roots: Vec<String> = roots.iter().map(|root| (*root).to_owned()).collect();
     build(&db.conn, plan, &roots)
         .await
-        .unwrap_or_else(|error| panic!("{error}: {}", error.source))
+        .unwrap_or_else(|error| panic!("{error:?}"))
 }
 
 /// Number of documents, next moment, whether the rows stay.

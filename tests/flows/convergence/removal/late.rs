@@ -23,7 +23,7 @@ pub async fn held_batch(scene: &Scene, key: &str) -> Batch {
         states: vec![State {
             key: key.to_owned(),
             revision: scene.revision("listing", key).await,
-            body: Some("{\"name\":\"past\"}".to_owned()),
+            body: Some("{\"name\":\"past\"}".into()),
             remains: None,
         }],
         force: false,
@@ -66,7 +66,7 @@ async fn a_stalled_synchronizer(scene: Scene) {
     // So does one that has heard of the removal, and then meets the message again.
     let mut batch = Batch {
         states: vec![State {
-            body: Some("{}".to_owned()),
+            body: Some("{}".into()),
             ..batch.states[0].clone()
         }],
         ..batch
