@@ -118,7 +118,7 @@ pub async fn demo(folder: &Path, products: u32, json: bool) -> Result<(), Fail> 
         steps.push(step);
     }
     let equal = compare(&street).await?;
-    shutdown.signal();
+    shutdown.stop_taking();
     shutdown.finished().await;
     finish(folder, &equal, &steps, json).await
 }

@@ -10,7 +10,7 @@ use pubsync_synchronizer::street::Street;
 use pubsync_synchronizer::synchronize::Synchronizer;
 use pubsync_synchronizer::target::Target;
 use pubsync_synchronizer::{direct, letters, measure, road, sender, sweeper, watch};
-use pubsync_worker::backoff::{self, Backoff};
+use pubsync_worker::backoff::Backoff;
 use pubsync_worker::shutdown::Shutdown;
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
@@ -216,7 +216,7 @@ async fn prepare(street: &Street, target: &dyn Target, stop: &CancellationToken)
             Err(error) => tracing::warn!(%error, "a target is not prepared"),
         }
         // The breaker waits for one that is left alone.
-        if !backoff::wait(PREPARE.delay(attempt, u64::from(std::process::id())), stop).await {
+        if !PREPARE.wait(attempt, stop).await {
             return false;
         }
         attempt += 1;

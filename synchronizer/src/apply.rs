@@ -94,7 +94,7 @@ pub async fn apply(
         if !gate.is_shut() {
             tracing::warn!(target_name = batch.target, %error, "target does not take a batch; trying again");
             let least = gate::asked_for(&error).unwrap_or_default();
-            let delay = BACKOFF.delay(attempt, u64::from(std::process::id())).max(least);
+            let delay = BACKOFF.next(attempt).max(least);
             if !pubsync_worker::backoff::wait(delay, stop).await {
                 break;
             }
@@ -216,8 +216,7 @@ async fn patiently(
         if gate.is_shut() {
             gate.wait(stop).await?;
         } else if attempt < RETRIES {
-            let delay = BACKOFF.delay(attempt, u64::from(std::process::id()));
-            if !pubsync_worker::backoff::wait(delay, stop).await {
+            if !BACKOFF.wait(attempt, stop).await {
                 break;
             }
             attempt += 1;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use pubsync_schema::ledger;
-use pubsync_worker::backoff::{self, Backoff};
+use pubsync_worker::backoff::Backoff;
 use pubsync_worker::broker::{BrokerError, Delivery, Settlement};
 use pubsync_worker::lanes::Lanes;
 use pubsync_worker::metrics;
@@ -40,11 +40,10 @@ pub async fn read(street: Street, stop: CancellationToken) {
     let mut attempt = 0;
     while let Err(error) = consume(&street, &queue, &mut attempt, &stop).await {
         tracing::warn!(queue, %error, "dead letters wait");
-        let delay = RECONNECT.delay(attempt, u64::from(std::process::id()));
-        attempt += 1;
-        if !backoff::wait(delay, &stop).await {
+        if !RECONNECT.wait(attempt, &stop).await {
             return;
         }
+        attempt += 1;
     }
 }
 

@@ -64,11 +64,7 @@ impl Synchronizer {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::warn!(queue = self.queue, %error, "synchronizer reconnects");
-                    backoff::wait(
-                        RECONNECT.delay(attempt, u64::from(std::process::id())),
-                        &self.stop,
-                    )
-                    .await;
+                    RECONNECT.wait(attempt, &self.stop).await;
                     attempt += 1;
                 }
             }
@@ -108,7 +104,7 @@ impl Synchronizer {
     /// and the broker puts aside what was delivered too often.
     async fn recover(&self, failed: &mut u32) {
         loop {
-            let delay = RECONNECT.delay(*failed, u64::from(std::process::id()));
+            let delay = RECONNECT.next(*failed);
             *failed = failed.saturating_add(1);
             if !backoff::wait(delay, &self.stop).await || self.street.store.now().await.is_ok() {
                 return;

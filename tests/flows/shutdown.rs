@@ -65,6 +65,23 @@ async fn sigterm_under_load_loses_nothing() {
     world.pubsync(&["verify"]).await;
 }
 
+/// Nothing takes what this one sends, so it never finds quiet. A signal ends it as it ends any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_ends_a_run_that_waits_for_quiet() {
+    let world = shop("noquiet").await;
+    let relay = world.spawn(&["run", "relay", "--until-quiet"]);
+    eventually("a message", SOON, async || {
+        match world.broker().messages().await.is_empty() {
+            true => Err("no message".to_owned()),
+            false => Ok(()),
+        }
+    })
+    .await;
+    relay.stop().await;
+    world.pubsync(&["run", "--until-quiet"]).await;
+    assert_equal(&world).await;
+}
+
 /// Workers end in the middle of their work. What they had finished is not in a queue any more: the ledger has a row for each
 /// message that is.
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
-//! How long to wait before the next attempt: doubling, capped, with jitter. Pure, so tests and simulations can
-//! replay it; the seed comes from the caller.
+//! How long to wait before the next attempt: doubling, capped, with jitter. [`Backoff::delay`] is pure, so tests and
+//! simulations can replay it.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,23 @@ impl Backoff {
         let half = full / 2;
         half + (full - half).mul_f64(fraction(seed ^ u64::from(attempt)))
     }
+
+    /// [`Self::delay`] with a new seed.
+    #[must_use]
+    pub fn next(&self, attempt: u32) -> Duration {
+        self.delay(attempt, seed())
+    }
+
+    /// Waits for [`Self::next`]. True when the time has passed, false when `stop` came first.
+    pub async fn wait(&self, attempt: u32, stop: &CancellationToken) -> bool {
+        wait(self.next(attempt), stop).await
+    }
+}
+
+/// Differs between tasks and processes, those of pods too, which all have the number 1. Only for jitter: it is not secret.
+#[must_use]
+pub fn seed() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 /// Waits for `delay`. True when the time has passed, false when `stop` came first.
@@ -100,6 +118,12 @@ mod tests {
     #[test]
     fn splitmix64_gives_the_published_sequence() {
         assert_eq!(splitmix64(0), 0xe220_a839_7b1d_cdaf);
+    }
+
+    #[test]
+    fn seeds_differ() {
+        let seeds: std::collections::HashSet<_> = (0..100).map(|_| seed()).collect();
+        assert_eq!(seeds.len(), 100);
     }
 
     #[tokio::test]

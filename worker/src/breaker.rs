@@ -214,7 +214,7 @@ impl Breaker {
             }),
             first: tokio::sync::Mutex::default(),
             ended: Notify::new(),
-            seed: u64::from(std::process::id()),
+            seed: crate::backoff::seed(),
         }
     }
 

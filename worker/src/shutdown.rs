@@ -73,6 +73,11 @@ impl Shutdown {
         &self.abort
     }
 
+    /// Nothing more is taken; what is at hand is finished. Once more does nothing: only a second signal aborts.
+    pub fn stop_taking(&self) {
+        self.taking.cancel();
+    }
+
     /// As a signal does: the first call stops the taking, the second aborts.
     pub fn signal(&self) {
         if self.taking.is_cancelled() {
@@ -87,7 +92,7 @@ impl Shutdown {
     pub fn begin_anew(&self) {
         if !self.taking.is_cancelled() {
             self.anew.store(true, Ordering::SeqCst);
-            self.taking.cancel();
+            self.stop_taking();
         }
     }
 
@@ -157,7 +162,7 @@ impl Drop for PanicWatch {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.panicked.store(true, Ordering::SeqCst);
-            self.0.taking.cancel();
+            self.0.stop_taking();
         }
     }
 }

@@ -73,7 +73,7 @@ pub async fn run(mut config: Config, publishers: &Publishers, args: RunArgs) -> 
             .taking()
             .run_until_cancelled(quiet::until_quiet(&street.store))
             .await;
-        shutdown.signal();
+        shutdown.stop_taking();
         quiet.transpose()?;
         // The sweeper may not come round to it any more.
         pubsync_schema::run::finish_quiet(&street.store).await?;
@@ -137,12 +137,7 @@ async fn street(config: Config, shutdown: &Shutdown) -> Result<Option<Street>, F
             }
             Err(fail) => return Err(fail),
         }
-        if !backoff::wait(
-            WAIT.delay(attempt, u64::from(std::process::id())),
-            shutdown.taking(),
-        )
-        .await
-        {
+        if !WAIT.wait(attempt, shutdown.taking()).await {
             return Ok(None);
         }
         attempt += 1;

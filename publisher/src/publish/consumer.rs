@@ -76,7 +76,7 @@ impl Consumer {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::warn!(queue = self.queue, %error, "publisher reconnects");
-                    backoff::wait(RETRY.delay(attempt, u64::from(std::process::id())), &self.stop).await;
+                    RETRY.wait(attempt, &self.stop).await;
                     attempt += 1;
                 }
             }
@@ -158,7 +158,7 @@ impl Consumer {
                 Ok(Next::Again) => {}
                 Err(error) => tracing::warn!(document, %error, "publisher waits for the database"),
             }
-            if !backoff::wait(RETRY.delay(attempt, u64::from(std::process::id())), &self.stop).await {
+            if !RETRY.wait(attempt, &self.stop).await {
                 return Settlement::Requeue;
             }
             attempt += 1;

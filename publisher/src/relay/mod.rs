@@ -58,7 +58,7 @@ impl Relay {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the relay cannot go on, and tries again");
-                    wait = RETRY.delay(attempt, u64::from(std::process::id()));
+                    wait = RETRY.next(attempt);
                     attempt += 1;
                 }
             }
@@ -77,7 +77,7 @@ impl Relay {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "relay cannot send; its rows wait in the ledger");
-                    wait = RETRY.delay(attempt, u64::from(std::process::id()));
+                    wait = RETRY.next(attempt);
                     attempt += 1;
                 }
             }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use ::redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value, from_redis_value};
 use deadpool::managed::{Object, PoolError};
-use pubsync_worker::backoff::{self, Backoff};
-use tokio_util::sync::CancellationToken;
+use pubsync_worker::backoff::Backoff;
 
 use super::connection::{Connection, Manager, Pool};
 use super::errors::{Verdict, text, verdict};
@@ -239,8 +238,7 @@ async fn with_functions(
             break;
         }
         if attempt > 0 {
-            let seed = u64::from(std::process::id());
-            backoff::wait(LOADING.delay(attempt, seed), &CancellationToken::new()).await;
+            tokio::time::sleep(LOADING.next(attempt)).await;
         }
         connection.run(&library(), None).await.and_then(only)?;
         let each: Vec<&Cmd> = commands.cmd_iter().collect();
