@@ -123,10 +123,12 @@ impl Publish {
                         ..Tally::default()
                     });
                 }
-                Some(Written::Held(holders)) => {
-                    roots.extend(holders);
-                    roots.sort_unstable();
-                    roots.dedup();
+                // In front, so that there is room for them whatever the others take.
+                Some(Written::Held(mut holders)) => {
+                    holders.sort_unstable();
+                    holders.dedup();
+                    roots.retain(|root| !holders.contains(root));
+                    roots.splice(0..0, holders);
                 }
                 Some(Written::Done(tally, handed)) => {
                     metrics::published(document, roots.len(), &tally.results(), begun.elapsed());

@@ -37,34 +37,36 @@ async fn grow(scene: &Scene) {
         .await;
 }
 
-async fn assert_all_are_large(scene: &Scene) {
+async fn assert_all_are_large(scene: &Scene, numbers: impl IntoIterator<Item = &str>) {
     let body = format!(
         "{{\"name\":\"{}\",\"brand\":null,\"offers\":[]}}",
         "x".repeat(LARGE)
     );
-    let keys: Vec<String> = NUMBERS
-        .iter()
-        .map(|number| format!("product:p{number}"))
-        .collect();
+    let key = |number: &str| format!("product:p{number}");
+    let keys: Vec<String> = numbers.into_iter().map(key).collect();
     let expected: Vec<_> = keys.iter().map(|key| (key.as_str(), body.as_str())).collect();
     scene.assert_settled("product", &expected).await;
 }
 
 /// The publisher knows only how large the documents were. It writes as many as there was memory for, the rest stays as it
-/// is and goes back to the ledger; `verify` takes as many steps.
+/// is and goes back to the ledger; `verify` takes as many steps. The first product takes the key of the last one, for which
+/// there was no memory: it is built before the others then.
 async fn for_a_publisher(scene: Scene) {
     let process = &scene.process;
     let roots = roots();
     let all: Vec<&str> = roots.iter().map(String::as_str).collect();
     grow(&scene).await;
+    let moves = "UPDATE product SET sku = 'p13' WHERE id = 9; UPDATE product SET sku = 'p09' WHERE id = 1";
+    scene.uncaptured(moves).await;
     let tally = process.publish("product", &all).await;
     assert!(
-        tally.changed > 0 && tally.changed < PRODUCTS && tally.deleted + tally.failed == 0,
+        tally.changed > 0 && tally.changed < PRODUCTS && tally.failed == 0,
         "{tally:?}"
     );
     assert_eq!(scene.mirror("product").await.len(), PRODUCTS, "all are there");
     process.drain().await;
-    assert_all_are_large(&scene).await;
+    let (_, others) = NUMBERS.split_first().unwrap();
+    assert_all_are_large(&scene, others.iter().copied().chain(["13"])).await;
     let verified = verify::document(&process.street, &process.compiled("product"), &|_| {}).await;
     let report = verified.unwrap();
     assert!(report.is_equal(), "{:?}", report.findings);
@@ -132,5 +134,5 @@ async fn for_a_synchronizer() {
         "{ended:?}"
     );
     scene.process.drain().await;
-    assert_all_are_large(&scene).await;
+    assert_all_are_large(&scene, NUMBERS).await;
 }
