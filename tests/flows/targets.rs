@@ -181,7 +181,8 @@ async fn another_mapping_takes_a_new_index() {
     let mut made = world.search().all().await;
     made.retain(|index| !old.contains(index));
     let filling = made[0].strip_prefix(world.search().prefix()).unwrap().to_owned();
-    for round in 0..4 {
+    // Not more often: whoever is at work alone in the third kill looks as if it were to blame.
+    for round in 0..3 {
         let worker = world.spawn(&["run"]);
         world
             .script(&format!(

@@ -142,8 +142,13 @@ impl Circuit {
             }
             (State::Closed, _, report) => {
                 self.remember(now, *report != Report::Answered);
-                let refused = matches!(report, Report::Refused { .. });
-                if !refused && !self.half_failed() {
+                let opens = match report {
+                    // What was answered before may be forgotten by now; that is no reason.
+                    Report::Answered => false,
+                    Report::Failed { .. } => self.half_failed(),
+                    Report::Refused { .. } => true,
+                };
+                if !opens {
                     return Change::Nothing;
                 }
                 self.probes = 0;

@@ -76,6 +76,17 @@ fn what_is_long_ago_says_nothing() {
     );
 }
 
+/// What was answered may be forgotten before what failed. An answer is no reason to open all the same.
+#[test]
+fn an_answer_opens_nothing() {
+    let now = Instant::now();
+    let (mut circuit, _) = after(now, &[(Report::Answered, 20)]);
+    let later = now + POLICY.span;
+    assert_eq!(circuit.report(later, false, &failed(), 7), Change::Nothing);
+    let answered = circuit.report(later + SECOND, false, &Report::Answered, 7);
+    assert_eq!((answered, circuit.is_closed()), (Change::Nothing, true));
+}
+
 #[test]
 fn one_request_probes_and_its_answer_decides() {
     let now = Instant::now();

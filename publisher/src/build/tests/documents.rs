@@ -183,10 +183,14 @@ async fn rows_of_one_root_have_a_limit() {
         let body = vec![("texts", draft.many(child, "a"))];
         let plan = db.plan(draft.body(body)).await;
         let roots = ["1".to_owned(), "2".to_owned()];
-        let together = build(&db.conn, &plan, &roots).await;
+        let together = build(&db.conn, &plan, &roots).await.unwrap_err();
         assert!(
-            matches!(together, Err(BuildError::TooMuch { roots: 2, fit: 1 })),
+            matches!(together, BuildError::TooMuch { roots: 2, fit: 1 }),
             "{together:?}"
+        );
+        assert_eq!(
+            together.to_string(),
+            "the rows or documents of 2 roots are more than a worker keeps in its memory; it keeps those of 1"
         );
         assert!(db.outcomes(&plan, &["1"]).await[0][0].is_ok());
         let alone = db.outcomes(&plan, &["2"]).await.remove(0).remove(0).unwrap_err();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ::redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value, from_redis_value};
 use deadpool::managed::{Object, PoolError};
 use pubsync_worker::backoff::Backoff;
+use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Manager, Pool};
 use super::errors::{Verdict, text, verdict};
@@ -238,7 +239,7 @@ async fn with_functions(
             break;
         }
         if attempt > 0 {
-            tokio::time::sleep(LOADING.next(attempt)).await;
+            LOADING.wait(attempt, &CancellationToken::new()).await;
         }
         connection.run(&library(), None).await.and_then(only)?;
         let each: Vec<&Cmd> = commands.cmd_iter().collect();
